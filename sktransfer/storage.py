@@ -1,0 +1,219 @@
+"""Files and folders that are either whole or not there.
+
+Whatever the package writes goes to a temporary name beside its destination, is flushed
+to the disk, and is then renamed: a killed process or a full disk leaves the old state,
+never half of the new one. This module knows files and digests, and no estimator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock
+
+__all__ = [
+    "cache_folder",
+    "digest_file",
+    "locked",
+    "read_json",
+    "write_file_beside",
+    "write_folder_beside",
+    "write_json",
+]
+
+
+def cache_folder(*parts: str) -> Path:
+    """Folder for what can be made again, created if it is missing.
+
+    Parameters
+    ----------
+    *parts : str
+        Names of nested folders, for example ``"checkpoints"``.
+
+    Returns
+    -------
+    folder : pathlib.Path
+        Below the environment variable ``SKTRANSFER_CACHE`` where it is set, else below
+        the operating system's cache folder of the user.
+    """
+    root = os.environ.get("SKTRANSFER_CACHE") or platformdirs.user_cache_dir(
+        "sktransfer", appauthor=False
+    )
+    folder = Path(root).expanduser().joinpath(*parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes in hexadecimal.
+
+    The digest is remembered for as long as the file's size and modification time stay
+    as they are, so asking again costs one look at the folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file.
+
+    Returns
+    -------
+    digest : str of 64 characters
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from sktransfer.storage import digest_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "empty")
+    ...     path.touch()
+    ...     digest_file(path)[:8]
+    'e3b0c442'
+    """
+    path = path.resolve()
+    state = path.stat()
+    return _digest_file(path, state.st_size, state.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _digest_file(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def locked(path: Path, timeout: float = -1) -> Iterator[None]:
+    """Hold a lock that other processes of this machine respect.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        What is about to be made; the lock is a file beside it, ending in ``.lock``.
+    timeout : float, default=-1
+        Seconds to wait before ``filelock.Timeout`` is raised; negative waits for good.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(path.name + ".lock"), timeout=timeout):
+        yield
+
+
+@contextlib.contextmanager
+def write_file_beside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on leaving, it becomes `path`.
+
+    An error inside the block removes the temporary file and leaves `path` as it was.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Destination; its folder must exist.
+
+    Yields
+    ------
+    beside : pathlib.Path
+        An empty file to write to.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        _give_usual_mode(beside, 0o666)
+        _flush(beside)
+        beside.replace(path)
+        _flush(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def write_folder_beside(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on leaving, it becomes `path`.
+
+    A folder already at `path` is moved away first and removed last, so that at every
+    moment either the old or the new one is complete on the disk.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Destination; its parent is created if it is missing.
+
+    Yields
+    ------
+    beside : pathlib.Path
+        An empty folder to write to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    retired = beside.with_name(beside.name + ".old")
+    try:
+        yield beside
+        _give_usual_mode(beside, 0o777)
+        for entry in sorted(beside.rglob("*"), reverse=True):
+            _flush(entry)
+        _flush(beside)
+        if path.exists():
+            path.rename(retired)
+        beside.rename(path)
+        _flush(path.parent)
+    finally:
+        if retired.exists() and not path.exists():
+            retired.rename(path)
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file in UTF-8.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file.
+
+    Returns
+    -------
+    content : object
+    """
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` to `path` as JSON that is pleasant to read and to compare.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Destination, overwritten. Call it inside one of the ``write_..._beside`` blocks.
+    content : object
+        What the json module can write; NaN is refused, as JSON has none.
+    """
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _flush(path: Path) -> None:
+    """Have the operating system put a file, or a folder's list of names, on disk."""
+    if path.is_dir() and os.name == "nt":  # Windows opens no folders
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _give_usual_mode(path: Path, mode: int) -> None:
+    """Undo the owner-only mode of tempfile: what is kept follows the user's umask."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(mode & ~umask)

@@ -1,0 +1,1 @@
+"""Word vectors: text to vectors without torch or transformers."""
