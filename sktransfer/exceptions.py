@@ -5,7 +5,7 @@ that ``except ValueError`` and the like go on working::
 
     SktransferError
     ├── InvalidInputError         TypeError, ValueError   X, y or a weight is unusable
-    ├── InvalidParameterError     ValueError              parameters contradict themselves
+    ├── InvalidParameterError     ValueError              a parameter is out of range
     ├── CheckpointError           OSError                 weights cannot be used
     │   └── CheckpointNotFoundError   FileNotFoundError   ... because they are nowhere
     ├── WordVectorsError          ValueError              a file of vectors is unusable

@@ -171,8 +171,8 @@ def _explain_entry(text: Any, position: int, name: str) -> str:
             "tokens into one str, or pass one column of a table."
         )
     return (
-        f"{where} is {_shorten(text)} of type {kind}, but a str is expected: pass one str "
-        "per row."
+        f"{where} is {_shorten(text)} of type {kind}, but a str is expected: pass one "
+        "str per row."
     )
 
 

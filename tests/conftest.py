@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-WORDS = (
-    "the a an and but is was are it this that i we you very too not no never good great "
-    "lovely fine nice bad awful poor terrible broken cheap film movie plot actor camera "
-    "battery screen phone price works loved hated like love hate boring fun again to of "
-    "in for with my so really quite ##s ##ing ##ed ##ly . , ! ? '"
-).split()
+WORDS = """
+    the a an and but is was are it this that i we you very too not no never good great
+    lovely fine nice bad awful poor terrible broken cheap film movie plot actor camera
+    battery screen phone price works loved hated like love hate boring fun again to of
+    in for with my so really quite ##s ##ing ##ed ##ly . , ! ? '
+"""
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 HAN = "这个酒店很好不差房间干净书看了喜欢没有服务太"
 
@@ -38,7 +38,7 @@ def build_tiny_bert(folder: Path, seed: int = 0, **overrides) -> Path:
 
     letters = [*LETTERS, *(f"##{letter}" for letter in LETTERS)]
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *HAN]
-    vocabulary += [word for word in WORDS if word not in vocabulary]
+    vocabulary += [word for word in WORDS.split() if word not in vocabulary]
     ids = {word: index for index, word in enumerate(vocabulary)}
     tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -89,7 +89,7 @@ def other_tiny_bert(tmp_path_factory) -> str:
 @pytest.fixture(scope="session")
 def toy_words() -> list[str]:
     """Words of the toy vectors, a row each."""
-    return [*(word for word in WORDS if word.isalpha()), *HAN]
+    return [*(word for word in WORDS.split() if word.isalpha()), *HAN]
 
 
 @pytest.fixture(scope="session")
