@@ -1,0 +1,87 @@
+"""Packaged weights are found on disk, by name, without importing anything."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from sktransfer.exceptions import MissingExtraError
+from sktransfer.packages import (
+    PACKAGED,
+    PackagedResource,
+    find_packaged,
+    require_extra,
+)
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A package that carries weights and must not be imported."""
+    package = tmp_path / "carrier"
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    resource = PackagedResource(
+        name="toy", kind="transformer", distribution="c==1", module="carrier", path="x"
+    )
+    monkeypatch.setitem(PACKAGED, "toy", resource)
+    return package
+
+
+def test_a_resource_is_located_without_an_import(installed, monkeypatch):
+    resource = PackagedResource("toy", "transformer", "c==1", "carrier", "model")
+    assert resource.locate() == installed / "model"
+    assert "carrier" not in sys.modules
+
+
+def test_a_package_without_the_file_has_no_resource(installed):
+    assert find_packaged("toy") is None
+
+
+def test_an_absent_package_has_no_resource():
+    absent = PackagedResource("toy", "vectors", "c==1", "no_such_module", "x")
+    assert absent.locate() is None
+
+
+def test_a_single_module_has_no_resource():
+    assert PackagedResource("toy", "vectors", "c==1", "this", "x").locate() is None
+
+
+def test_unknown_names_are_not_an_error():
+    assert find_packaged("some/hub-id") is None
+
+
+def test_only_the_kinds_asked_for_count():
+    assert find_packaged("all-MiniLM-L6-v2", "vectors") is None
+    assert find_packaged("all-MiniLM-L6-v2", "vectors", "transformer") is not None
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", PACKAGED)
+def test_every_listed_resource_is_where_the_list_says(name):
+    assert find_packaged(name).exists()
+    assert PACKAGED[name].name == name
+
+
+def test_every_listed_package_is_pinned_in_the_extra_that_installs_it():
+    from importlib.metadata import requires
+
+    for resource in PACKAGED.values():
+        wanted = f'{resource.distribution}; extra == "{resource.extra}"'
+        assert wanted.replace('"', "'") in [
+            requirement.replace('"', "'") for requirement in requires("sktransfer")
+        ]
+
+
+def test_a_missing_extra_is_named():
+    with pytest.raises(
+        ImportError, match=r"^Frobnication needs .*'no_such'.*'sktransfer\[frob\]'"
+    ):
+        require_extra("no_such", "frob", "Frobnication")
+    with pytest.raises(MissingExtraError):
+        require_extra("no_such", "frob", "Frobnication")
+
+
+def test_an_installed_extra_is_silent():
+    require_extra("json", "frob", "Frobnication")

@@ -1,0 +1,192 @@
+"""Files and folders are whole or not there, whatever happens in between."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+
+import filelock
+import platformdirs
+import pytest
+
+from sktransfer import storage
+
+WRITERS = [storage.write_file_beside, storage.write_folder_beside]
+
+
+def fill(beside, content):
+    """Write to what a writer yields, be it a file or a folder."""
+    path = beside / "part" / "file" if beside.is_dir() else beside
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+
+
+def content_of(path):
+    return (path / "part" / "file" if path.is_dir() else path).read_text()
+
+
+@pytest.mark.parametrize("write_beside", WRITERS)
+class TestWriteBeside:
+    def test_the_result_appears_at_the_end_and_nothing_else_stays(
+        self, tmp_path, write_beside
+    ):
+        path = tmp_path / "result"
+        with write_beside(path) as beside:
+            fill(beside, "new")
+            assert not path.exists()
+            assert beside.parent == tmp_path
+        assert content_of(path) == "new"
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_the_old_one_is_replaced_whole(self, tmp_path, write_beside):
+        path = tmp_path / "result"
+        for content in ("old", "new"):
+            with write_beside(path) as beside:
+                fill(beside, content)
+        assert content_of(path) == "new"
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_an_error_leaves_the_old_one(self, tmp_path, write_beside):
+        path = tmp_path / "result"
+        with write_beside(path) as beside:
+            fill(beside, "old")
+
+        def fail():
+            with write_beside(path) as beside:
+                fill(beside, "half")
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            fail()
+        assert content_of(path) == "old"
+        assert list(tmp_path.iterdir()) == [path]
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+    def test_others_may_read_it_as_the_umask_says(self, tmp_path, write_beside):
+        path = tmp_path / "result"
+        before = os.umask(0o027)
+        try:
+            with write_beside(path) as beside:
+                fill(beside, "new")
+        finally:
+            os.umask(before)
+        assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640)
+
+
+class TestFolders:
+    def test_missing_parents_are_made(self, tmp_path):
+        path = tmp_path / "a" / "b"
+        with storage.write_folder_beside(path) as beside:
+            fill(beside, "new")
+        assert content_of(path) == "new"
+
+    def test_the_old_one_comes_back_if_the_last_step_fails(self, tmp_path, monkeypatch):
+        path = tmp_path / "result"
+        with storage.write_folder_beside(path) as beside:
+            fill(beside, "old")
+        rename = type(path).rename
+
+        def rename_but_fail_once(source, target):
+            if source.name.startswith(".") and not source.name.endswith(".old"):
+                raise OSError("the disk is gone")
+            return rename(source, target)
+
+        monkeypatch.setattr(type(path), "rename", rename_but_fail_once)
+
+        def replace():
+            with storage.write_folder_beside(path) as beside:
+                fill(beside, "new")
+
+        with pytest.raises(OSError, match="the disk is gone"):
+            replace()
+        assert content_of(path) == "old"
+        assert list(tmp_path.iterdir()) == [path]
+
+
+class TestDigest:
+    def test_it_is_the_sha256_of_the_content(self, tmp_path):
+        path = tmp_path / "file"
+        path.write_bytes(b"content")
+        assert storage.digest_file(path) == hashlib.sha256(b"content").hexdigest()
+
+    def test_a_changed_file_is_read_again(self, tmp_path):
+        path = tmp_path / "file"
+        path.write_bytes(b"content")
+        before = storage.digest_file(path)
+        path.write_bytes(b"another")
+        os.utime(path, ns=(1, 1))
+        assert storage.digest_file(path) != before
+
+    def test_an_unchanged_file_is_not(self, tmp_path, monkeypatch):
+        path = tmp_path / "file"
+        path.write_bytes(b"content")
+        storage.digest_file(path)
+        monkeypatch.setattr(hashlib, "file_digest", None)
+        storage.digest_file(path)
+
+
+class TestJson:
+    def test_round_trip(self, tmp_path):
+        content = {"ä": [1, 2.5, None, True], "a": "很好"}
+        storage.write_json(tmp_path / "file", content)
+        assert storage.read_json(tmp_path / "file") == content
+
+    def test_the_text_does_not_depend_on_the_order_of_keys(self, tmp_path):
+        for name, content in {"a": {"x": 1, "y": 2}, "b": {"y": 2, "x": 1}}.items():
+            storage.write_json(tmp_path / name, content)
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+    def test_nan_is_refused(self, tmp_path):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            storage.write_json(tmp_path / "file", float("nan"))
+
+
+class TestCacheFolder:
+    def test_the_environment_variable_decides(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("SKTRANSFER_CACHE", str(tmp_path))
+        folder = storage.cache_folder("checkpoints", "one")
+        assert folder == tmp_path / "checkpoints" / "one"
+        assert folder.is_dir()
+
+    def test_else_the_operating_system_does(self, tmp_path, monkeypatch):
+        monkeypatch.delenv("SKTRANSFER_CACHE", raising=False)
+        monkeypatch.setattr(
+            platformdirs, "user_cache_dir", lambda name, appauthor: str(tmp_path / name)
+        )
+        assert storage.cache_folder() == tmp_path / "sktransfer"
+
+
+class TestLock:
+    def test_another_process_waits(self, tmp_path):
+        path = tmp_path / "a" / "thing"
+        code = (
+            "import sys, pathlib\n"
+            "from sktransfer.storage import locked\n"
+            "with locked(pathlib.Path(sys.argv[1])): print('in')\n"
+        )
+        with storage.locked(path):
+            child = subprocess.Popen(
+                [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE
+            )
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.wait(timeout=0.5)
+        assert child.communicate(timeout=60)[0].strip() == b"in"
+
+    def test_waiting_ends_at_the_timeout(self, tmp_path):
+        outcome = []
+
+        def try_lock():
+            try:
+                with storage.locked(tmp_path / "thing", timeout=0.01):
+                    outcome.append("in")
+            except filelock.Timeout:
+                outcome.append("timeout")
+
+        with storage.locked(tmp_path / "thing"):
+            thread = threading.Thread(target=try_lock)
+            thread.start()
+            thread.join()
+        assert outcome == ["timeout"]
