@@ -1,0 +1,176 @@
+"""An encoder as layers that can learn: a transformer, or a table of word vectors.
+
+A body begins as a copy of what the featurizer uses and gives the same vectors; only the
+copy ever changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sktransfer.encoders.checkpoints import Checkpoint, copy_module, find_checkpoint
+from sktransfer.encoders.pooling import pool
+from sktransfer.exceptions import CheckpointError, InvalidParameterError
+
+__all__ = ["Body", "TransformerBody"]
+
+
+class Body(nn.Module):
+    """Tokens to features, with layers that a strategy can let learn.
+
+    Attributes
+    ----------
+    tuned : set of str
+        Names of the parameters that learn or have learnt; a pickle holds these and
+        takes the others from the checkpoint.
+    """
+
+    tuned: set[str]
+
+    def blocks(self) -> list[nn.Module]:
+        """Layers from the bottom to the top, without what embeds the tokens."""
+        raise NotImplementedError
+
+    def token_table(self) -> nn.Parameter:
+        """One row a token."""
+        raise NotImplementedError
+
+    def let_learn(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Make these parameters learn and all the others rest."""
+        chosen = {id(parameter) for parameter in parameters}
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(id(parameter) in chosen)
+            if parameter.requires_grad:
+                self.tuned.add(name)
+
+    def tuned_tensors(self) -> dict[str, torch.Tensor]:
+        """Parameters in which the body may differ from its checkpoint, by name."""
+        return {
+            name: parameter.data
+            for name, parameter in self.named_parameters()
+            if name in self.tuned
+        }
+
+    def take_tuned(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take over what another body of the same checkpoint has learnt."""
+        own = dict(self.named_parameters())
+        for name, tensor in tensors.items():
+            own[name].data.copy_(tensor)
+        self.tuned.update(tensors)
+
+
+class TransformerBody(Body):
+    """A trainable copy of a checkpoint, with the featurizer's layers and pooling.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Where the weights come from.
+    pooling : tuple of {"mean", "cls", "max"}
+        Parts of a text's vector.
+    layers : int or tuple of int
+        Hidden states that are averaged.
+    normalize : bool
+        Whether vectors are scaled to length 1.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        pooling: tuple[str, ...],
+        layers: int | tuple[int, ...] = -1,
+        normalize: bool = False,
+    ) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.pooling = pooling
+        self.layers = layers
+        self.normalize = normalize
+        self.transformer = copy_module(checkpoint)
+        self.tuned = set()
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Features (n, w) of token ids (n, t) and their mask (n, t)."""
+        last_only = self.layers in (-1, (-1,))
+        output = self.transformer(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            output_hidden_states=not last_only,
+        )
+        if last_only:
+            states = output.last_hidden_state
+        else:
+            chosen = (self.layers,) if isinstance(self.layers, int) else self.layers
+            states = torch.stack([output.hidden_states[i] for i in chosen]).mean(0)
+        features = pool(states.float(), attention_mask, self.pooling)
+        if self.normalize:
+            features = nn.functional.normalize(features, dim=-1)
+        return features
+
+    def blocks(self) -> list[nn.Module]:
+        """Transformer layers from the bottom to the top."""
+        n_layers = self.checkpoint.n_layers
+        for module in self.transformer.modules():
+            if isinstance(module, nn.ModuleList) and len(module) == n_layers:
+                return list(module)
+        raise InvalidParameterError(
+            f"{self.checkpoint.name} ({type(self.transformer).__name__}) has no list "
+            f"of its {n_layers} layers, as models that share one layer's weights: use "
+            "strategy='fine_tune' or 'feature_extraction' with it."
+        )
+
+    def token_table(self) -> nn.Parameter:
+        """Token embeddings, of shape (vocabulary, hidden size)."""
+        table: nn.Parameter = self.transformer.get_input_embeddings().weight
+        return table
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "checkpoint": self.checkpoint,
+            "pooling": self.pooling,
+            "layers": self.layers,
+            "normalize": self.normalize,
+            "tuned": {
+                name: tensor.cpu().numpy()
+                for name, tensor in self.tuned_tensors().items()
+            },
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        tuned = state.pop("tuned")
+        require_unchanged(state["checkpoint"])
+        TransformerBody.__init__(self, **state)
+        self.take_tuned(
+            {name: torch.from_numpy(np.array(a)) for name, a in tuned.items()}
+        )
+        self.requires_grad_(False)
+
+
+def require_unchanged(checkpoint: Checkpoint) -> None:
+    """Raise unless the weights on disk are those that a model was tuned from.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        As it was found when the model was fitted.
+
+    Raises
+    ------
+    CheckpointError
+        If they are others now, with which the tuned layers make no sense.
+    """
+    found = find_checkpoint(checkpoint.name)
+    if found.digest != checkpoint.digest:
+        raise CheckpointError(
+            f"the weights {checkpoint.name!r} in {found.folder} are not those that "
+            f"this model was tuned from (digest {found.digest[:12]}, expected "
+            f"{checkpoint.digest[:12]}): restore them, or fit again."
+        )

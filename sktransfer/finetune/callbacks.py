@@ -1,0 +1,212 @@
+"""What happens between the batches: losses, rates, the best epoch, progress."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+from tqdm.auto import tqdm
+
+from sktransfer.exceptions import TrainingError
+
+__all__ = [
+    "BestEpoch",
+    "ProgressOfSteps",
+    "StopTraining",
+    "WarmupDecay",
+    "WeightedLosses",
+]
+
+
+class StopTraining(Exception):
+    """Early stopping has decided that this epoch was the last."""
+
+
+class WarmupDecay:
+    """Factor on the learning rates: up from 0 over a warm-up, then linearly to 0.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps of the whole training.
+    warmup_fraction : float in [0, 1)
+        Share of the steps that warm up.
+    """
+
+    def __init__(self, n_steps: int, warmup_fraction: float) -> None:
+        self.n_steps = n_steps
+        self.n_warmup = math.ceil(warmup_fraction * n_steps)
+
+    def __call__(self, step: int) -> float:
+        """Factor in [0, 1] of step number `step`, counted from 0."""
+        if step < self.n_warmup:
+            return (step + 1) / self.n_warmup
+        return max(0.0, (self.n_steps - step) / max(1, self.n_steps - self.n_warmup))
+
+
+class WeightedLosses(Callback):  # type: ignore[misc]
+    """Record train_loss and valid_loss of each epoch, averaged by sample weight."""
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Start the sums anew."""
+        self.sums_ = {True: 0.0, False: 0.0}
+        self.weights_ = {True: 0.0, False: 0.0}
+
+    def on_batch_end(
+        self,
+        net: Any,
+        batch: Any = None,
+        training: bool = False,
+        loss: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Add a batch; stop where its loss is not a number."""
+        assert loss is not None
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss became {value} in epoch {len(net.history)}, so training "
+                "cannot go on: lower encoder_learning_rate and head_learning_rate, "
+                "use dtype='float32', or look for extreme values in X."
+            )
+        weight = float(batch[1].weight.sum())
+        self.sums_[training] += value * weight
+        self.weights_[training] += weight
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Write the means to the history."""
+        for training, name in ((True, "train_loss"), (False, "valid_loss")):
+            if self.weights_[training]:
+                net.history.record(name, self.sums_[training] / self.weights_[training])
+
+
+class BestEpoch(Callback):  # type: ignore[misc]
+    """Stop when valid_loss no longer falls, and return to the epoch of its minimum.
+
+    Only what learns is kept aside, not the frozen weights.
+
+    Parameters
+    ----------
+    patience : int or None
+        Epochs without a better one after which training stops; None never stops.
+    """
+
+    def __init__(self, patience: int | None) -> None:
+        self.patience = patience
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Forget earlier trainings."""
+        self.best_loss_ = np.inf
+        self.best_epoch_ = 0
+        self.best_tensors_: dict[str, torch.Tensor] = {}
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Keep this epoch's parameters if they are the best so far."""
+        loss = net.history[-1, "valid_loss"]
+        epoch = len(net.history)
+        better = loss < self.best_loss_
+        net.history.record("valid_loss_best", bool(better))
+        if better:
+            self.best_loss_, self.best_epoch_ = loss, epoch
+            self.best_tensors_ = {
+                name: tensor.clone()
+                for name, tensor in net.module_.learning_tensors().items()
+            }
+        elif self.patience is not None and epoch - self.best_epoch_ >= self.patience:
+            raise StopTraining
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Go back to the best epoch's parameters."""
+        own = net.module_.learning_tensors()
+        for name, tensor in self.best_tensors_.items():
+            own[name].copy_(tensor)
+        self.best_tensors_ = {}
+
+
+class DecayTowards(Callback):  # type: ignore[misc]
+    """Decay parameters towards where they started, in place of towards zero.
+
+    Each step moves a parameter by ``-rate * strength * (parameter - reference)`` before
+    the gradient does, as AdamW's decoupled decay does with a reference of zero (Li,
+    Grandvalet and Davoine 2018, "Explicit Inductive Bias for Transfer Learning with
+    Convolutional Networks", the L2-SP penalty).
+
+    Parameters
+    ----------
+    references : dict of str to torch.Tensor
+        The source's parameters, by name; others decay as usual.
+    strength : float
+        Coefficient of the decay.
+    """
+
+    def __init__(self, references: dict[str, torch.Tensor], strength: float) -> None:
+        self.references = references
+        self.strength = strength
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Pair parameters with their references and spare them the usual decay."""
+        names = {id(p): name for name, p in net.module_.named_parameters()}
+        self.pairs_ = []
+        for group in list(net.optimizer_.param_groups):
+            pulled = [p for p in group["params"] if names[id(p)] in self.references]
+            if not pulled:
+                continue
+            held = {id(p) for p in pulled}
+            rest = [p for p in group["params"] if id(p) not in held]
+            group["params"] = pulled
+            if rest:
+                others = {k: v for k, v in group.items() if k != "params"}
+                net.optimizer_.add_param_group({"params": rest, **others})
+            group["weight_decay"] = 0.0
+            references = [
+                self.references[names[id(p)]].to(p.device, p.dtype) for p in pulled
+            ]
+            self.pairs_.append((group, pulled, references))
+
+    def on_grad_computed(self, net: Any, *args: Any, **kwargs: Any) -> None:
+        """Pull before the optimiser's step."""
+        with torch.no_grad():
+            for group, parameters, references in self.pairs_:
+                pull = group["lr"] * self.strength
+                torch._foreach_lerp_(parameters, references, pull)
+
+
+class ProgressOfSteps(Callback):  # type: ignore[misc]
+    """A bar over the steps of the whole training.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps if nothing stops early.
+    label : str
+        Stands before the bar.
+    """
+
+    def __init__(self, n_steps: int, label: str) -> None:
+        self.n_steps = n_steps
+        self.label = label
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Open the bar."""
+        self.bar_ = tqdm(total=self.n_steps, desc=self.label, unit="step")
+
+    def on_batch_end(
+        self, net: Any, training: bool = False, loss: Any = None, **kwargs: Any
+    ) -> None:
+        """Move on by one training step."""
+        if training:
+            self.bar_.update()
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Show the losses beside the bar."""
+        shown = {k: net.history[-1].get(k) for k in ("train_loss", "valid_loss")}
+        self.bar_.set_postfix(
+            {k: f"{v:.3f}" for k, v in shown.items() if v is not None}
+        )
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()

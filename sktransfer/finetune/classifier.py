@@ -1,0 +1,404 @@
+"""TransferSentimentClassifier: a head on an encoder that is frozen or tuned."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._tags import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sktransfer.exceptions import InvalidInputError
+from sktransfer.finetune.calibration import to_probabilities
+from sktransfer.finetune.fitting import fit_classifier, update_classifier
+from sktransfer.finetune.heads import ACTIVATIONS
+from sktransfer.finetune.settings import AUTOMATIC
+from sktransfer.texts import check_texts, holds_numbers
+
+__all__ = ["TransferSentimentClassifier"]
+
+_AUTO = StrOptions({"auto"})
+
+
+class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Texts or numbers to labels, by a small network on a pretrained encoder.
+
+    The encoder is frozen ("feature_extraction"), tuned at the top ("partial") or tuned
+    as a whole ("fine_tune"); the head above it has, by default, 64 and 32 hidden units
+    with ReLU and dropout, and a sigmoid (a softmax for more than two classes). With
+    `init_from` the network starts from a model of a source domain.
+
+    Parameters
+    ----------
+    encoder : BertFeaturizer, WordVectorFeaturizer or None, default=None
+        What turns texts into features; it is cloned and fitted. None is
+        ``BertFeaturizer()``. Ignored where X is numbers. Under "feature_extraction" any
+        transformer of texts will do.
+    strategy : {"feature_extraction", "partial", "fine_tune"}, \
+            default="feature_extraction"
+        Which layers of the encoder learn: none, the top `n_trainable_layers`, or all.
+        Ignored where X is numbers, as there is no encoder.
+    n_trainable_layers : int, default=2
+        Layers that learn under "partial", counted from the top.
+    train_embeddings : bool, default=False
+        Whether a transformer's token table learns under "fine_tune". It holds most of
+        the weights, of which a few hundred texts touch a sliver. Word vectors always
+        learn under "fine_tune".
+    hidden_layer_sizes : tuple of int, default=(64, 32)
+        Hidden units of the head; ``()`` is a linear head.
+    activation : {"relu", "gelu", "tanh", "identity"}, default="relu"
+        What follows each hidden layer.
+    dropout : float in [0, 1), default=0.5
+        Share of hidden units silenced in a training step.
+    scale_features : bool or "auto", default="auto"
+        Subtract the training mean from the features and divide by one number. Both are
+        part of the network and never estimated again, also not on a target domain.
+        "auto" is True; sparse features are scaled but not centred.
+    init_from : FrozenEstimator or None, default=None
+        Start from the parameters of this classifier, fitted on the source domain:
+        ``FrozenEstimator(source)``. Structures must agree; where only the classes
+        differ, the last layer starts anew.
+    l2_sp : float >= 0, default=0.0
+        Decay of the parameters towards the source's instead of towards zero [2]_.
+        Needs `init_from`.
+    max_epochs : int or "auto", default="auto"
+        Passes over the training rows. "auto" is the longer of 200 steps and 10 epochs
+        for a frozen encoder, of 100 steps and 3 epochs for a tuned one.
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" is 32 for a frozen encoder, 16 for a tuned one.
+    encoder_learning_rate, head_learning_rate : float or "auto", default="auto"
+        Peak rates of AdamW; "auto" is 1e-4 and 1e-3.
+    weight_decay : float or "auto", default="auto"
+        Of AdamW, not on biases and norms; "auto" is 0.01.
+    layer_decay : float in (0, 1], default=1.0
+        Factor on the rate from one layer of the encoder to the one below it.
+    warmup_fraction : float in [0, 1), default=0.1
+        Share of the steps in which the rates rise from 0; then they fall to 0.
+    max_grad_norm : float > 0 or None, default=1.0
+        Longer gradients are shortened to this.
+    early_stopping : bool or "auto", default="auto"
+        Stop when the loss on a validation part no longer falls, and go back to the best
+        epoch. "auto" does so where that part has at least 50 rows.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the distinct rows in the validation part.
+    n_iter_no_change : int, default=5
+        Epochs without a better one after which training stops.
+    class_weight : dict, "balanced" or None, default=None
+        As in scikit-learn; multiplies `sample_weight`.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of each label that is spread over all classes.
+    calibrate : bool, default=False
+        Temperature scaling of the probabilities on the validation part.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the parameters of the last fit.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training beside our own.
+    net_params : dict or None, default=None
+        Further parameters of ``skorch.NeuralNet``.
+    device : str, default="auto"
+        Where the network runs; "auto" takes a GPU where there is one.
+    dtype : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the encoder's matrix products while it is tuned; "auto" is bfloat16
+        where the hardware multiplies it natively.
+    random_state : int, RandomState instance or None, default=None
+        Initial head, order of the rows, dropout, validation part. The same int gives
+        the same model on the same machine and number of threads.
+    verbose : int, default=0
+        1 shows a progress bar, 2 skorch's table of epochs.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Distinct labels, sorted.
+    encoder_ : transformer or None
+        The fitted encoder; None after a fit on numbers.
+    net_ : TransferNet
+        The trained skorch net.
+    history_ : skorch.history.History
+        Losses and seconds of each epoch.
+    n_parameters_, n_trainable_parameters_ : int
+        Of the network: all, and those that learnt.
+    temperature_ : float
+        What logits are divided by in ``predict_proba``; 1 without `calibrate`.
+    n_features_in_ : int
+        Columns of X; only after a fit on numbers.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns; only after a fit on numbers with names.
+
+    See Also
+    --------
+    BertFeaturizer : The frozen transformer alone, as a step of a pipeline.
+    WordVectorFeaturizer : The same with word vectors.
+
+    References
+    ----------
+    .. [1] Howard and Ruder (2018). "Universal Language Model Fine-tuning for Text
+       Classification". ACL.
+    .. [2] Li, Grandvalet and Davoine (2018). "Explicit Inductive Bias for Transfer
+       Learning with Convolutional Networks". ICML.
+
+    Examples
+    --------
+    >>> from sktransfer import TransferSentimentClassifier, load_mini_reviews
+    >>> texts, labels = load_mini_reviews("en", return_X_y=True)
+    >>> classifier = TransferSentimentClassifier(random_state=0).fit(texts, labels)
+    >>> classifier.predict(["What a lovely film!", "It broke after a day."])
+    array(['positive', 'negative'], dtype='<U8')
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "encoder": "no_validation",
+        "strategy": [StrOptions(set(AUTOMATIC))],
+        "n_trainable_layers": [Interval(Integral, 1, None, closed="left")],
+        "train_embeddings": ["boolean"],
+        "hidden_layer_sizes": [tuple, list],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "scale_features": ["boolean", _AUTO],
+        "init_from": "no_validation",
+        "l2_sp": [Interval(Real, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), _AUTO],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), _AUTO],
+        "encoder_learning_rate": [Interval(Real, 0, None, closed="left"), _AUTO],
+        "head_learning_rate": [Interval(Real, 0, None, closed="left"), _AUTO],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), _AUTO],
+        "layer_decay": [Interval(Real, 0, 1, closed="right")],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
+        "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
+        "early_stopping": ["boolean", _AUTO],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "calibrate": ["boolean"],
+        "warm_start": ["boolean"],
+        "callbacks": [list, None],
+        "net_params": [dict, None],
+        "device": [str],
+        "dtype": [StrOptions({"auto", "float32", "bfloat16"})],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        encoder: Any = None,
+        strategy: str = "feature_extraction",
+        *,
+        n_trainable_layers: int = 2,
+        train_embeddings: bool = False,
+        hidden_layer_sizes: tuple[int, ...] = (64, 32),
+        activation: str = "relu",
+        dropout: float = 0.5,
+        scale_features: bool | str = "auto",
+        init_from: Any = None,
+        l2_sp: float = 0.0,
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        encoder_learning_rate: float | str = "auto",
+        head_learning_rate: float | str = "auto",
+        weight_decay: float | str = "auto",
+        layer_decay: float = 1.0,
+        warmup_fraction: float = 0.1,
+        max_grad_norm: float | None = 1.0,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: Any = None,
+        label_smoothing: float = 0.0,
+        calibrate: bool = False,
+        warm_start: bool = False,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.encoder = encoder
+        self.strategy = strategy
+        self.n_trainable_layers = n_trainable_layers
+        self.train_embeddings = train_embeddings
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.scale_features = scale_features
+        self.init_from = init_from
+        self.l2_sp = l2_sp
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.encoder_learning_rate = encoder_learning_rate
+        self.head_learning_rate = head_learning_rate
+        self.weight_decay = weight_decay
+        self.layer_decay = layer_decay
+        self.warmup_fraction = warmup_fraction
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.calibrate = calibrate
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
+        """Train on texts or numbers.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Texts, or numbers, dense or sparse.
+        y : array-like of shape (n,)
+            Labels of any type; at least two distinct ones.
+        sample_weight : array-like of shape (n,) or None, default=None
+            The loss of a batch is ``sum(weight * loss) / sum(weight)``.
+        X_val : like X, default=None
+            Rows to validate on; without them a part of X may be split off, see
+            `early_stopping`.
+        y_val : array-like or None, default=None
+            Labels of `X_val`, none but those in y.
+
+        Returns
+        -------
+        self : TransferSentimentClassifier
+
+        Raises
+        ------
+        InvalidInputError
+            If X, y or a weight cannot be used.
+        TrainingError
+            If the loss is no longer a number.
+        """
+        self._validate_params()
+        random_state = check_random_state(self.random_state)
+        fit_classifier(self, X, y, sample_weight, X_val, y_val, random_state)
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Train for one more pass over these rows, at constant rates.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Of the kind of the first call.
+        y : array-like of shape (n,)
+            Labels.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All classes that will ever come; needed in the first call.
+        sample_weight : array-like of shape (n,) or None, default=None
+            As in ``fit``.
+
+        Returns
+        -------
+        self : TransferSentimentClassifier
+        """
+        self._validate_params()
+        random_state = check_random_state(self.random_state)
+        update_classifier(self, X, y, classes, sample_weight, random_state)
+        return self
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
+        """Logits: of the second of two classes, or of each class.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Of the kind that the model was fitted on.
+
+        Returns
+        -------
+        logits : ndarray of shape (n,) or (n, n_classes)
+            Not calibrated.
+        """
+        logits = self._logits(X)
+        return logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Of the kind that the model was fitted on.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n, n_classes)
+            Columns in the order of `classes_`; rows sum to 1.
+        """
+        return to_probabilities(self._logits(X), self.temperature_)
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Most probable label of each row.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Of the kind that the model was fitted on.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            As they were written in y.
+        """
+        logits = self._logits(X)
+        if len(self.classes_) == 2:
+            return self.classes_[(logits[:, 0] > 0).astype(int)]
+        return self.classes_[logits.argmax(axis=1)]
+
+    def _logits(self, X: Any) -> npt.NDArray[np.float64]:
+        check_is_fitted(self)
+        rows = self._input.rows(self._check_X(X, reset=False))
+        return self.net_.predict_logits(rows).astype(np.float64)
+
+    def _check_X(self, X: Any, *, reset: bool, name: str = "X") -> Any:
+        """Texts as a list or numbers as a float32 matrix; the kind must not change."""
+        numeric = holds_numbers(X)
+        if reset:
+            self._reads_text = not numeric
+        if numeric is self._reads_text:
+            kinds = ("numbers", "texts") if numeric else ("texts", "numbers")
+            raise InvalidInputError(
+                f"{name} holds {kinds[0]}, but this model was fitted on {kinds[1]}: "
+                f"pass {kinds[1]}, or fit a model on {kinds[0]}."
+            )
+        if not numeric:
+            texts = check_texts(X, name=name)
+            if reset:
+                vars(self).pop("n_features_in_", None)
+                vars(self).pop("feature_names_in_", None)
+            return texts
+        return validate_data(
+            self, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.sparse = True
+        tags.input_tags.two_d_array = True
+        tags.input_tags.one_d_array = False
+        return tags

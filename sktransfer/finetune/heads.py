@@ -1,0 +1,142 @@
+"""The layers above the encoder: features are scaled, then a small network decides.
+
+Shape letters of this folder: n texts in a batch, t tokens, w width of the features,
+k outputs (1 for two classes, else one a class).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+from torch import nn
+
+__all__ = ["ACTIVATIONS", "FeatureScaler", "build_head", "measure_scale"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "identity": nn.Identity,
+}
+
+
+def build_head(
+    n_features: int,
+    hidden_layer_sizes: Sequence[int],
+    n_outputs: int,
+    *,
+    activation: str = "relu",
+    dropout: float = 0.5,
+) -> nn.Sequential:
+    """Fully connected layers from features to logits.
+
+    Each hidden layer is followed by the activation and by dropout. Without hidden
+    layers the head is linear and starts at zero, as logistic regression does: its loss
+    is convex, so a random start would only add noise.
+
+    Parameters
+    ----------
+    n_features : int
+        Width w of the input.
+    hidden_layer_sizes : sequence of int
+        Units of each hidden layer, the one next to the features first.
+    n_outputs : int
+        Number k of logits.
+    activation : {"relu", "gelu", "tanh", "identity"}, default="relu"
+        What follows each hidden layer.
+    dropout : float in [0, 1), default=0.5
+        Share of hidden units that are silenced in a training step.
+
+    Returns
+    -------
+    head : torch.nn.Sequential
+        Maps (n, w) to (n, k); its parts are named, so that saved parameters are too.
+
+    Examples
+    --------
+    >>> from sktransfer.finetune.heads import build_head
+    >>> [name for name, _ in build_head(384, (64,), 1).named_children()]
+    ['hidden_1', 'activation_1', 'dropout_1', 'output']
+    """
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    width = n_features
+    for depth, size in enumerate(hidden_layer_sizes, start=1):
+        layers[f"hidden_{depth}"] = nn.Linear(width, size)
+        layers[f"activation_{depth}"] = ACTIVATIONS[activation]()
+        layers[f"dropout_{depth}"] = nn.Dropout(dropout)
+        width = size
+    layers["output"] = nn.Linear(width, n_outputs)
+    if not hidden_layer_sizes:
+        nn.init.zeros_(layers["output"].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(layers["output"].bias)  # type: ignore[arg-type]
+    return nn.Sequential(layers)
+
+
+class FeatureScaler(nn.Module):
+    """Subtract a mean vector and divide by one number, both kept with the network.
+
+    One number for all features leaves their relative lengths alone, which carry signal.
+    Both are measured on the first training data and never again: a target domain with
+    other class shares would shift them and with them every decision.
+
+    Parameters
+    ----------
+    n_features : int
+        Width w. Until `mean` and `scale` are set, nothing is changed.
+    """
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Scaled features (n, w) of features (n, w)."""
+        return (features - self.mean) / self.scale
+
+
+def measure_scale(
+    features: npt.NDArray[np.float32] | sparse.csr_array,
+    sample_weight: npt.NDArray[np.float64] | None = None,
+) -> tuple[npt.NDArray[np.float32], np.float32]:
+    """Mean vector and one scale of training features.
+
+    Parameters
+    ----------
+    features : ndarray or sparse array of shape (n, w)
+        Dense features are centred, and their scale is the root of the mean variance.
+        Sparse ones are not centred, which would fill them; their scale is the root
+        mean square of the entries that are not zero.
+    sample_weight : ndarray of shape (n,) or None, default=None
+        A row of weight 2 counts like two rows.
+
+    Returns
+    -------
+    mean : ndarray of shape (w,)
+        Zeros for sparse features.
+    scale : float32
+        1 where all features are constant.
+    """
+    weight = np.ones(features.shape[0]) if sample_weight is None else sample_weight
+    if sparse.issparse(features):
+        rows = sparse.csr_array(features)
+        entry_weight = np.repeat(weight, np.diff(rows.indptr)) * (rows.data != 0)
+        squares = entry_weight @ rows.data.astype(np.float64) ** 2
+        mean = np.zeros(rows.shape[1], np.float32)
+        variance = squares / max(entry_weight.sum(), np.finfo(float).tiny)
+    else:
+        exact = np.average(features, axis=0, weights=weight)
+        mean = exact.astype(np.float32)
+        deviations = np.mean(np.square(features - exact), axis=1)
+        variance = np.average(deviations, weights=weight)
+    scale = np.sqrt(variance).astype(np.float32)
+    tiny = np.finfo(np.float32).tiny
+    return mean, scale if scale > tiny else np.float32(1.0)

@@ -1,0 +1,125 @@
+"""From X to rows that the network reads: numbers, features of texts, or tokens."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+
+from sktransfer.encoders.batching import TokenRows, tokenize
+from sktransfer.encoders.checkpoints import load_tokenizer
+from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.finetune.batches import FeatureRows, Rows
+
+__all__ = ["FeatureInput", "Input", "NumberInput", "TokenInput", "TokenTexts"]
+
+
+class Input(Protocol):
+    """How checked X becomes rows of the network."""
+
+    def rows(self, X: Any) -> Rows:
+        """Rows of checked texts or numbers."""
+
+
+class NumberInput:
+    """A matrix is its own features."""
+
+    def rows(self, X: npt.NDArray[np.float32] | sparse.csr_array) -> FeatureRows:
+        """Rows of a checked matrix (n, w)."""
+        return FeatureRows(X)
+
+
+class FeatureInput:
+    """Texts go through a frozen encoder, once each.
+
+    Parameters
+    ----------
+    encoder : transformer
+        Fitted; maps texts to a matrix (n, w).
+    """
+
+    def __init__(self, encoder: Any) -> None:
+        self.encoder = encoder
+
+    def rows(self, X: list[str]) -> FeatureRows:
+        """Rows of checked texts."""
+        matrix = self.encoder.transform(X)
+        if sparse.issparse(matrix):
+            return FeatureRows(sparse.csr_array(matrix, dtype=np.float32))
+        return FeatureRows(np.asarray(matrix, dtype=np.float32))
+
+
+class TokenTexts:
+    """Tokenised texts as `Rows`; a text in windows has several rows of tokens.
+
+    Parameters
+    ----------
+    tokens : TokenRows
+        What the tokenizer made of n texts.
+    """
+
+    def __init__(self, tokens: TokenRows) -> None:
+        self.tokens = tokens
+        firsts = np.flatnonzero(np.diff(tokens.text_of_row, prepend=-1))
+        self.first_row = np.append(firsts, len(tokens))
+
+    def __len__(self) -> int:
+        return len(self.first_row) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of each text, over all its windows."""
+        return np.diff(self.tokens.offsets[self.first_row])
+
+    def take(self, indices: npt.NDArray[np.intp]) -> TokenTexts:
+        """Return the texts at `indices`."""
+        rows, text_of_row = self._rows_of(indices)
+        tokens = self.tokens.take(rows)
+        object.__setattr__(tokens, "text_of_row", text_of_row)
+        return TokenTexts(tokens)
+
+    def batch(self, indices: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
+        """Token ids and mask (n_rows, t); with windows also the text of each row."""
+        rows, text_of_row = self._rows_of(indices)
+        ids, mask = self.tokens.pad(rows)
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if len(rows) > len(indices):
+            inputs["text_of_row"] = torch.from_numpy(text_of_row)
+        return inputs
+
+    def _rows_of(
+        self, indices: npt.NDArray[np.intp]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Rows of tokens of the texts at `indices`, and which text each belongs to."""
+        firsts, counts = self.first_row[indices], np.diff(self.first_row)[indices]
+        text_of_row = np.repeat(np.arange(len(counts)), counts)
+        starts = np.cumsum(counts) - counts
+        return np.arange(counts.sum()) + (firsts - starts)[text_of_row], text_of_row
+
+
+class TokenInput:
+    """Texts are cut into the transformer's tokens, once a fit.
+
+    Parameters
+    ----------
+    encoder : BertFeaturizer
+        Fitted; its prefix, length and treatment of long texts apply.
+    """
+
+    def __init__(self, encoder: BertFeaturizer) -> None:
+        self.encoder = encoder
+
+    def rows(self, X: list[str]) -> TokenTexts:
+        """Rows of checked texts."""
+        tokens = tokenize(
+            load_tokenizer(self.encoder.checkpoint_),
+            X,
+            prefix=self.encoder.prefix_,
+            max_length=self.encoder.max_length_,
+            long_text=self.encoder.long_text,
+            pad_id=self.encoder.checkpoint_.pad_id,
+        )
+        return TokenTexts(tokens)

@@ -1,0 +1,152 @@
+"""Body -> scaler -> head: one torch module for every strategy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from sktransfer.finetune.bodies import Body
+from sktransfer.finetune.heads import FeatureScaler, build_head
+
+__all__ = ["HeadLayout", "TransferNetwork"]
+
+
+@dataclass(frozen=True)
+class HeadLayout:
+    """What has to agree between two heads for one to take the other's parameters.
+
+    Attributes
+    ----------
+    n_features : int
+        Width of the features that the head reads.
+    hidden_layer_sizes : tuple of int
+        Units of each hidden layer.
+    n_outputs : int
+        Logits: 1 for two classes, else one a class.
+    activation : str
+        What follows each hidden layer.
+    dropout : float
+        Share of silenced units in training.
+    """
+
+    n_features: int
+    hidden_layer_sizes: tuple[int, ...]
+    n_outputs: int
+    activation: str
+    dropout: float
+
+
+class TransferNetwork(nn.Module):
+    """An encoder's body, where one is trained or was, under a scaler and a head.
+
+    Parameters
+    ----------
+    layout : HeadLayout
+        Shape of the head.
+    body : Body or None, default=None
+        Maps tokens to features; without one the network reads features.
+
+    Attributes
+    ----------
+    frozen_parts : list of torch.nn.Module
+        Parts without a learning parameter; they stay in evaluation mode, so that their
+        dropout does not blur what they pass on.
+    """
+
+    def __init__(self, layout: HeadLayout, body: Body | None = None) -> None:
+        super().__init__()
+        self.layout = layout
+        self.body = body
+        self.scaler = FeatureScaler(layout.n_features)
+        self.head = build_head(
+            layout.n_features,
+            layout.hidden_layer_sizes,
+            layout.n_outputs,
+            activation=layout.activation,
+            dropout=layout.dropout,
+        )
+        self.frozen_parts: list[nn.Module] = []
+
+    def forward(
+        self,
+        features: torch.Tensor | None = None,
+        text_of_row: torch.Tensor | None = None,
+        **tokens: torch.Tensor,
+    ) -> torch.Tensor:
+        """Logits (n, k) of features (n, w), or of the body's inputs.
+
+        Parameters
+        ----------
+        features : torch.Tensor of shape (n, w) or None
+            Given where the body is absent, or frozen and already applied.
+        text_of_row : torch.Tensor of shape (n_windows,) or None
+            Which text each window belongs to, numbered from 0; the logits of a text's
+            windows are averaged.
+        **tokens : torch.Tensor
+            What the body reads.
+
+        Returns
+        -------
+        logits : torch.Tensor of shape (n, k), float32
+        """
+        if features is None:
+            assert self.body is not None
+            features = self.body(**tokens)
+        logits: torch.Tensor = self.head(self.scaler(features)).float()
+        if text_of_row is None:
+            return logits
+        n_texts = int(text_of_row[-1]) + 1
+        total = logits.new_zeros(n_texts, logits.shape[1])
+        total = total.index_add(0, text_of_row, logits)
+        return total / torch.bincount(text_of_row, minlength=n_texts)[:, None]
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, except for the frozen parts."""
+        super().train(mode)
+        for part in self.frozen_parts:
+            part.eval()
+        return self
+
+    def own_tensors(self) -> dict[str, torch.Tensor]:
+        """Parameters and buffers of scaler and head, by name."""
+        return {
+            name: tensor
+            for name, tensor in self.state_dict().items()
+            if not name.startswith("body.")
+        }
+
+    def learning_tensors(self) -> dict[str, torch.Tensor]:
+        """Parameters that a step of training changes, by name."""
+        return {
+            name: parameter.data
+            for name, parameter in self.named_parameters()
+            if parameter.requires_grad
+        }
+
+    # A pickle holds the head, and of the body what differs from its checkpoint; as
+    # numpy arrays, so that a network that learnt on a GPU opens on any machine.
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "layout": asdict(self.layout),
+            "body": self.body,
+            "tensors": {
+                name: tensor.detach().cpu().numpy()
+                for name, tensor in self.own_tensors().items()
+            },
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Building draws initial weights, only to be overwritten; the caller's stream
+        # of random numbers must not notice.
+        with torch.random.fork_rng(devices=[]):
+            TransferNetwork.__init__(self, HeadLayout(**state["layout"]), state["body"])
+        tensors = {
+            name: torch.from_numpy(np.array(array))
+            for name, array in state["tensors"].items()
+        }
+        self.load_state_dict(tensors, strict=False)
+        self.eval()

@@ -1,0 +1,182 @@
+"""Start from a source model: check that the structures agree, then copy.
+
+This is fixed weight transfer: source and target share structure and weights, and the
+target's training goes on from the source's parameters.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.exceptions import InvalidParameterError, TransferError, TransferWarning
+from sktransfer.finetune.embeddings import EmbeddingBody
+from sktransfer.finetune.network import TransferNetwork
+from sktransfer.finetune.opening import same_encoder
+
+__all__ = ["carry_over", "open_source"]
+
+
+def open_source(init_from: Any) -> Any:
+    """Fitted classifier that `init_from` stands for.
+
+    Parameters
+    ----------
+    init_from : FrozenEstimator or TransferSentimentClassifier
+        The parameter of the classifier. In a pipeline, the last step counts.
+
+    Returns
+    -------
+    source : TransferSentimentClassifier
+        Fitted.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the source holds no fit, be it that ``clone`` has taken it off.
+    InvalidParameterError
+        If the source is something else.
+    """
+    source = init_from
+    while isinstance(source, (FrozenEstimator, Pipeline)):
+        source = (
+            source.estimator
+            if isinstance(source, FrozenEstimator)
+            else source.steps[-1][1]
+        )
+    if not hasattr(source, "init_from"):
+        raise InvalidParameterError(
+            f"init_from is {init_from!r}, but a fitted TransferSentimentClassifier is "
+            "expected: pass FrozenEstimator(source) from sklearn.frozen."
+        )
+    if not hasattr(source, "net_"):
+        raise NotFittedError(
+            "the estimator in init_from is not fitted. If it was when you passed it, "
+            "clone() has taken its fit off, as it does to every parameter of an "
+            "estimator in a search or a pipeline: wrap it in FrozenEstimator(source) "
+            "from sklearn.frozen. Otherwise call source.fit(X_source, y_source) first."
+        )
+    return source
+
+
+def carry_over(
+    source: Any, network: TransferNetwork, encoder: Any, classes: npt.NDArray[Any]
+) -> dict[str, torch.Tensor]:
+    """Copy the source's parameters into `network`.
+
+    Parameters
+    ----------
+    source : TransferSentimentClassifier
+        Fitted on the source domain.
+    network : TransferNetwork
+        The target's, changed in place.
+    encoder : transformer or None
+        The target's, fitted. Word vectors may be others than the source's, as those of
+        another language are: then the table is the target's and all above it the
+        source's.
+    classes : ndarray of shape (n_classes,)
+        The target's classes. If the source has others, the last layer starts anew.
+
+    Returns
+    -------
+    carried : dict of str to torch.Tensor
+        What was copied, by name in `network`.
+
+    Raises
+    ------
+    TransferError
+        If the structures differ; the message lists the differences.
+    """
+    other: TransferNetwork = source.net_.module_
+    differences = _differences(source, network, encoder)
+    if differences:
+        listed = "\n".join(f"  - {difference}" for difference in differences)
+        raise TransferError(
+            "the target cannot start from the source's parameters, since their "
+            f"structures differ:\n{listed}\nGive the target the source's structure, or "
+            "fit the source anew with the target's."
+        )
+    tensors = {name: tensor.clone() for name, tensor in other.own_tensors().items()}
+    if not np.array_equal(source.classes_, classes):
+        warnings.warn(
+            f"the source knows the classes {source.classes_.tolist()[:10]} and the "
+            f"target has {classes.tolist()[:10]}: the last layer starts anew, all "
+            "below it is the source's.",
+            TransferWarning,
+            stacklevel=4,
+        )
+        tensors = {k: v for k, v in tensors.items() if not k.startswith("head.output")}
+    network.load_state_dict(tensors, strict=False)
+    return tensors | _carry_body(source, network, encoder)
+
+
+def _carry_body(
+    source: Any, network: TransferNetwork, encoder: Any
+) -> dict[str, torch.Tensor]:
+    """Copy what the source's encoder has learnt, if the target has the same one."""
+    theirs, ours = source.net_.module_.body, network.body
+    if theirs is None or not theirs.tuned:
+        return {}
+    if encoder is None:
+        warnings.warn(
+            "the source's encoder was tuned, but the target reads numbers and has no "
+            "encoder to put it into: only scaler and head are the source's. Fit the "
+            "target on texts to carry the encoder too.",
+            TransferWarning,
+            stacklevel=5,
+        )
+    if ours is None or not same_encoder(source.encoder_, encoder):
+        return {}
+    tuned = {name: tensor.clone() for name, tensor in theirs.tuned_tensors().items()}
+    if isinstance(ours, EmbeddingBody):
+        # The target's table holds the source's words first, then its own new ones.
+        table = ours.table.weight.detach().clone()
+        table[: len(tuned["table.weight"])] = tuned["table.weight"]
+        tuned = {"table.weight": table}
+    ours.take_tuned(tuned)
+    return {f"body.{name}": tensor for name, tensor in tuned.items()}
+
+
+def _differences(source: Any, network: TransferNetwork, encoder: Any) -> list[str]:
+    """Say what keeps the source's parameters from fitting, one sentence each."""
+    found = []
+    ours, theirs = network.layout, source.net_.module_.layout
+    if theirs.n_features != ours.n_features:
+        found.append(
+            f"the source reads {theirs.n_features} features, the target "
+            f"{ours.n_features}"
+        )
+    for name in ("hidden_layer_sizes", "activation"):
+        if getattr(theirs, name) != getattr(ours, name):
+            found.append(
+                f"{name}={getattr(theirs, name)!r} in the source, "
+                f"{getattr(ours, name)!r} in the target"
+            )
+    if source.encoder_ is None or encoder is None:
+        return found
+    if type(source.encoder_) is not type(encoder):
+        found.append(
+            f"the source's encoder is a {type(source.encoder_).__name__}, the target's "
+            f"a {type(encoder).__name__}"
+        )
+    elif isinstance(encoder, BertFeaturizer):
+        if not same_encoder(source.encoder_, encoder):
+            found.append(
+                f"the source's encoder is {source.encoder_.checkpoint_.name!r}, the "
+                f"target's {encoder.checkpoint_.name!r}"
+            )
+        for name in ("pooling_", "layers", "normalize"):
+            if getattr(source.encoder_, name) != getattr(encoder, name):
+                found.append(
+                    f"{name.rstrip('_')}={getattr(source.encoder_, name)!r} in the "
+                    f"source's encoder, {getattr(encoder, name)!r} in the target's"
+                )
+    return found

@@ -1,0 +1,138 @@
+"""Which parameters learn, and at which rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from sktransfer.exceptions import InvalidParameterError
+from sktransfer.finetune.bodies import Body
+from sktransfer.finetune.network import TransferNetwork
+
+__all__ = ["STRATEGIES", "apply_strategy", "parameter_groups"]
+
+
+def _nothing(body: Body, n_layers: int, train_embeddings: bool) -> list[nn.Parameter]:
+    return []
+
+
+def _top_layers(
+    body: Body, n_layers: int, train_embeddings: bool
+) -> list[nn.Parameter]:
+    blocks = body.blocks()
+    if not 1 <= n_layers <= len(blocks):
+        raise InvalidParameterError(
+            f"n_trainable_layers={n_layers}, but the encoder has {len(blocks)} layers: "
+            f"choose 1 to {len(blocks)}, or strategy='fine_tune' for all of them."
+        )
+    return [p for block in blocks[-n_layers:] for p in block.parameters()]
+
+
+def _everything(
+    body: Body, n_layers: int, train_embeddings: bool
+) -> list[nn.Parameter]:
+    table = body.token_table()
+    # Word vectors are nothing but their table; a transformer's is four fifths of its
+    # weights, and a few hundred texts touch a sliver of it.
+    keep_table = train_embeddings or not body.blocks()
+    return [p for p in body.parameters() if keep_table or p is not table]
+
+
+STRATEGIES: dict[str, Callable[[Body, int, bool], list[nn.Parameter]]] = {
+    "feature_extraction": _nothing,
+    "partial": _top_layers,
+    "fine_tune": _everything,
+}
+
+
+def apply_strategy(
+    network: TransferNetwork,
+    strategy: str,
+    *,
+    n_trainable_layers: int = 2,
+    train_embeddings: bool = False,
+) -> None:
+    """Let the parameters of `strategy` learn and freeze the others.
+
+    The head always learns.
+
+    Parameters
+    ----------
+    network : TransferNetwork
+        Changed in place.
+    strategy : str
+        A key of `STRATEGIES`.
+    n_trainable_layers : int, default=2
+        Layers from the top that learn under "partial".
+    train_embeddings : bool, default=False
+        Whether a transformer's token table learns under "fine_tune".
+    """
+    network.requires_grad_(True)
+    network.frozen_parts = []
+    body = network.body
+    if body is None:
+        return
+    choose = STRATEGIES[strategy]
+    body.let_learn(choose(body, n_trainable_layers, train_embeddings))
+    network.frozen_parts = [
+        module
+        for module in body.modules()
+        if any(True for _ in module.parameters())
+        and not any(parameter.requires_grad for parameter in module.parameters())
+    ]
+
+
+def parameter_groups(
+    network: TransferNetwork,
+    *,
+    encoder_learning_rate: float,
+    head_learning_rate: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+) -> list[dict[str, Any]]:
+    """Groups of learning parameters for the optimiser.
+
+    The layer `i` steps below the top learns at ``encoder_learning_rate * layer_decay **
+    i``, what embeds the tokens one step below the lowest layer (Howard and Ruder 2018,
+    "Universal Language Model Fine-tuning for Text Classification", section 3.2). Biases
+    and the gains of normalisation are not decayed: they have one dimension.
+
+    Parameters
+    ----------
+    network : TransferNetwork
+        With a strategy applied.
+    encoder_learning_rate, head_learning_rate : float
+        Peak rates.
+    weight_decay : float
+        For parameters of two dimensions or more.
+    layer_decay : float in (0, 1], default=1.0
+        Factor from one layer to the one below it.
+
+    Returns
+    -------
+    groups : list of dict
+        With keys "params", "lr" and "weight_decay".
+    """
+    below_top: dict[int, int] = {}
+    if network.body is not None:
+        blocks = network.body.blocks()
+        for depth, block in enumerate(reversed(blocks)):
+            below_top.update({id(p): depth for p in block.parameters()})
+        for parameter in network.body.parameters():
+            below_top.setdefault(id(parameter), len(blocks))
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if not parameter.requires_grad:
+            continue
+        depth = below_top.get(id(parameter), -1)
+        rate = head_learning_rate
+        if depth >= 0:
+            rate = encoder_learning_rate * layer_decay**depth
+        decay = weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]

@@ -1,0 +1,224 @@
+"""Labels, weights and the validation part: what y and sample_weight become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import train_test_split
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight
+
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+
+__all__ = ["check_labels", "check_weights", "number_labels", "split_rows"]
+
+# Below this many validation rows early stopping follows noise.
+MIN_VALIDATION_ROWS = 50
+
+
+def check_labels(y: Any, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]:
+    """Return the labels as a 1-D array, one a row.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Labels of any type that scikit-learn's classifiers take.
+    n_rows : int
+        Rows of X.
+    name : str, default="y"
+        How the error messages call it.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    InvalidInputError
+        If labels are missing, or their number differs from that of the rows.
+    """
+    if y is None:
+        raise InvalidInputError(
+            "this estimator requires y to be passed, but the target y is None: pass "
+            "one label per row."
+        )
+    labels = column_or_1d(y, warn=True)
+    if len(labels) != n_rows:
+        raise InvalidInputError(
+            f"X has {n_rows} rows but {name} has {len(labels)} labels: pass one label "
+            "per row."
+        )
+    if labels.dtype.kind == "f":
+        missing = np.flatnonzero(~np.isfinite(labels))
+        what = "NaN or infinity"
+    else:
+        missing = np.flatnonzero([_is_missing(label) for label in labels])
+        what = "a missing value"
+    if missing.size:
+        raise InvalidInputError(
+            f"Input {name} contains {what}, first at position {missing[0]}: drop the "
+            "rows without a label."
+        )
+    check_classification_targets(labels)
+    return labels
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or (isinstance(label, float) and label != label)
+
+
+def number_labels(
+    labels: npt.NDArray[Any], classes: npt.NDArray[Any], *, name: str = "y"
+) -> npt.NDArray[np.int64]:
+    """Position of each label in the sorted `classes`.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Labels as the user wrote them.
+    classes : ndarray of shape (n_classes,)
+        Distinct labels, sorted.
+    name : str, default="y"
+        How the error message calls the labels.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n,)
+
+    Raises
+    ------
+    InvalidInputError
+        If a label is none of the classes.
+    """
+    unknown = sorted(set(labels.tolist()) - set(classes.tolist()), key=str)
+    if unknown:
+        raise InvalidInputError(
+            f"{name} holds the labels {unknown[:5]}, which are not among the classes "
+            f"{classes.tolist()[:10]} that the model knows: drop those rows, or name "
+            "all classes at the start."
+        )
+    return np.searchsorted(classes, labels).astype(np.int64)
+
+
+def check_weights(
+    sample_weight: Any,
+    class_weight: Any,
+    X: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    classes: npt.NDArray[Any],
+) -> npt.NDArray[np.float64] | None:
+    """One weight a row from sample and class weights; None where all are equal.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), float or None
+        As passed to ``fit``.
+    class_weight : dict, "balanced" or None
+        As passed to the constructor.
+    X : ndarray of shape (n, 1)
+        Stands for the rows; only its length counts.
+    labels : ndarray of shape (n,)
+        Labels as the user wrote them.
+    classes : ndarray of shape (n_classes,)
+        Distinct labels, sorted.
+
+    Returns
+    -------
+    weight : ndarray of shape (n,) or None
+        Scaled to a mean of 1, so that their common size does not matter.
+    """
+    weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise InvalidInputError(
+            "sample_weight is 0 for every row, so there is nothing to learn from: give "
+            "at least one row a positive weight."
+        )
+    if class_weight is not None:
+        by_class = compute_class_weight(
+            class_weight, classes=classes, y=labels, sample_weight=weight
+        )
+        weight = weight * by_class[np.searchsorted(classes, labels)]
+    if np.ptp(weight) == 0:
+        return None
+    return np.asarray(weight / weight.mean())
+
+
+def split_rows(
+    numbers: npt.NDArray[np.int64],
+    texts: list[str] | None,
+    *,
+    early_stopping: bool | str,
+    validation_fraction: float,
+    seed: int,
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp] | None]:
+    """Rows to learn from and rows to validate on, a text never in both.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n,)
+        Class number of each row.
+    texts : list of str of length n, or None
+        Equal texts stay on one side; rows of numbers are split row by row.
+    early_stopping : bool or "auto"
+        False never splits; "auto" only where the validation part is large enough to be
+        trusted.
+    validation_fraction : float in (0, 1)
+        Share of the distinct texts to validate on.
+    seed : int
+        Decides which.
+
+    Returns
+    -------
+    train : ndarray of int
+        Row numbers.
+    validation : ndarray of int or None
+        None where there is no split: early stopping is off, or some class would have
+        no row on one of the sides.
+
+    Raises
+    ------
+    InvalidParameterError
+        If early stopping was asked for and no such split exists.
+    """
+    everything = np.arange(len(numbers))
+    first, distinct = everything, everything
+    if texts is not None:
+        # np.unique sorts the texts, which takes longer than a dict.
+        position = {text: row for row, text in reversed(list(enumerate(texts)))}
+        first = np.array(sorted(position.values()))
+        where = {int(row): number for number, row in enumerate(first)}
+        distinct = np.array([where[position[text]] for text in texts])
+    n_validation = round(validation_fraction * len(first))
+    if early_stopping == "auto" and n_validation < MIN_VALIDATION_ROWS:
+        return everything, None
+    if not early_stopping:
+        return everything, None
+    strata = numbers[first]
+    counts = np.unique(strata, return_counts=True)[1]
+    possible = counts.min() >= 2 and n_validation >= len(counts)
+    possible = possible and len(first) - n_validation >= len(counts)
+    if possible:
+        kept, held_out = train_test_split(
+            np.arange(len(first)),
+            test_size=n_validation,
+            stratify=strata,
+            random_state=seed,
+        )
+        possible = len(set(strata[held_out])) == len(counts) == len(set(strata[kept]))
+    if not possible:
+        if early_stopping == "auto":
+            return everything, None
+        raise InvalidParameterError(
+            f"early_stopping=True needs a row of each class to validate on, but "
+            f"{n_validation} of {len(first)} distinct rows and classes of "
+            f"{counts.min()} rows or more do not allow it: raise validation_fraction, "
+            "pass X_val and y_val to fit, or set early_stopping=False."
+        )
+    in_validation = np.isin(distinct, held_out)
+    return everything[~in_validation], everything[in_validation]
