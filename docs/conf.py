@@ -1,0 +1,52 @@
+"""How the documentation is built; ``make docs`` runs it."""
+
+import re
+
+import sktransfer
+
+project = "sktransfer"
+author = "The sktransfer developers"
+copyright = f"2026, {author}"
+release = sktransfer.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates", "gallery/*.ipynb"]
+html_theme = "alabaster"
+html_theme_options = {"description": "Transfer learning for text", "page_width": "70em"}
+
+autosummary_generate = True
+# Methods stand on their class's page.
+numpydoc_show_class_members = False
+# What scikit-learn writes into classes is described there, with links that lead there.
+autodoc_default_options = {
+    "exclude-members": ", ".join(
+        f"set_{method}_request"
+        for method in ("fit", "partial_fit", "transform", "predict", "score")
+    )
+}
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": "/plot_",
+    "download_all_examples": False,
+    "show_memory": False,
+}
+
+
+def escape_fitted_names(app, what, name, obj, options, lines):
+    """Keep shapes such as ``(n_texts, n_features_out_)`` from being read as links."""
+    for number, line in enumerate(lines):
+        if "shape (" in line:
+            lines[number] = re.sub(r"(?<=\w)_(?=[,)])", r"\_", line)
+
+
+def setup(app):
+    """Hook in before numpydoc, which listens to the same event at priority 500."""
+    app.connect("autodoc-process-docstring", escape_fitted_names, priority=400)

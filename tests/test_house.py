@@ -1,0 +1,159 @@
+"""The rules of the house: lazy imports, documented names, whole packages."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from numpydoc.validate import validate
+
+import sktransfer
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "sktransfer").rglob("*.py"))
+
+# The codes of numpydoc.validate that this house does without: an extended summary
+# (ES01), summaries in the infinitive (SS05: what returns a thing is described by the
+# thing), and unnamed return values (RT02: here they have names).
+UNUSED_CODES = {"ES01", "SS05", "RT02"}
+# Methods also do without See Also, examples of their own, and words on what fit, X and
+# y are.
+UNUSED_CODES_OF_METHODS = UNUSED_CODES | {"SA01", "EX01", "RT03", "PR07"}
+
+
+def loaded_after(code: str) -> set[str]:
+    """Top-level modules that a fresh interpreter has loaded after `code`."""
+    code += "\nimport json, sys\nprint(json.dumps([*sys.modules]))"
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    modules = json.loads(finished.stdout.splitlines()[-1])
+    return {module.partition(".")[0] for module in modules}
+
+
+class TestImports:
+    def test_the_package_alone_loads_nothing_heavy(self):
+        heavy = {"torch", "transformers", "gensim", "skorch", "sklearn", "numpy"}
+        assert not heavy & loaded_after("import sktransfer")
+
+    def test_word_vectors_load_no_torch(self):
+        heavy = {"torch", "transformers", "skorch"}
+        assert not heavy & loaded_after("from sktransfer import WordVectorFeaturizer")
+
+    def test_data_sets_load_no_torch(self):
+        heavy = {"torch", "transformers", "gensim", "skorch"}
+        code = "import sktransfer\nsktransfer.load_mini_reviews()"
+        assert not heavy & loaded_after(code)
+
+    def test_unknown_names_are_attribute_errors(self):
+        with pytest.raises(AttributeError, match="no_such_name"):
+            _ = sktransfer.no_such_name
+
+    def test_names_are_listed_before_they_are_loaded(self):
+        assert set(sktransfer.__all__) <= set(dir(sktransfer))
+
+
+def public_methods() -> list[str]:
+    """Dotted names of what the public classes themselves define."""
+    classes = {
+        name: value
+        for name in sktransfer.__all__
+        if inspect.isclass(value := getattr(sktransfer, name))
+    }
+    kinds = (property, classmethod, staticmethod)
+    return [
+        f"{name}.{attribute}"
+        for name, value in classes.items()
+        for attribute, member in vars(value).items()
+        if not attribute.startswith("_")
+        and (inspect.isfunction(member) or isinstance(member, kinds))
+    ]
+
+
+def faults_of(name: str, unused: set[str]) -> list[str]:
+    return [
+        f"{code}: {explanation}"
+        for code, explanation in validate(f"sktransfer.{name}")["errors"]
+        if code not in unused
+    ]
+
+
+class TestDocstrings:
+    @pytest.mark.parametrize("name", sktransfer.__all__)
+    def test_public_names_are_documented_as_numpydoc_has_it(self, name):
+        assert faults_of(name, UNUSED_CODES) == []
+
+    @pytest.mark.parametrize("name", public_methods())
+    def test_so_are_their_methods(self, name):
+        assert faults_of(name, UNUSED_CODES_OF_METHODS) == []
+
+    @pytest.mark.parametrize("name", sktransfer.__all__)
+    def test_public_names_have_an_example(self, name):
+        assert ">>> " in inspect.getdoc(getattr(sktransfer, name))
+
+
+class TestModules:
+    @pytest.mark.parametrize(
+        "path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix()
+    )
+    def test_each_is_one_idea_of_at_most_300_lines(self, path):
+        n_lines = path.read_text(encoding="utf-8").count("\n")
+        assert n_lines <= 300
+
+    def test_none_is_called_utils(self):
+        assert not [path for path in MODULES if "util" in path.stem]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Folder with the wheel and the source distribution."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir"]
+    subprocess.run([*command, str(folder), str(ROOT)], check=True, capture_output=True)
+    return folder
+
+
+class TestPackage:
+    def test_the_wheel_carries_what_is_no_code_too(self, built):
+        (wheel,) = built.glob("*.whl")
+        names = set(zipfile.ZipFile(wheel).namelist())
+        assert {
+            "sktransfer/__init__.pyi",
+            "sktransfer/py.typed",
+            "sktransfer/datasets/data/mini_en.tsv",
+            "sktransfer/datasets/data/mini_zh.tsv",
+            "sktransfer/datasets/data/reviews_en.rst",
+            "sktransfer/datasets/data/reviews_zh.rst",
+        } <= names
+        modules = {str(path.relative_to(ROOT).as_posix()) for path in MODULES}
+        assert modules <= names
+        assert not [name for name in names if name.startswith(("tests/", "examples/"))]
+
+    def test_the_source_distribution_carries_tests_and_licence(self, built):
+        (archive,) = built.glob("*.tar.gz")
+        with tarfile.open(archive) as file:
+            names = {name.partition("/")[2] for name in file.getnames()}
+        assert {"LICENSE", "CHANGELOG.md", "constraints.txt", "Makefile"} <= names
+        assert "tests/test_house.py" in names
+
+    def test_the_version_is_told_once(self):
+        project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text())["project"]
+        assert "version" in project["dynamic"]
+
+    def test_the_changelog_has_a_place_for_what_comes_next(self):
+        changelog = ROOT.joinpath("CHANGELOG.md").read_text(encoding="utf-8")
+        release = sktransfer.__version__.partition(".dev")[0]
+        assert "## [Unreleased]" in changelog or f"## [{release}]" in changelog
+
+    def test_every_tested_version_is_one_version(self):
+        lines = ROOT.joinpath("constraints.txt").read_text().splitlines()
+        pins = [line for line in lines if line and not line.startswith("#")]
+        assert all(line.count("==") == 1 and "+" not in line for line in pins)
+        assert "torch==2.13.0" in pins
