@@ -72,9 +72,9 @@ default="glove-6b-50d"
     max_length : int, default=None
         Words of a text that count, from the start; None is all.
     lowercase : bool, default=True
-        Whether texts are lowercased first, as most vectors want.
+        Lowercase texts first, as most vectors want.
     normalize : bool, default=False
-        Whether each text's vector is scaled to length 1.
+        Scale each text's vector to length 1.
     oov : {"skip", "zero", "random", "subword"}, default="skip"
         What a word without a vector is: nothing, a vector of zeros that counts in a
         mean, a normal random vector drawn from word and seed, or the mean of its
@@ -172,8 +172,8 @@ default="glove-6b-50d"
         texts = check_texts(X)
         check_parameters(self)
         self.vectors_ = find_vectors(self, texts)
-        one = isinstance(self.pooling, str)
-        self.pooling_ = (self.pooling,) if one else tuple(self.pooling)
+        pooling = self.pooling
+        self.pooling_ = (pooling,) if isinstance(pooling, str) else tuple(pooling)
         self.n_features_out_ = self.vectors_.width * len(self.pooling_)
         self._n_features_out = self.n_features_out_
         self._parameters = freeze_parameters(self)
@@ -183,7 +183,7 @@ default="glove-6b-50d"
             lowercase=self.lowercase,
             max_length=self.max_length,
             oov=self.oov,
-            seed=check_random_state(self.random_state).randint(2**31 - 1),
+            seed=self._draw_seed(),
         )
         self.word_weights_: WordWeights | None = None
         if self.weighting is not None:
@@ -282,14 +282,18 @@ default="glove-6b-50d"
         check_is_fitted(self, "encoder_digest_")
         check_unchanged(self, self._parameters)
 
+    def _draw_seed(self) -> int:
+        if self.oov != "random":  # no generator moves on for nothing
+            return 0
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
     def _digest(self) -> str:
         settings = self._parameters | {"vectors": self.vectors_.digest}
         settings |= {"pooling": self.pooling_, "random_state": self._reader.seed}
         if callable(self.tokenizer):
             # Where a function lies in memory differs from process to process.
-            settings["tokenizer"] = getattr(
-                self.tokenizer, "__qualname__", type(self.tokenizer).__qualname__
-            )
+            kind = type(self.tokenizer).__qualname__
+            settings["tokenizer"] = getattr(self.tokenizer, "__qualname__", kind)
         digest = hashlib.sha256(repr(sorted(settings.items())).encode())
         digest.update(repr(self.word_weights_).encode())
         if self.components_ is not None:

@@ -104,7 +104,7 @@ def load_table(
         raise InvalidParameterError(
             f"dtype={dtype!r}, but 'float32' or 'float16' is expected."
         )
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
+    if limit is not None and (type(limit) is not int or limit < 1):
         raise InvalidParameterError(
             f"limit={limit!r}, but a whole number of words, at least 1, or None is "
             "expected."
@@ -169,7 +169,10 @@ def _state(path: Path) -> list[list[Any]]:
 
 
 def _checksum(path: Path) -> list[list[str]]:
-    return [[part.name, digest_file(part)] for part in _parts(path)]
+    parts = _parts(path)
+    # A file that was renamed is still the same; the names within a folder matter.
+    names = [part.name.removeprefix(path.name) for part in parts]
+    return [[name, digest_file(part)] for name, part in zip(names, parts, strict=True)]
 
 
 def _hash(content: list[Any]) -> str:

@@ -38,7 +38,8 @@ def check_parameters(featurizer: Any) -> None:
     """
     for name, choices in _CHOICES.items():
         value = getattr(featurizer, name)
-        if not any(value is choice or value == choice for choice in choices):
+        # An array equals nothing as a whole, so the type is asked first.
+        if not isinstance(value, (str, bool, type(None))) or value not in choices:
             _refuse(name, value, f"one of {list(choices)}")
     pooling = featurizer.pooling
     parts = (pooling,) if isinstance(pooling, str) else pooling

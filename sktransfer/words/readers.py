@@ -21,9 +21,11 @@ from __future__ import annotations
 import contextlib
 import gzip
 import itertools
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -87,10 +89,22 @@ def read_source(path: Path, limit: int | None = None) -> Source:
     return Source(width, _read_text(path, width, limit, None))
 
 
-def _open(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if compressed else path.open("rb")  # type: ignore[return-value]
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, compressed or not, for reading."""
+    with path.open("rb") as raw:
+        compressed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        if not compressed:
+            yield raw
+            return
+        try:
+            with gzip.GzipFile(fileobj=raw) as file:
+                yield cast("IO[bytes]", file)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise WordVectorsError(
+                f"{path} cannot be unpacked ({error}): get it again."
+            ) from error
 
 
 def _is_binary(start: bytes, width: int) -> bool:
@@ -107,17 +121,24 @@ def _is_binary(start: bytes, width: int) -> bool:
 
 
 def _width_of_lines(path: Path, start: bytes) -> int:
-    """Numbers a line, from the first lines: words may hold spaces, so the fewest."""
+    """Numbers a line: what most of the first lines end with, as words hold spaces."""
     lines = start.split(b"\n")
     if len(lines) > 1:
         lines.pop()  # cut where the sample ends
-    counts = [len(line.split()) - 1 for line in lines if line.strip()]
-    if not counts or min(counts) < 1:
+    counts = Counter(_count_numbers(line) for line in lines if line.strip())
+    width = max(counts, key=lambda count: (counts[count], count), default=0)
+    if width < 1:
         raise WordVectorsError(
             f"{path} is in no known format: text with a word and its numbers on each "
             "line, word2vec binary, fastText .bin or gensim's own is expected."
         )
-    return min(counts)
+    return width
+
+
+def _count_numbers(line: bytes) -> int:
+    """Fields at the end of a line that are numbers; the first one is the word's."""
+    numbers = itertools.takewhile(_is_float, reversed(line.split()[1:]))
+    return sum(1 for _ in numbers)
 
 
 def _read_text(

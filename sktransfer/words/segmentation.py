@@ -136,6 +136,8 @@ def split_unknown(word: str, known: Callable[[str], bool]) -> list[str]:
     ['do', "n't"]
     >>> split_unknown("well-made", {"well", "made"}.__contains__)
     ['well', 'made']
+    >>> split_unknown("不好", {"不", "好"}.__contains__)
+    ['不', '好']
     """
     if known(word):
         return [word]
@@ -153,7 +155,8 @@ def _ways_to_cut(word: str) -> Iterator[list[str]]:
         match = pattern.fullmatch(word)
         if match:
             yield list(match.groups())
-    if not _has_letters(word):
+    if not _has_letters(word) or _HAN_START.match(word):
+        # A Chinese character has a meaning of its own, and "not" is one of them.
         if len(word) > 1:
             yield list(word)
         return

@@ -61,7 +61,7 @@ class Subwords:
             Zeros where the word is too short for a piece.
         """
         # gensim hashes in C exactly as fastText does, bugs with accents included.
-        from gensim.models.fasttext_inner import ft_ngram_hashes
+        from gensim.models.fasttext import ft_ngram_hashes
 
         rows = ft_ngram_hashes(word, self.shortest, self.longest, len(self.buckets))
         if not len(rows):

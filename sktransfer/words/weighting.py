@@ -244,5 +244,7 @@ def remove_components(
     >>> remove_components(vectors, np.array([[1, 0]], dtype=np.float32))
     array([[0., 4.]], dtype=float32)
     """
-    common: NDArray[np.float32] = (vectors @ components.T) @ components
-    return vectors - common
+    found: NDArray[np.float32] = np.asarray(
+        vectors - (vectors @ components.T) @ components, np.float32
+    )
+    return found

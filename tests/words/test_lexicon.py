@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sktransfer.exceptions import InvalidInputError
+from sktransfer.words.lexicon import Lexicon, Ragged
+from sktransfer.words.segmentation import segment
+
+TEXTS = ["A good film!", "", "a bad, bad film", "🙂 不好 don't"]
+
+
+def spell(lexicon: Lexicon, ragged: Ragged) -> list[list[str]]:
+    rows = np.split(ragged.words, ragged.offsets[1:-1])
+    return [[lexicon.words[number] for number in row] for row in rows]
+
+
+@given(st.lists(st.text(), min_size=1, max_size=5))
+def test_words_are_those_of_segment(texts):
+    lexicon = Lexicon(lowercase=False)
+    expected = [segment(text) for text in texts]
+    for _ in range(2):  # the second time from what is remembered
+        assert spell(lexicon, lexicon.read(texts)) == expected
+
+
+def test_unknown_words_are_cut_finer():
+    lexicon = Lexicon(known={"do", "n't"}.__contains__)
+    assert spell(lexicon, lexicon.read(["Don't go"])) == [["do", "n't", "go"]]
+
+
+def test_a_tokenizer_of_ones_own_gets_lowercased_texts():
+    lexicon = Lexicon(tokenizer=str.split, known=lambda word: False)
+    assert spell(lexicon, lexicon.read(TEXTS))[0] == ["a", "good", "film!"]
+
+
+@pytest.mark.parametrize("answer", ["a b", [1], None, [["a"]]])
+def test_a_tokenizer_that_returns_no_words_is_named(answer):
+    with pytest.raises(InvalidInputError, match="text at position 0, but a list of"):
+        Lexicon(tokenizer=lambda text: answer).read(["a b"])
+
+
+def test_cut_keeps_the_first_words():
+    lexicon = Lexicon()
+    ragged = lexicon.read(TEXTS)
+    assert spell(lexicon, ragged.cut(2)) == [
+        ["a", "good"],
+        [],
+        ["a", "bad"],
+        ["🙂", "不好"],
+    ]
+    assert ragged.cut(None) is ragged
+    assert ragged.cut(99) is ragged
+
+
+def test_threads_share_a_lexicon():
+    lexicon = Lexicon()
+    texts = [[f"w{n + shift} w{n}" for n in range(300)] for shift in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lexicon.read, texts))
+    for ragged, some in zip(found, texts, strict=True):
+        assert spell(lexicon, ragged) == [text.split() for text in some]
+
+
+def test_it_says_when_it_is_full(monkeypatch):
+    monkeypatch.setattr("sktransfer.words.lexicon._MOST_WORDS", 4)
+    lexicon = Lexicon()
+    lexicon.read(["a"])
+    assert not lexicon.is_full()
+    lexicon.read(["b c d"])
+    assert lexicon.is_full()
