@@ -43,9 +43,6 @@ class WordVectorFeaturizer(
 ):
     """Turn texts into vectors by pooling the vectors of their words.
 
-    A millisecond's work for dozens of texts, without torch. Letters in shapes: T texts,
-    D numbers a word vector.
-
     Parameters
     ----------
     vectors : str, path, WordVectors, WordVectorTrainer or KeyedVectors, \
@@ -62,8 +59,7 @@ default="glove-6b-50d"
         "idf" is divided by the sum of the weights, that of "sif" by the number of
         words, as in its paper.
     n_components_removed : int, default=0
-        Common components of the texts given to `fit` that are taken out of each text's
-        vector; SIF uses 1.
+        Common components of the texts of `fit` to take out of each vector; SIF uses 1.
     tokenizer : "auto" or callable, default="auto"
         "auto" cuts English and Chinese, in any mixture (Chinese needs the extra
         ``chinese``), keeps punctuation, emoji and negations, and cuts a word finer
@@ -85,15 +81,12 @@ default="glove-6b-50d"
     Attributes
     ----------
     vectors_ : WordVectors
-        The vectors in use.
     pooling_ : tuple of str
         `pooling` as a tuple.
     n_features_out_ : int
-        D times the number of poolings.
     encoder_digest_ : str
         SHA-256 over vectors, parameters and everything fitted.
     word_weights_ : WordWeights or None
-        With a weighting: weights by word.
     components_ : ndarray of float32, shape (n_components_removed, n_features_out_)
         What is taken out, orthonormal; None where nothing is.
 

@@ -25,7 +25,8 @@ from sktransfer.storage import (
     write_json,
 )
 from sktransfer.words.readers import read_source
-from sktransfer.words.tables import Table, is_table, open_table, write_table
+from sktransfer.words.table_files import is_table, open_table, write_table
+from sktransfer.words.tables import Table
 
 __all__ = ["load_table", "locate"]
 

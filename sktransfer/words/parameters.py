@@ -117,9 +117,9 @@ def find_vectors(featurizer: Any, texts: Sequence[str]) -> WordVectors:
     found = featurizer.vectors
     if isinstance(found, (str, os.PathLike)):
         found = WordVectors.load(found)
-    elif hasattr(found, "learn"):
+    elif hasattr(found, "learn_words"):
         lexicon = Lexicon(featurizer.tokenizer, featurizer.lowercase)
-        found = clone(found).learn(lexicon.read(texts), lexicon.words)
+        found = clone(found).learn_words(lexicon.read(texts), lexicon.words)
     elif hasattr(getattr(found, "wv", found), "index_to_key"):
         found = WordVectors.from_gensim(found)
     if not isinstance(found, WordVectors):

@@ -32,7 +32,8 @@ import numpy as np
 from sktransfer.exceptions import WordVectorsError
 from sktransfer.packages import require_extra
 from sktransfer.words.gensim_files import is_fasttext, is_pickle, read_gensim
-from sktransfer.words.tables import Block, Source, is_table, open_table
+from sktransfer.words.table_files import is_table, open_table
+from sktransfer.words.tables import Block, Source
 
 __all__ = ["read_source"]
 

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sktransfer.exceptions import WordVectorsError
+from sktransfer.texts import check_texts
+from sktransfer.words.distillation import distill_matrix
 from sktransfer.words.files import load_table
 from sktransfer.words.gensim_files import source_of_keyed_vectors
 from sktransfer.words.subwords import Subwords
-from sktransfer.words.tables import Table, build_table, digest_table
+from sktransfer.words.tables import Table, build_table, digest_table, gather_table
 from sktransfer.words.writers import write_vectors
 
 __all__ = ["WordVectors"]
@@ -37,10 +39,6 @@ class WordVectors:
     matrix : array-like of shape (n_words, width)
         A vector for each word, finite. It is copied.
 
-    See Also
-    --------
-    WordVectorFeaturizer : Vectors of texts from vectors of words.
-
     Examples
     --------
     >>> from sktransfer import WordVectors
@@ -49,8 +47,8 @@ class WordVectors:
     WordVectors(2 words, 2 wide)
     >>> vectors["bad"]
     array([-1. ,  0.5], dtype=float32)
-    >>> "ugly" in vectors
-    False
+    >>> vectors.index_of(["bad", "ugly"])
+    array([ 1, -1])
     """
 
     __slots__ = ("_digest", "_origin", "_table")
@@ -72,10 +70,9 @@ class WordVectors:
     ) -> WordVectors:
         """Open vectors from a file, a folder or an installed package.
 
-        word2vec (text and binary), GloVe, fastText (.vec and .bin), gensim's own
-        format, and what `save` wrote; text and word2vec binary also compressed (.gz).
-        The first time, the file is read whole and kept in the user's cache under its
-        checksum; after that it opens memory-mapped in a millisecond.
+        word2vec (text, binary), GloVe, fastText (.vec, .bin), gensim's own format and
+        what `save` wrote; text and word2vec binary also compressed (.gz). A file is
+        read once, kept in the user's cache, and opened memory-mapped after that.
 
         Parameters
         ----------
@@ -93,8 +90,8 @@ class WordVectors:
         Raises
         ------
         WordVectorsError
-            If there is no such file, or if it is broken: cut off, vectors of different
-            widths, numbers that are not finite.
+            If there is no such file, or if it is cut off, has vectors of different
+            widths or numbers that are not finite.
 
         Warns
         -----
@@ -103,9 +100,8 @@ class WordVectors:
 
         Notes
         -----
-        A word may hold spaces: what stands before the last `width` numbers of a line
-        is the word. Bytes that are no UTF-8 become the replacement character. gensim's
-        format is a pickle, which can run code: open it from people you trust only.
+        Words may hold spaces; bytes that are no UTF-8 become the replacement character.
+        gensim's format is a pickle, which can run code: open it only if you trust it.
         """
         table = load_table(source, limit, dtype)
         # A packaged name means the same on every machine, a relative path does not.
@@ -118,25 +114,53 @@ class WordVectors:
     def from_gensim(cls, keyed: Any) -> WordVectors:
         """Copy the vectors of gensim's KeyedVectors, or of a model that has some.
 
+        FastTextKeyedVectors keep the vectors of pieces of words, too.
+
         Parameters
         ----------
         keyed : gensim.models.KeyedVectors
-            FastTextKeyedVectors keep the vectors of pieces of words, too.
 
         Returns
         -------
         vectors : WordVectors
-
-        Raises
-        ------
-        WordVectorsError
-            If `keyed` is something else.
         """
         source = source_of_keyed_vectors(getattr(keyed, "wv", keyed), None, "It")
-        blocks = list(source.blocks)
-        words = [word for block, _ in blocks for word in block]
-        matrix = np.concatenate([np.empty((0, source.width)), *(m for _, m in blocks)])
-        return cls._of(build_table(words, matrix, source.subwords), None)
+        return cls._of(gather_table(source), None)
+
+    @classmethod
+    def distill(
+        cls,
+        featurizer: Any,
+        words: Iterable[str],
+        *,
+        center: bool = False,
+        n_components: int | None = None,
+        counts: ArrayLike | None = None,
+    ) -> WordVectors:
+        """Vectors of words out of an encoder of texts, not needed afterwards.
+
+        Parameters
+        ----------
+        featurizer : object with ``transform``
+            Such as a BertFeaturizer; where it is not fitted, a clone is, on `words`.
+        words : iterable of str, of length n_words
+            Distinct.
+        center : bool, default=False
+            Take the mean of all vectors out of each.
+        n_components : int, default=None
+            Keep so many principal components; None keeps all numbers.
+        counts : array-like of int, of length n_words, default=None
+            How often each word comes: multiplies its vector by its SIF weight.
+
+        Returns
+        -------
+        vectors : WordVectors
+        """
+        texts = check_texts(list(words), name="words")
+        matrix = distill_matrix(
+            featurizer, texts, center=center, n_components=n_components, counts=counts
+        )
+        return cls(texts, matrix)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -177,13 +201,6 @@ class WordVectors:
         -------
         rows : ndarray of int64, shape (n_words,)
             -1 for words that have no vector.
-
-        Examples
-        --------
-        >>> from sktransfer import WordVectors
-        >>> vectors = WordVectors(["good", "bad"], [[1.0], [-1.0]])
-        >>> vectors.index_of(["bad", "ugly"])
-        array([ 1, -1])
         """
         return self._table.vocabulary.find_all(words)
 
@@ -216,8 +233,8 @@ class WordVectors:
             Where to. What is there is replaced once the new file is whole.
         format : {"sktransfer", "word2vec", "word2vec-binary", "gensim"}, \
 default="sktransfer"
-            "sktransfer" is a folder that opens memory-mapped, subwords included; the
-            others have no subwords. Names that end in .gz are compressed.
+            "sktransfer" is a folder that opens memory-mapped; the others lose subwords.
+            Names that end in .gz are compressed.
 
         Returns
         -------
@@ -235,8 +252,7 @@ default="sktransfer"
 
     def __getitem__(self, words: str | Sequence[str]) -> NDArray[np.float32]:
         if isinstance(words, str):
-            found: NDArray[np.float32] = self[[words]][0]
-            return found
+            return np.asarray(self[[words]][0])
         rows = self.index_of(words)
         if (rows < 0).any():
             missing = words[int(np.flatnonzero(rows < 0)[0])]

@@ -10,7 +10,8 @@ import numpy as np
 
 from sktransfer.exceptions import InvalidParameterError, WordVectorsError
 from sktransfer.storage import write_file_beside, write_folder_beside
-from sktransfer.words.tables import Source, Table, write_table
+from sktransfer.words.table_files import write_table
+from sktransfer.words.tables import Source, Table
 
 __all__ = ["FORMATS", "write_vectors"]
 

@@ -1,0 +1,260 @@
+"""WordVectorTrainer: vectors learnt from texts, by gensim."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from sktransfer.exceptions import InvalidParameterError, TrainingError
+from sktransfer.texts import check_texts
+from sktransfer.words.lexicon import Lexicon, Ragged
+from sktransfer.words.vectors import WordVectors
+
+__all__ = ["WordVectorTrainer"]
+
+_DEFAULT_SIZE = 100
+
+
+class WordVectorTrainer(BaseEstimator):
+    """How to learn word vectors from the texts that a featurizer is fitted on.
+
+    It holds parameters only: the vectors it learns belong to the featurizer whose
+    ``vectors`` it is, as ``vectors_``. Its parameters are within reach of a grid, as in
+    ``vectors__vector_size``.
+
+    Parameters
+    ----------
+    algorithm : {"word2vec", "fasttext"}, default="word2vec"
+        "fasttext" also learns vectors of pieces of words, for ``oov="subword"``.
+    vector_size : int, default=None
+        Numbers a vector; None is 100, or the width of `start_from`.
+    window : int, default=5
+        Words to either side that count as context.
+    min_count : int, default=2
+        Words that come less often are left out.
+    skip_gram : bool, default=True
+        Predict the context from the word; False predicts the word from its context
+        (CBOW), which is faster and better for frequent words only.
+    negative : int, default=5
+        Words drawn at random against each word of the context.
+    epochs : int, default=10
+        Passes over the texts.
+    learning_rate : float, default=0.025
+        At the start; it falls linearly to almost zero.
+    start_from : WordVectors, path or str, default=None
+        Vectors to start from instead of random ones, so that those of a source domain
+        adapt to the texts at hand. Words that the texts lack stay as they are. Only
+        with "word2vec".
+    random_state : int, RandomState instance or None, default=None
+        The same seed gives the same vectors: one thread does the work.
+    verbose : int, default=0
+        1 shows a progress bar over the epochs.
+
+    See Also
+    --------
+    WordVectorFeaturizer : Takes a trainer as its ``vectors``.
+    WordVectors : What is learnt.
+
+    References
+    ----------
+    Mikolov, Sutskever, Chen, Corrado, Dean (2013). "Distributed representations of
+    words and phrases and their compositionality". NeurIPS.
+
+    Bojanowski, Grave, Joulin, Mikolov (2017). "Enriching word vectors with subword
+    information". TACL 5.
+
+    Examples
+    --------
+    >>> from sktransfer import WordVectorFeaturizer, WordVectorTrainer
+    >>> texts = ["good film", "bad film", "good plot", "bad plot"] * 5
+    >>> trainer = WordVectorTrainer(vector_size=8, random_state=0)
+    >>> featurizer = WordVectorFeaturizer(trainer).fit(texts)
+    >>> featurizer.vectors_
+    WordVectors(4 words, 8 wide)
+    """
+
+    def __init__(
+        self,
+        algorithm: str = "word2vec",
+        *,
+        vector_size: int | None = None,
+        window: int = 5,
+        min_count: int = 2,
+        skip_gram: bool = True,
+        negative: int = 5,
+        epochs: int = 10,
+        learning_rate: float = 0.025,
+        start_from: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.algorithm = algorithm
+        self.vector_size = vector_size
+        self.window = window
+        self.min_count = min_count
+        self.skip_gram = skip_gram
+        self.negative = negative
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.start_from = start_from
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def learn(self, texts: Iterable[str]) -> WordVectors:
+        """Learn vectors from texts, cut into words as "auto" cuts them.
+
+        Parameters
+        ----------
+        texts : iterable of str
+
+        Returns
+        -------
+        vectors : WordVectors
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter is out of range.
+        TrainingError
+            If no word comes `min_count` times.
+        """
+        lexicon = Lexicon()
+        return self.learn_words(lexicon.read(check_texts(texts)), lexicon.words)
+
+    def learn_words(self, ragged: Ragged, words: Sequence[str]) -> WordVectors:
+        """Learn vectors from texts that are cut already.
+
+        Parameters
+        ----------
+        ragged : Ragged
+            Places in `words`, text by text.
+        words : sequence of str
+
+        Returns
+        -------
+        vectors : WordVectors
+        """
+        self._check_parameters()
+        counts = np.bincount(ragged.words, minlength=len(words))
+        if counts.max(initial=0) < self.min_count:
+            raise TrainingError(
+                f"No word comes min_count={self.min_count} times in the "
+                f"{len(ragged.offsets) - 1} texts, so there is nothing to learn: give "
+                "more texts or a smaller min_count."
+            )
+        start = self._open_start()
+        model = self._build_model(start)
+        corpus = _Corpus(ragged, words)
+        model.build_vocab(corpus)
+        if start is not None:
+            rows = start.index_of(model.wv.index_to_key)
+            model.wv.vectors[rows >= 0] = start.matrix[rows[rows >= 0]]
+        model.train(
+            corpus,
+            total_examples=model.corpus_count,
+            epochs=self.epochs,
+            callbacks=[_bar(self.epochs)] if self.verbose else [],
+        )
+        learnt = WordVectors.from_gensim(model)
+        return learnt if start is None else _add_missing(learnt, start)
+
+    def _open_start(self) -> WordVectors | None:
+        if self.start_from is None:
+            return None
+        start = self.start_from
+        if not isinstance(start, WordVectors):
+            start = WordVectors.load(start)
+        if self.vector_size not in {None, start.width}:
+            raise InvalidParameterError(
+                f"vector_size={self.vector_size}, but start_from has vectors of "
+                f"{start.width} numbers: leave vector_size at None."
+            )
+        if self.algorithm != "word2vec":
+            raise InvalidParameterError(
+                f"start_from needs algorithm='word2vec', but it is {self.algorithm!r}, "
+                "whose vectors are sums over pieces of words."
+            )
+        return start
+
+    def _build_model(self, start: WordVectors | None) -> Any:
+        # gensim is slow to import, and reading vectors does without it.
+        from gensim.models import FastText, Word2Vec
+
+        kind = FastText if self.algorithm == "fasttext" else Word2Vec
+        size = _DEFAULT_SIZE if start is None else start.width
+        return kind(
+            vector_size=self.vector_size or size,
+            window=self.window,
+            min_count=self.min_count,
+            sg=int(self.skip_gram),
+            negative=self.negative,
+            alpha=self.learning_rate,
+            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
+            workers=1,  # two threads would race for the order of the texts
+        )
+
+    def _check_parameters(self) -> None:
+        if self.algorithm not in {"word2vec", "fasttext"}:
+            raise InvalidParameterError(
+                f"algorithm={self.algorithm!r}, but 'word2vec' or 'fasttext' is "
+                "expected."
+            )
+        for name in ("vector_size", "window", "min_count", "negative", "epochs"):
+            value = getattr(self, name)
+            if value is None and name == "vector_size":
+                continue
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise InvalidParameterError(
+                    f"{name}={value!r}, but a whole number, at least 1, is expected."
+                )
+        if not self.learning_rate > 0:
+            raise InvalidParameterError(
+                f"learning_rate={self.learning_rate!r}, but a number above 0 is "
+                "expected."
+            )
+
+
+class _Corpus:
+    """Texts as lists of words, as often as gensim asks for them."""
+
+    def __init__(self, ragged: Ragged, words: Sequence[str]) -> None:
+        self._ragged = ragged
+        self._words = words
+
+    def __iter__(self) -> Any:
+        numbers = self._ragged.words.tolist()
+        bounds = self._ragged.offsets.tolist()
+        for start, stop in itertools.pairwise(bounds):
+            yield [self._words[number] for number in numbers[start:stop]]
+
+
+def _bar(n_epochs: int) -> Any:
+    """A callback of gensim's that shows a progress bar."""
+    from gensim.models.callbacks import CallbackAny2Vec
+    from tqdm.auto import tqdm
+
+    class Bar(CallbackAny2Vec):
+        def on_train_begin(self, model: Any) -> None:
+            self.bar = tqdm(total=n_epochs, desc="Learning word vectors", unit="epoch")
+
+        def on_epoch_end(self, model: Any) -> None:
+            self.bar.update()
+
+        def on_train_end(self, model: Any) -> None:
+            self.bar.close()
+
+    return Bar()
+
+
+def _add_missing(learnt: WordVectors, start: WordVectors) -> WordVectors:
+    """`learnt` with the words that only `start` has behind its own."""
+    missing = learnt.index_of(start.words) < 0
+    words = [word for word, lacks in zip(start.words, missing, strict=True) if lacks]
+    matrix = np.concatenate([learnt.matrix, start.matrix[missing]])
+    return WordVectors([*learnt.words, *words], matrix)
