@@ -6,7 +6,6 @@ tokenising, computing and keeping to the modules below it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -30,9 +29,9 @@ from sktransfer.encoders.parameters import (
     resolve_pooling,
     resolve_prefix,
 )
-from sktransfer.encoders.recipe import Recipe, encode_distinct
+from sktransfer.encoders.recipe import Recipe, encode_distinct, warn_of_cuts
 from sktransfer.encoders.store import memory_store
-from sktransfer.exceptions import StaleFitError, TruncationWarning
+from sktransfer.exceptions import StaleFitError
 from sktransfer.texts import check_texts
 
 __all__ = ["BertFeaturizer"]
@@ -242,7 +241,9 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             else int(self.batch_tokens),
             verbose=bool(self.verbose),
         )
-        self._warn_of_cuts(n_cut, n_computed)
+        # Who names a length or a way to cut has made the choice.
+        if n_cut and self.long_text == "truncate" and self.max_length is None:
+            warn_of_cuts(n_cut, n_computed, recipe.max_length)
         if len(position) < len(texts):
             rows = map(position.__getitem__, texts)
             vectors = vectors[np.fromiter(rows, dtype=np.intp, count=len(texts))]
@@ -274,18 +275,6 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _digest(self, recipe: Recipe) -> str:
         # Without what the machine makes of "auto": a pickle may go elsewhere.
         return recipe.digest(bool(self.normalize), self.dtype)
-
-    def _warn_of_cuts(self, n_cut: int, n_texts: int) -> None:
-        # Who names a length or a way to cut has made the choice.
-        if n_cut and self.long_text == "truncate" and self.max_length is None:
-            warnings.warn(
-                f"{n_cut} of {n_texts} texts ({n_cut / n_texts:.0%}) were longer than "
-                f"the {self.max_length_} tokens that the checkpoint declares, and "
-                "their ends were cut: pass long_text='window' or 'head_tail' to read "
-                "more, or max_length to say that it is meant.",
-                TruncationWarning,
-                stacklevel=3,
-            )
 
     @property
     def _n_features_out(self) -> int:

@@ -258,14 +258,17 @@ _RULES: dict[str, tuple[Any, str]] = {
         lambda value: value is None or _is_count(value),
         "None or a number of tokens of at least 1",
     ),
-    "long_text": (lambda value: value in LONG_TEXTS, _list(LONG_TEXTS)),
+    "long_text": (
+        lambda value: isinstance(value, str) and value in LONG_TEXTS,
+        _list(LONG_TEXTS),
+    ),
     "batch_tokens": (
-        lambda value: value == "auto" or _is_count(value),
+        lambda value: _is_count(value) or (isinstance(value, str) and value == "auto"),
         "'auto' or a number of tokens of at least 1",
     ),
     "device": (lambda value: isinstance(value, str), "'auto' or a device of torch"),
     "dtype": (
-        lambda value: value == "auto" or value in DTYPES,
+        lambda value: isinstance(value, str) and value in {"auto", *DTYPES},
         f"'auto', {_list(DTYPES)}",
     ),
     "cache": (_is_cache, "None or 'memory'"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,8 +22,9 @@ from sktransfer.encoders.encoding import choose_batch_tokens, encode_rows
 from sktransfer.encoders.lookup import hash_texts, look_up
 from sktransfer.encoders.process import count_texts, ensure_not_forked
 from sktransfer.encoders.store import Store
+from sktransfer.exceptions import TruncationWarning
 
-__all__ = ["Recipe", "encode_distinct", "encode_texts"]
+__all__ = ["Recipe", "encode_distinct", "encode_texts", "warn_of_cuts"]
 
 # Part of every fingerprint: raise it when the same recipe would give other vectors.
 # (Which attention a model uses follows from its configuration, which the digest holds.)
@@ -155,7 +157,8 @@ def encode_texts(
 
     def advance(n_rows: int) -> None:
         if on_progress is not None:
-            on_progress(n_rows * len(texts) / len(rows))
+            whole = len(rows) == len(texts)
+            on_progress(n_rows if whole else n_rows * len(texts) / len(rows))
 
     vectors = encode_rows(
         load_module(checkpoint, device=recipe.device, dtype=recipe.dtype),
@@ -224,6 +227,26 @@ def encode_distinct(
     for block, vectors in compute(list(range(len(texts)))):
         result[block] = vectors
     return result, n_computed, n_cut
+
+
+def warn_of_cuts(n_cut: int, n_texts: int, max_length: int) -> None:
+    """Warn that texts lost their ends to a length that nobody asked for.
+
+    Parameters
+    ----------
+    n_cut, n_texts : int
+        Texts that lost tokens, and texts in all.
+    max_length : int
+        Tokens that were kept.
+    """
+    warnings.warn(
+        f"{n_cut} of {n_texts} texts ({n_cut / n_texts:.0%}) were longer than the "
+        f"{max_length} tokens that the checkpoint declares, and their ends were cut: "
+        "pass long_text='window' or 'head_tail' to read more, or max_length to say "
+        "that it is meant.",
+        TruncationWarning,
+        stacklevel=4,
+    )
 
 
 @contextlib.contextmanager
