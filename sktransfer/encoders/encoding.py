@@ -17,7 +17,7 @@ from sktransfer.encoders.batching import batches_by_length
 from sktransfer.encoders.pooling import pool
 from sktransfer.encoders.rows import TokenRows
 
-__all__ = ["choose_batch_tokens", "encode_rows"]
+__all__ = ["choose_batch_tokens", "encode_rows", "token_states"]
 
 
 def encode_rows(
@@ -86,7 +86,7 @@ def _fits(
     """Fill in the vectors of one batch; False if the memory did not suffice."""
     try:
         input_ids, mask = (part.to(device) for part in rows.pad(indices))
-        states = _states(module, input_ids, mask, layers)
+        states = token_states(module, input_ids, mask, layers)
         vectors[indices] = pool(states, mask, pooling).cpu().numpy()
     except (RuntimeError, MemoryError) as error:
         # One row alone cannot be made smaller; then it is the caller's to know.
@@ -98,10 +98,27 @@ def _fits(
     return True
 
 
-def _states(
+def token_states(
     module: torch.nn.Module, input_ids: Tensor, mask: Tensor, layers: tuple[int, ...]
 ) -> Tensor:
-    """States of the chosen layers, averaged, shape (b, t, w)."""
+    """Return the states of the chosen layers, averaged.
+
+    Gradients flow where they are wanted, so that training can use it too.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A transformers encoder.
+    input_ids, mask : int64 tensors of shape (b, t)
+        Tokens, and 1 where they are not padding.
+    layers : tuple of int
+        Hidden states to average; 0 is the embeddings, -1 the last layer.
+
+    Returns
+    -------
+    states : tensor of shape (b, t, w)
+        In the number format of `module`; averages are in float32.
+    """
     if layers == (-1,):
         states: Tensor = module(input_ids=input_ids, attention_mask=mask)[0]
         return states

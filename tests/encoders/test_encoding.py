@@ -107,7 +107,7 @@ def test_no_rows_are_no_vectors(rows):
 def test_out_of_memory_halves_the_batches_and_goes_on(rows, monkeypatch, error):
     module = build("Bert")
     expected = one_by_one(module, rows)
-    usual, sizes = encoding._states, []
+    usual, sizes = encoding.token_states, []
 
     def with_little_memory(module, input_ids, mask, layers):
         sizes.append(input_ids.numel())
@@ -115,7 +115,7 @@ def test_out_of_memory_halves_the_batches_and_goes_on(rows, monkeypatch, error):
             raise error
         return usual(module, input_ids, mask, layers)
 
-    monkeypatch.setattr(encoding, "_states", with_little_memory)
+    monkeypatch.setattr(encoding, "token_states", with_little_memory)
     vectors = encode_rows(module, rows, batch_tokens=128)
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     assert sizes[0] > 40
@@ -126,7 +126,7 @@ def test_a_row_that_does_not_fit_alone_is_an_error(rows, monkeypatch):
     def without_memory(*args):
         raise MemoryError
 
-    monkeypatch.setattr(encoding, "_states", without_memory)
+    monkeypatch.setattr(encoding, "token_states", without_memory)
     with pytest.raises(MemoryError):
         encode_rows(build("Bert"), rows)
 
@@ -135,6 +135,6 @@ def test_other_errors_are_not_swallowed(rows, monkeypatch):
     def fail(*args):
         raise RuntimeError("index out of range")
 
-    monkeypatch.setattr(encoding, "_states", fail)
+    monkeypatch.setattr(encoding, "token_states", fail)
     with pytest.raises(RuntimeError, match="index out of range"):
         encode_rows(build("Bert"), rows)
