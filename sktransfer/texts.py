@@ -89,6 +89,8 @@ def holds_numbers(X: Any) -> bool:
         return True
     if getattr(X, "ndim", None) == 2 or hasattr(X, "columns"):
         return not _holds_strings(np.asarray(X).ravel())
+    if dtype is None and hasattr(X, "__array__"):
+        return np.asarray(X).dtype.kind in "biufc"
     if isinstance(X, (list, tuple)) and len(X):
         first = X[0]
         if isinstance(first, (list, tuple, np.ndarray)) and len(first):

@@ -113,7 +113,7 @@ class FeatureRows:
 
     def batch(self, indices: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
         """Features (n, w) of the rows at `indices`."""
-        rows = self.matrix[indices]
+        rows: Any = self.matrix[indices]
         dense = rows.toarray() if sparse.issparse(rows) else rows
         return {"features": torch.from_numpy(np.asarray(dense, dtype=np.float32))}
 

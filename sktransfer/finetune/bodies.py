@@ -92,7 +92,7 @@ class TransformerBody(Body):
         self.pooling = pooling
         self.layers = layers
         self.normalize = normalize
-        self.transformer = copy_module(checkpoint)
+        self.transformer: Any = copy_module(checkpoint)
         self.tuned = set()
 
     def forward(

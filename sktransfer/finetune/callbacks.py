@@ -47,7 +47,7 @@ class WarmupDecay:
         return max(0.0, (self.n_steps - step) / max(1, self.n_steps - self.n_warmup))
 
 
-class WeightedLosses(Callback):  # type: ignore[misc]
+class WeightedLosses(Callback):
     """Record train_loss and valid_loss of each epoch, averaged by sample weight."""
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
@@ -83,7 +83,7 @@ class WeightedLosses(Callback):  # type: ignore[misc]
                 net.history.record(name, self.sums_[training] / self.weights_[training])
 
 
-class BestEpoch(Callback):  # type: ignore[misc]
+class BestEpoch(Callback):
     """Stop when valid_loss no longer falls, and return to the epoch of its minimum.
 
     Only what learns is kept aside, not the frozen weights.
@@ -126,7 +126,7 @@ class BestEpoch(Callback):  # type: ignore[misc]
         self.best_tensors_ = {}
 
 
-class DecayTowards(Callback):  # type: ignore[misc]
+class DecayTowards(Callback):
     """Decay parameters towards where they started, in place of towards zero.
 
     Each step moves a parameter by ``-rate * strength * (parameter - reference)`` before
@@ -174,7 +174,7 @@ class DecayTowards(Callback):  # type: ignore[misc]
                 torch._foreach_lerp_(parameters, references, pull)
 
 
-class ProgressOfSteps(Callback):  # type: ignore[misc]
+class ProgressOfSteps(Callback):
     """A bar over the steps of the whole training.
 
     Parameters

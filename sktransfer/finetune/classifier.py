@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._tags import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.exceptions import InvalidInputError
 from sktransfer.finetune.calibration import to_probabilities
 from sktransfer.finetune.fitting import fit_classifier, update_classifier
-from sktransfer.finetune.heads import ACTIVATIONS
-from sktransfer.finetune.settings import AUTOMATIC
-from sktransfer.texts import check_texts, holds_numbers
+from sktransfer.finetune.parameters import CONSTRAINTS
+from sktransfer.finetune.preparation import check_rows
 
 __all__ = ["TransferSentimentClassifier"]
 
-_AUTO = StrOptions({"auto"})
 
-
-class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     """Texts or numbers to labels, by a small network on a pretrained encoder.
 
     The encoder is frozen ("feature_extraction"), tuned at the top ("partial") or tuned
@@ -151,39 +145,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):  # type: igno
     array(['positive', 'negative'], dtype='<U8')
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "encoder": "no_validation",
-        "strategy": [StrOptions(set(AUTOMATIC))],
-        "n_trainable_layers": [Interval(Integral, 1, None, closed="left")],
-        "train_embeddings": ["boolean"],
-        "hidden_layer_sizes": [tuple, list],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "scale_features": ["boolean", _AUTO],
-        "init_from": "no_validation",
-        "l2_sp": [Interval(Real, 0, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), _AUTO],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), _AUTO],
-        "encoder_learning_rate": [Interval(Real, 0, None, closed="left"), _AUTO],
-        "head_learning_rate": [Interval(Real, 0, None, closed="left"), _AUTO],
-        "weight_decay": [Interval(Real, 0, None, closed="left"), _AUTO],
-        "layer_decay": [Interval(Real, 0, 1, closed="right")],
-        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
-        "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
-        "early_stopping": ["boolean", _AUTO],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "calibrate": ["boolean"],
-        "warm_start": ["boolean"],
-        "callbacks": [list, None],
-        "net_params": [dict, None],
-        "device": [str],
-        "dtype": [StrOptions({"auto", "float32", "bfloat16"})],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     def __init__(
         self,
@@ -362,35 +324,15 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):  # type: igno
             As they were written in y.
         """
         logits = self._logits(X)
-        if len(self.classes_) == 2:
-            return self.classes_[(logits[:, 0] > 0).astype(int)]
-        return self.classes_[logits.argmax(axis=1)]
+        two = len(self.classes_) == 2
+        numbers = (logits[:, 0] > 0).astype(int) if two else logits.argmax(axis=1)
+        labels: npt.NDArray[Any] = self.classes_[numbers]
+        return labels
 
     def _logits(self, X: Any) -> npt.NDArray[np.float64]:
         check_is_fitted(self)
-        rows = self._input.rows(self._check_X(X, reset=False))
-        return self.net_.predict_logits(rows).astype(np.float64)
-
-    def _check_X(self, X: Any, *, reset: bool, name: str = "X") -> Any:
-        """Texts as a list or numbers as a float32 matrix; the kind must not change."""
-        numeric = holds_numbers(X)
-        if reset:
-            self._reads_text = not numeric
-        if numeric is self._reads_text:
-            kinds = ("numbers", "texts") if numeric else ("texts", "numbers")
-            raise InvalidInputError(
-                f"{name} holds {kinds[0]}, but this model was fitted on {kinds[1]}: "
-                f"pass {kinds[1]}, or fit a model on {kinds[0]}."
-            )
-        if not numeric:
-            texts = check_texts(X, name=name)
-            if reset:
-                vars(self).pop("n_features_in_", None)
-                vars(self).pop("feature_names_in_", None)
-            return texts
-        return validate_data(
-            self, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
-        )
+        rows = self._input.rows(check_rows(self, X, reset=False))
+        return np.asarray(self.net_.predict_logits(rows), dtype=np.float64)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from skorch.helper import predefined_split
 
 from sktransfer.encoders.devices import resolve_device, resolve_dtype
 from sktransfer.exceptions import InvalidParameterError
-from sktransfer.finetune.batches import FeatureRows, LabelledRows, Rows
+from sktransfer.finetune.batches import LabelledRows
 from sktransfer.finetune.calibration import find_temperature
 from sktransfer.finetune.callbacks import (
     BestEpoch,
@@ -22,46 +21,21 @@ from sktransfer.finetune.callbacks import (
     ProgressOfSteps,
     WarmupDecay,
 )
-from sktransfer.finetune.heads import measure_scale
-from sktransfer.finetune.inputs import FeatureInput, Input
-from sktransfer.finetune.network import HeadLayout, TransferNetwork
-from sktransfer.finetune.opening import open_encoder
-from sktransfer.finetune.preparation import (
-    TrainingData,
-    check_data,
-    check_parameters,
-    check_validation,
+from sktransfer.finetune.construction import (
+    Construction,
+    construct,
+    label_rows,
+    reopen,
 )
+from sktransfer.finetune.network import TransferNetwork
+from sktransfer.finetune.parameters import check_parameters
+from sktransfer.finetune.preparation import check_data, check_validation
 from sktransfer.finetune.randomness import draw_seed, private_randomness
 from sktransfer.finetune.settings import Settings
-from sktransfer.finetune.sources import carry_over, open_source
-from sktransfer.finetune.strategies import apply_strategy
 from sktransfer.finetune.targets import split_rows
 from sktransfer.finetune.training import TransferNet
 
 __all__ = ["fit_classifier", "update_classifier"]
-
-
-@dataclass
-class _Construction:
-    """A network with what feeds it.
-
-    Attributes
-    ----------
-    network : TransferNetwork
-        With the strategy applied.
-    input : Input
-        Turns checked X into rows of the network.
-    encoder : transformer or None
-        The fitted encoder.
-    carried : dict of str to torch.Tensor
-        Parameters that came from a source model, by name.
-    """
-
-    network: TransferNetwork
-    input: Input
-    encoder: Any
-    carried: dict[str, torch.Tensor]
 
 
 def fit_classifier(
@@ -101,12 +75,12 @@ def fit_classifier(
         )
     device = resolve_device(model.device)
     with private_randomness(seed, device):
-        built = _reopen(model) if goes_on else _construct(model, data, train, seed)
-        dtype = _autocast_dtype(model, device)
-        rows = _labelled(built, data, device, dtype)
+        built = reopen(model) if goes_on else construct(model, data, train, seed)
+        dtype = resolve_dtype(model.dtype, device)
+        rows = label_rows(built, data, device, dtype)
         learning, validation = rows, None
         if given is not None:
-            validation = _labelled(built, given, device, dtype)
+            validation = label_rows(built, given, device, dtype)
         elif held_out is not None:
             learning, validation = rows.take(train), rows.take(held_out)
         if model.calibrate and validation is None:
@@ -164,8 +138,8 @@ def update_classifier(
     seed, device = draw_seed(random_state), resolve_device(model.device)
     with private_randomness(seed, device):
         everything = np.arange(len(data.numbers))
-        built = _construct(model, data, everything, seed) if first else _reopen(model)
-        rows = _labelled(built, data, device, _autocast_dtype(model, device))
+        built = construct(model, data, everything, seed) if first else reopen(model)
+        rows = label_rows(built, data, device, resolve_dtype(model.dtype, device))
         # The optimiser's moments live on from call to call. A full fit leaves none:
         # its rates have fallen to 0.
         net = None if first else model.net_
@@ -173,74 +147,6 @@ def update_classifier(
             settings = _settings(model, len(rows))
             net = _make_net(model, built.network, settings, [], device, seed)
         _train(model, built, net, known, rows, update=True)
-
-
-def _construct(
-    model: Any, data: TrainingData, train: npt.NDArray[np.intp], seed: int
-) -> _Construction:
-    """Build the network of a first fit, from the source's parameters if there is one.
-
-    The scale of the features is measured on the rows `train`.
-    """
-    source = None if model.init_from is None else open_source(model.init_from)
-    encoder, body, reader = open_encoder(
-        model.encoder, model.strategy, data.texts, source, seed
-    )
-    features = None
-    if body is None or (source is None and model.scale_features):
-        features = (reader if body is None else FeatureInput(encoder)).rows(data.X)
-    width = features.matrix.shape[1] if features else encoder.n_features_out_
-    n_classes = len(data.classes)
-    layout = HeadLayout(
-        n_features=width,
-        hidden_layer_sizes=tuple(int(size) for size in model.hidden_layer_sizes),
-        n_outputs=1 if n_classes == 2 else n_classes,
-        activation=model.activation,
-        dropout=float(model.dropout),
-    )
-    network = TransferNetwork(layout, body)
-    carried = {}
-    if source is not None:
-        carried = carry_over(source, network, encoder, data.classes)
-    elif model.scale_features and features is not None:
-        weight = None if data.weight is None else data.weight[train]
-        mean, scale = measure_scale(features.matrix[train], weight)
-        network.scaler.mean.copy_(torch.from_numpy(mean))
-        network.scaler.scale.fill_(float(scale))
-    apply_strategy(
-        network,
-        model.strategy,
-        n_trainable_layers=model.n_trainable_layers,
-        train_embeddings=model.train_embeddings,
-    )
-    return _Construction(network, reader, encoder, carried)
-
-
-def _reopen(model: Any) -> _Construction:
-    """Take up the network of an earlier fit again."""
-    network = model.net_.module_
-    apply_strategy(
-        network,
-        model.strategy,
-        n_trainable_layers=model.n_trainable_layers,
-        train_embeddings=model.train_embeddings,
-    )
-    return _Construction(network, model._input, model.encoder_, {})
-
-
-def _labelled(
-    built: _Construction,
-    data: TrainingData,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> LabelledRows:
-    """Rows as the training reads them; a frozen body is applied here, once a text."""
-    rows: Rows = built.input.rows(data.X)
-    body = built.network.body
-    if body is not None and not any(p.requires_grad for p in body.parameters()):
-        encoding = TransferNet(built.network, autocast_dtype=dtype, device=device.type)
-        rows = FeatureRows(encoding.initialize().encode(rows))
-    return LabelledRows(rows, data.numbers, data.weight)
 
 
 def _settings(model: Any, n_rows: int) -> Settings:
@@ -257,7 +163,7 @@ def _settings(model: Any, n_rows: int) -> Settings:
 
 def _schedule(
     model: Any,
-    built: _Construction,
+    built: Construction,
     settings: Settings,
     n_rows: int,
     validation: LabelledRows | None,
@@ -298,7 +204,7 @@ def _make_net(
             "layer_decay": model.layer_decay,
         },
         "criterion__label_smoothing": model.label_smoothing,
-        "autocast_dtype": _autocast_dtype(model, device),
+        "autocast_dtype": resolve_dtype(model.dtype, device),
         "shuffle_seed": seed,
         "max_epochs": settings.max_epochs,
         "batch_size": settings.batch_size,
@@ -313,7 +219,7 @@ def _make_net(
 
 def _train(
     model: Any,
-    built: _Construction,
+    built: Construction,
     net: TransferNet,
     classes: npt.NDArray[Any],
     rows: LabelledRows,
@@ -341,7 +247,3 @@ def _train(
         model.temperature_ = 1.0
     if net.interrupted_:
         raise KeyboardInterrupt
-
-
-def _autocast_dtype(model: Any, device: torch.device) -> torch.dtype:
-    return resolve_dtype(model.dtype, device)

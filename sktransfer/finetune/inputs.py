@@ -72,7 +72,8 @@ class TokenTexts:
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens of each text, over all its windows."""
-        return np.diff(self.tokens.offsets[self.first_row])
+        lengths: npt.NDArray[np.int64] = np.diff(self.tokens.offsets[self.first_row])
+        return lengths
 
     def take(self, indices: npt.NDArray[np.intp]) -> TokenTexts:
         """Return the texts at `indices`."""

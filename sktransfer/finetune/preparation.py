@@ -1,4 +1,4 @@
-"""What a fit checks before it starts: parameters, rows, labels, weights."""
+"""What is checked before a fit and before a prediction: rows, labels, weights."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils.validation import validate_data
 
-from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.exceptions import InvalidInputError
 from sktransfer.finetune.targets import check_labels, check_weights, number_labels
+from sktransfer.texts import check_texts, holds_numbers
 
-__all__ = ["TrainingData", "check_data", "check_parameters", "check_validation"]
-
-_SET_BY_CLASSIFIER = {"module", "criterion", "train_split", "device"}
+__all__ = ["TrainingData", "check_data", "check_rows", "check_validation"]
 
 
 @dataclass
@@ -43,38 +43,47 @@ class TrainingData:
         return self.X if isinstance(self.X, list) else None
 
 
-def check_parameters(model: Any) -> None:
-    """Refuse parameters of a classifier that contradict each other.
+def check_rows(model: Any, X: Any, *, reset: bool, name: str = "X") -> Any:
+    """Texts as a list or numbers as a float32 matrix; the kind must not change.
 
     Parameters
     ----------
     model : TransferSentimentClassifier
-        Each parameter is valid for itself.
+        Its kind of input is set (`reset`) or compared with.
+    X : object
+        What a user passed.
+    reset : bool
+        Whether this is the first data that the model sees.
+    name : str, default="X"
+        How error messages call it.
+
+    Returns
+    -------
+    rows : list of str, or matrix of shape (n, n_features)
 
     Raises
     ------
-    InvalidParameterError
-        Naming the parameters and the way out.
+    InvalidInputError
+        If `X` is of another kind than what the model was fitted on, or unusable.
     """
-    sizes = model.hidden_layer_sizes
-    if any(not isinstance(size, (int, np.integer)) or size < 1 for size in sizes):
-        raise InvalidParameterError(
-            f"hidden_layer_sizes={sizes!r}, but each entry is a number of units, at "
-            "least 1: for example (64, 32), or () for a linear head."
+    numeric = holds_numbers(X)
+    if reset:
+        model._reads_text = not numeric
+    if numeric is model._reads_text:
+        kinds = ("numbers", "texts") if numeric else ("texts", "numbers")
+        raise InvalidInputError(
+            f"{name} holds {kinds[0]}, but this model was fitted on {kinds[1]}: pass "
+            f"{kinds[1]}, or fit a model on {kinds[0]}."
         )
-    clash = _SET_BY_CLASSIFIER & {
-        name.split("__")[0] for name in model.net_params or {}
-    }
-    if clash:
-        raise InvalidParameterError(
-            f"net_params holds {sorted(clash)}, which the classifier sets itself: use "
-            "its own parameters (device, early_stopping, ...) instead."
-        )
-    if model.l2_sp and model.init_from is None:
-        raise InvalidParameterError(
-            f"l2_sp={model.l2_sp} pulls towards the source's parameters, but init_from "
-            "is None: pass init_from=FrozenEstimator(source), or set l2_sp=0."
-        )
+    if not numeric:
+        texts = check_texts(X, name=name)
+        for left in ("n_features_in_", "feature_names_in_"):
+            if reset and hasattr(model, left):
+                delattr(model, left)
+        return texts
+    return validate_data(
+        model, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
+    )
 
 
 def check_data(
@@ -106,7 +115,7 @@ def check_data(
     """
     if y is None:
         check_labels(y, 0)
-    X = model._check_X(X, reset=reset)
+    X = check_rows(model, X, reset=reset)
     n_rows = _count(X)
     labels = check_labels(y, n_rows)
     found = np.unique(labels)
@@ -152,7 +161,7 @@ def check_validation(
         raise InvalidInputError(
             f"{given} was given without {missing}: pass both, or neither."
         )
-    X_val = model._check_X(X_val, reset=False, name="X_val")
+    X_val = check_rows(model, X_val, reset=False, name="X_val")
     labels = check_labels(y_val, _count(X_val), name="y_val")
     return TrainingData(
         X_val, number_labels(labels, data.classes, name="y_val"), data.classes

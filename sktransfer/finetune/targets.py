@@ -46,7 +46,7 @@ def check_labels(y: Any, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]:
             "this estimator requires y to be passed, but the target y is None: pass "
             "one label per row."
         )
-    labels = column_or_1d(y, warn=True)
+    labels: npt.NDArray[Any] = column_or_1d(y, warn=True)
     if len(labels) != n_rows:
         raise InvalidInputError(
             f"X has {n_rows} rows but {name} has {len(labels)} labels: pass one label "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 from torch import nn
+from torch.func import functional_call
 
 from sktransfer.finetune.batches import (
     Batch,
@@ -29,6 +30,9 @@ __all__ = ["TransferNet", "WeightedLoss"]
 # Rows of one forward pass in prediction: enough to keep the cores busy, few enough
 # that the states of long texts stay small.
 PREDICTION_ROWS = {"tokens": 64, "features": 4096}
+
+# Up to this many features a head is trained on one thread.
+SMALL_WIDTH = 4096
 
 
 class WeightedLoss(nn.Module):
@@ -64,7 +68,7 @@ class WeightedLoss(nn.Module):
         return (losses * targets.weight).sum() / targets.weight.sum()
 
 
-class TransferNet(NeuralNet):  # type: ignore[misc]
+class TransferNet(NeuralNet):
     """A skorch net over `LabelledRows`, with rates by layer and our own batches.
 
     Parameters
@@ -127,7 +131,8 @@ class TransferNet(NeuralNet):  # type: ignore[misc]
         """
         self.interrupted_ = False
         try:
-            super().fit_loop(X, y, epochs, **params)
+            with self._threads_for(X.rows):
+                super().fit_loop(X, y, epochs, **params)
         except StopTraining:
             pass
         except KeyboardInterrupt:
@@ -166,13 +171,26 @@ class TransferNet(NeuralNet):  # type: ignore[misc]
         -------
         logits : ndarray of shape (n, k)
         """
-        return self._predict(rows, self.module_)
+        if rows.lengths is not None:
+            return self._predict(rows, self.module_)
+        # In float64 a row's logits do not depend on the company it comes in.
+        exact = {name: t.double() for name, t in self.module_.own_tensors().items()}
+
+        def head(features: torch.Tensor) -> torch.Tensor:
+            inputs = {"features": features.double()}
+            result: torch.Tensor = functional_call(self.module_, exact, (), inputs)
+            return result
+
+        with self._threads_for(rows):
+            return self._predict(rows, head)
 
     def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
         """Features (n, w) that the module's body gives for rows of tokens."""
         return self._predict(rows, self.module_.body)
 
-    def _predict(self, rows: Rows, module: nn.Module) -> npt.NDArray[np.float32]:
+    def _predict(
+        self, rows: Rows, module: Callable[..., torch.Tensor]
+    ) -> npt.NDArray[np.float32]:
         self.module_.eval()
         unlabelled = LabelledRows(rows, np.zeros(len(rows), np.int64))
         batches = EvaluationBatches(unlabelled, self._prediction_rows(rows))
@@ -195,6 +213,18 @@ class TransferNet(NeuralNet):  # type: ignore[misc]
         device = torch.device(self.device).type
         with torch.autocast(device, dtype=self.autocast_dtype, enabled=wanted):
             yield
+
+    @contextlib.contextmanager
+    def _threads_for(self, rows: Rows) -> Iterator[None]:
+        # A head's products take microseconds; threads that wait for one another cost
+        # more than they bring, ten times more where other processes want the cores.
+        n_threads = torch.get_num_threads()
+        alone = rows.lengths is None and self.module_.layout.n_features <= SMALL_WIDTH
+        torch.set_num_threads(1 if alone else n_threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(n_threads)
 
     @staticmethod
     def _prediction_rows(rows: Rows) -> int:

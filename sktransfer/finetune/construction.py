@@ -1,0 +1,115 @@
+"""Building a network for checked data: encoder, body, scale, source, strategy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from sktransfer.finetune.batches import FeatureRows, LabelledRows, Rows
+from sktransfer.finetune.heads import measure_scale
+from sktransfer.finetune.inputs import FeatureInput, Input, NumberInput
+from sktransfer.finetune.network import HeadLayout, TransferNetwork
+from sktransfer.finetune.opening import open_encoder
+from sktransfer.finetune.preparation import TrainingData
+from sktransfer.finetune.sources import carry_over, open_source
+from sktransfer.finetune.strategies import apply_strategy
+from sktransfer.finetune.training import TransferNet
+
+__all__ = ["Construction", "construct", "label_rows", "reopen"]
+
+
+@dataclass
+class Construction:
+    """A network with what feeds it.
+
+    Attributes
+    ----------
+    network : TransferNetwork
+        With the strategy applied.
+    input : Input
+        Turns checked X into rows of the network.
+    encoder : transformer or None
+        The fitted encoder.
+    carried : dict of str to torch.Tensor
+        Parameters that came from a source model, by name.
+    """
+
+    network: TransferNetwork
+    input: Input
+    encoder: Any
+    carried: dict[str, torch.Tensor]
+
+
+def construct(
+    model: Any, data: TrainingData, train: npt.NDArray[np.intp], seed: int
+) -> Construction:
+    """Build the network of a first fit, from the source's parameters if there is one.
+
+    The scale of the features is measured on the rows `train`.
+    """
+    source = None if model.init_from is None else open_source(model.init_from)
+    encoder, body, reader = open_encoder(
+        model.encoder, model.strategy, data.texts, source, seed
+    )
+    # Under a body that is about to learn, these are its first features; the cache of
+    # the encoder has them where another candidate has asked before.
+    features = None
+    if body is None or (source is None and model.scale_features):
+        input_of_head = FeatureInput(encoder) if data.texts else NumberInput()
+        features = input_of_head.rows(data.X).matrix
+    width = encoder.n_features_out_ if features is None else features.shape[1]
+    n_classes = len(data.classes)
+    layout = HeadLayout(
+        n_features=width,
+        hidden_layer_sizes=tuple(int(size) for size in model.hidden_layer_sizes),
+        n_outputs=1 if n_classes == 2 else n_classes,
+        activation=model.activation,
+        dropout=float(model.dropout),
+    )
+    network = TransferNetwork(layout, body)
+    carried = {}
+    if source is not None:
+        carried = carry_over(source, network, encoder, data.classes)
+    elif model.scale_features and features is not None:
+        weight = None if data.weight is None else data.weight[train]
+        mean, scale = measure_scale(features[train], weight)
+        network.scaler.mean.copy_(torch.from_numpy(mean))
+        network.scaler.scale.fill_(float(scale))
+    apply_strategy(
+        network,
+        model.strategy,
+        n_trainable_layers=model.n_trainable_layers,
+        train_embeddings=model.train_embeddings,
+    )
+    return Construction(network, reader, encoder, carried)
+
+
+def reopen(model: Any) -> Construction:
+    """Take up the network of an earlier fit again."""
+    network = model.net_.module_
+    apply_strategy(
+        network,
+        model.strategy,
+        n_trainable_layers=model.n_trainable_layers,
+        train_embeddings=model.train_embeddings,
+    )
+    return Construction(network, model._input, model.encoder_, {})
+
+
+def label_rows(
+    built: Construction,
+    data: TrainingData,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> LabelledRows:
+    """Rows as the training reads them; a frozen body is applied here, once a text."""
+    rows: Rows = built.input.rows(data.X)
+    body = built.network.body
+    if body is not None and not any(p.requires_grad for p in body.parameters()):
+        encoding = TransferNet(built.network, autocast_dtype=dtype, device=device.type)
+        rows = FeatureRows(encoding.initialize().encode(rows))
+    return LabelledRows(rows, data.numbers, data.weight)
