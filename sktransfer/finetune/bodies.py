@@ -48,6 +48,10 @@ class Body(nn.Module):
             if parameter.requires_grad:
                 self.tuned.add(name)
 
+    def learns(self) -> bool:
+        """Whether a step of training changes any of the parameters."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
     def tuned_tensors(self) -> dict[str, torch.Tensor]:
         """Parameters in which the body may differ from its checkpoint, by name."""
         return {

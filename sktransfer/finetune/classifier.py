@@ -61,12 +61,15 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         Decay of the parameters towards the source's instead of towards zero [2]_.
         Needs `init_from`.
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows. "auto" is the longer of 200 steps and 10 epochs
-        for a frozen encoder, of 100 steps and 3 epochs for a tuned one.
+        Passes over the training rows. "auto" is the longer of 100 steps and 3 epochs
+        where layers of a transformer learn, else of 200 steps and 10 epochs.
     batch_size : int or "auto", default="auto"
-        Rows a step; "auto" is 32 for a frozen encoder, 16 for a tuned one.
-    encoder_learning_rate, head_learning_rate : float or "auto", default="auto"
-        Peak rates of AdamW; "auto" is 1e-4 and 1e-3.
+        Rows a step; "auto" is 16 where layers of a transformer learn, else 32.
+    encoder_learning_rate : float or "auto", default="auto"
+        Peak rate of AdamW; "auto" is 1e-4 for a transformer and 5e-3 for word vectors.
+    head_learning_rate : float or "auto", default="auto"
+        The same for the head; "auto" is 1e-3, and up to 5e-3 for features narrower than
+        384.
     weight_decay : float or "auto", default="auto"
         Of AdamW, not on biases and norms; "auto" is 0.01.
     layer_decay : float in (0, 1], default=1.0

@@ -109,7 +109,7 @@ def label_rows(
     """Rows as the training reads them; a frozen body is applied here, once a text."""
     rows: Rows = built.input.rows(data.X)
     body = built.network.body
-    if body is not None and not any(p.requires_grad for p in body.parameters()):
+    if body is not None and not body.learns():
         encoding = TransferNet(built.network, autocast_dtype=dtype, device=device.type)
         rows = FeatureRows(encoding.initialize().encode(rows))
     return LabelledRows(rows, data.numbers, data.weight)

@@ -27,11 +27,12 @@ from sktransfer.finetune.construction import (
     label_rows,
     reopen,
 )
+from sktransfer.finetune.embeddings import EmbeddingBody
 from sktransfer.finetune.network import TransferNetwork
 from sktransfer.finetune.parameters import check_parameters
 from sktransfer.finetune.preparation import check_data, check_validation
 from sktransfer.finetune.randomness import draw_seed, private_randomness
-from sktransfer.finetune.settings import Settings
+from sktransfer.finetune.settings import FROZEN, TUNED, WORDS, Settings
 from sktransfer.finetune.targets import split_rows
 from sktransfer.finetune.training import TransferNet
 
@@ -88,7 +89,7 @@ def fit_classifier(
                 "calibrate=True needs rows to validate on, and there are none: pass "
                 "X_val and y_val to fit, or set early_stopping=True."
             )
-        settings = _settings(model, len(learning))
+        settings = _settings(model, built.network, len(learning))
         callbacks = _schedule(model, built, settings, len(learning), validation)
         net = _make_net(model, built.network, settings, callbacks, device, seed)
         if validation is not None:
@@ -144,15 +145,19 @@ def update_classifier(
         # its rates have fallen to 0.
         net = None if first else model.net_
         if net is None or not getattr(net, "updates_", False):
-            settings = _settings(model, len(rows))
+            settings = _settings(model, built.network, len(rows))
             net = _make_net(model, built.network, settings, [], device, seed)
         _train(model, built, net, known, rows, update=True)
 
 
-def _settings(model: Any, n_rows: int) -> Settings:
+def _settings(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
+    column = FROZEN
+    if network.body is not None and network.body.learns():
+        column = WORDS if isinstance(network.body, EmbeddingBody) else TUNED
     return Settings.resolve(
-        model.strategy,
+        column,
         n_rows,
+        network.layout.n_features,
         encoder_learning_rate=model.encoder_learning_rate,
         head_learning_rate=model.head_learning_rate,
         max_epochs=model.max_epochs,

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.finetune.heads import ACTIVATIONS
-from sktransfer.finetune.settings import AUTOMATIC
+from sktransfer.finetune.strategies import STRATEGIES
 
 __all__ = ["CONSTRAINTS", "check_parameters"]
 
@@ -19,7 +19,7 @@ _AUTO = StrOptions({"auto"})
 
 CONSTRAINTS: dict[str, Any] = {
     "encoder": "no_validation",
-    "strategy": [StrOptions(set(AUTOMATIC))],
+    "strategy": [StrOptions(set(STRATEGIES))],
     "n_trainable_layers": [Interval(Integral, 1, None, closed="left")],
     "train_embeddings": ["boolean"],
     "hidden_layer_sizes": [tuple, list],
