@@ -180,7 +180,7 @@ default="glove-6b-50d"
         )
         self.word_weights_: WordWeights | None = None
         if self.weighting is not None:
-            ragged, words = self._reader.read_counted(texts)
+            ragged, words, _ = self._reader.read_counted(texts)
             self.word_weights_ = weigh_words(*ragged, words, self.weighting)
         self.components_: NDArray[np.float32] | None = None
         if self.n_components_removed:
@@ -248,8 +248,7 @@ default="glove-6b-50d"
             Text t has the words ``rows[offsets[t]:offsets[t + 1]]``.
         """
         self._check_fitted()
-        ragged, words = self._reader.read(check_texts(X))
-        rows = self.vectors_.index_of(words)
+        ragged, _, rows = self._reader.read(check_texts(X))
         return rows[ragged.words], ragged.offsets.astype(np.int64)
 
     def weigh(self, words: Iterable[str]) -> NDArray[np.float32]:

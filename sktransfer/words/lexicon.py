@@ -1,8 +1,8 @@
 """Texts -> numbers of words: each distinct piece of text is cut into words once.
 
-A text is split at white space, which is fast, and each distinct chunk ("great!",
-"don't") is cut finer only the first time it is seen. Word frequencies are so uneven
-that nine chunks of ten have been seen before.
+Batches are cut into spans in numpy (`spans`), and only a span that was never seen
+before is cut into words by the rules of `segmentation`. Word frequencies are so uneven
+that nearly all spans have been seen before.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.words.segmentation import segment_chunk, split_unknown, tidy
+from sktransfer.words.spans import LONGEST_KEY, KeyTable, key_spans, split_spans
 
 __all__ = ["Lexicon", "Ragged"]
 
@@ -93,10 +94,10 @@ class Lexicon:
         self._tokenizer = tokenizer
         self._lowercase = lowercase
         self._known = known
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self.words: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._chunks = _ChunkNumbers(self._cut_chunk)
+        self._spans = _SpanWords()
 
     def read(self, texts: Sequence[str]) -> Ragged:
         """The words of each text, by number.
@@ -116,21 +117,24 @@ class Lexicon:
         """
         if self._lowercase:
             texts = [text.lower() for text in texts]
+        if callable(self._tokenizer):
+            tokens = [self._tokenizer(text) for text in texts]
+            with self._lock:
+                return self._read_tokens(tokens)
         with self._lock:
-            if callable(self._tokenizer):
-                return self._read_tokens(list(map(self._tokenizer, texts)))
-            return self._chunks.read([text.split() for text in texts])
+            return self._spans.read(texts, self._cut)
 
     def is_full(self) -> bool:
         """Whether it holds so much that it is time for a new one."""
-        return len(self._chunks.words) + len(self.words) > _MOST_WORDS
+        return len(self._spans.words) + len(self.words) > _MOST_WORDS
 
-    def _cut_chunk(self, chunk: str) -> list[int]:
-        words = segment_chunk(tidy(chunk))
+    def _cut(self, span: str) -> list[int]:
+        if span.isascii() and span.isalnum():  # a word, and nothing finer
+            return [self._number(span)]
+        words = segment_chunk(span)
         if self._known is not None:
-            words = [
-                part for word in words for part in split_unknown(word, self._known)
-            ]
+            known = self._known
+            words = [part for word in words for part in split_unknown(word, known)]
         return [self._number(word) for word in words]
 
     def _number(self, word: str) -> int:
@@ -148,41 +152,81 @@ class Lexicon:
                     f"The tokenizer returned {entry!r:.80} for the text at position "
                     f"{position}, but a list of str is expected."
                 )
-        return _join(tokens, self._number)
+        offsets = np.zeros(len(tokens) + 1, np.int32)
+        np.cumsum([len(row) for row in tokens], out=offsets[1:])
+        flat = map(self._number, itertools.chain.from_iterable(tokens))
+        return Ragged(np.fromiter(flat, np.int32, offsets[-1]), offsets)
 
 
-class _ChunkNumbers(dict[str, int]):
-    """Chunk of text -> its number, cut into words the first time it is asked for."""
+class _SpanWords:
+    """Words of every distinct span of text, cut the first time it is seen."""
 
-    def __init__(self, cut: Callable[[str], list[int]]) -> None:
-        super().__init__()
-        self._cut = cut
-        self.words = array("i")  # of all chunks, one behind the other
+    def __init__(self) -> None:
+        self.words = array("i")  # of all spans, one behind the other
         self._stops = array("i", [0])
+        self._short = KeyTable()
+        self._long: dict[bytes, int] = {}
 
-    def __missing__(self, chunk: str) -> int:
-        self.words.extend(self._cut(chunk))
-        self._stops.append(len(self.words))
-        number = self[chunk] = len(self)
-        return number
+    def read(self, texts: Sequence[str], cut: Callable[[str], list[int]]) -> Ragged:
+        """Numbers of words, where `cut` gives those of a new span."""
+        encoded = [_encode(text) for text in texts]
+        joined = b" ".join([b"", *encoded, b" " * LONGEST_KEY])
+        letters = np.frombuffer(joined, np.uint8)
+        starts, stops = split_spans(letters)
+        spans = self._find(joined, letters, starts, stops, cut)
+        bounds = np.zeros(len(texts) + 1, np.int64)
+        np.cumsum([len(text) + 1 for text in encoded], out=bounds[1:])
+        return self._expand(spans, np.searchsorted(starts, bounds))
 
-    def read(self, texts: list[list[str]]) -> Ragged:
-        """Words of texts that are given as chunks."""
-        numbers, offsets = _join(texts, self.__getitem__)
+    def _find(
+        self,
+        joined: bytes,
+        letters: NDArray[np.uint8],
+        starts: NDArray[np.int64],
+        stops: NDArray[np.int64],
+        cut: Callable[[str], list[int]],
+    ) -> NDArray[np.int32]:
+        """Number of each span; new ones get the next numbers."""
+        keys = key_spans(letters, starts, stops)
+        spans = self._short.find(keys)
+        long = stops - starts > LONGEST_KEY
+        spans[long] = -2
+        missing = np.flatnonzero(spans == -1)
+        _, first = np.unique(keys[missing], return_index=True)
+        fresh = missing[np.sort(first)]
+        added = np.union1d(fresh, np.flatnonzero(long))
+        for row, start, stop in zip(
+            added.tolist(), starts[added].tolist(), stops[added].tolist(), strict=True
+        ):
+            span = joined[start:stop]
+            if stop - start > LONGEST_KEY:
+                known = self._long.get(span)
+                if known is not None:
+                    spans[row] = known
+                    continue
+                self._long[span] = len(self._stops) - 1
+            spans[row] = len(self._stops) - 1
+            self.words.extend(cut(span.decode("utf-8", "surrogatepass")))
+            self._stops.append(len(self.words))
+        self._short.add(keys[fresh], spans[fresh])
+        spans[missing] = self._short.find(keys[missing])
+        return spans
+
+    def _expand(self, spans: NDArray[np.int32], offsets: NDArray[np.int64]) -> Ragged:
+        """Words of texts that are given as spans."""
         # Copies: an array cannot grow while numpy looks at it.
         words, stops = np.array(self.words, np.int32), np.array(self._stops, np.int32)
-        lengths = np.diff(stops)[numbers]
-        ends = np.zeros(len(numbers) + 1, np.int32)
+        lengths = np.diff(stops)[spans]
+        ends = np.zeros(len(spans) + 1, np.int32)
         np.cumsum(lengths, out=ends[1:])
-        # Word i of the result is word (i - where its chunk begins there) of its chunk.
-        places = np.repeat(stops[numbers] - ends[:-1], lengths)
+        # Word i of the result is word (i - where its span begins there) of its span.
+        places = np.repeat(stops[spans] - ends[:-1], lengths)
         places += np.arange(len(places), dtype=np.int32)
         return Ragged(words[places], ends[offsets])
 
 
-def _join(rows: list[list[str]], number: Callable[[str], int]) -> Ragged:
-    """Number every entry of ragged rows."""
-    offsets = np.zeros(len(rows) + 1, np.int32)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    entries = itertools.chain.from_iterable(rows)
-    return Ragged(np.fromiter(map(number, entries), np.int32, offsets[-1]), offsets)
+def _encode(text: str) -> bytes:
+    if not text.isascii():
+        # White space beyond ASCII is seen here, where it is still characters.
+        text = " ".join(tidy(text).split())
+    return text.encode("utf-8", "surrogatepass")

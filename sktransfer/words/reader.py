@@ -23,7 +23,7 @@ from sktransfer.words.weighting import WordWeights
 __all__ = ["WordReader"]
 
 # Texts pooled at a time, so that what lies between texts and vectors stays small.
-_TEXTS_A_BLOCK = 8192
+_TEXTS_A_BLOCK = 1024
 
 
 @dataclass
@@ -49,38 +49,56 @@ class WordReader:
     max_length: int | None = None
     oov: str = "skip"
     seed: int = 0
-    _lexicon: Lexicon | None = field(default=None, repr=False, compare=False)
+    _memory: tuple[Lexicon, NDArray[np.int64]] | None = field(
+        default=None, repr=False, compare=False
+    )
 
-    def read(self, texts: Sequence[str]) -> tuple[Ragged, list[str]]:
-        """Words of each text by number, and the words that the numbers stand for."""
-        lexicon = self._lexicon
-        if lexicon is None or lexicon.is_full():
+    def read(self, texts: Sequence[str]) -> tuple[Ragged, list[str], NDArray[np.int64]]:
+        """Words of texts by number, the words that these stand for, and their rows.
+
+        Parameters
+        ----------
+        texts : sequence of str, of length n_texts
+
+        Returns
+        -------
+        ragged : Ragged
+        words : list of str, of length n_words
+        rows : ndarray of int64, shape (n_words,)
+            Where the vectors are, -1 for words without one.
+        """
+        memory = self._memory
+        if memory is None or memory[0].is_full():
             known = self.vectors.__contains__
             lexicon = Lexicon(self.tokenizer, self.lowercase, known)
-            self._lexicon = lexicon
-        return lexicon.read(texts).cut(self.max_length), lexicon.words
+            memory = lexicon, np.zeros(0, np.int64)
+        lexicon, rows = memory
+        ragged = lexicon.read(texts).cut(self.max_length)
+        # Other threads may read, too: what is stored belongs together, whoever is last.
+        words = lexicon.words
+        fresh = self.vectors.index_of(words[len(rows) :])
+        rows = np.concatenate([rows, fresh]) if len(fresh) else rows
+        self._memory = lexicon, rows
+        return ragged, words, rows
 
-    def read_counted(self, texts: Sequence[str]) -> tuple[Ragged, list[str]]:
+    def read_counted(
+        self, texts: Sequence[str]
+    ) -> tuple[Ragged, list[str], NDArray[np.int64]]:
         """The same without words that `oov` leaves out, renumbered without gaps."""
-        ragged, words = self.read(texts)
-        occurs = np.zeros(len(words), np.bool_)
+        ragged, words, rows = self.read(texts)
+        if self.oov == "skip":
+            ragged = ragged.keep(rows[ragged.words] >= 0)
+        occurs = np.zeros(len(rows), np.bool_)
         occurs[ragged.words] = True
         used = np.flatnonzero(occurs)
-        if self.oov == "skip":
-            used = used[self.vectors.index_of(words[number] for number in used) >= 0]
-            occurs[:] = False
-            occurs[used] = True
-            ragged = ragged.keep(occurs[ragged.words])
-        places = np.zeros(len(words), np.int32)
+        places = np.zeros(len(rows), np.int32)
         places[used] = np.arange(len(used))
-        return (
-            Ragged(places[ragged.words], ragged.offsets),
-            [words[number] for number in used],
-        )
+        ragged = Ragged(places[ragged.words], ragged.offsets)
+        return ragged, [words[number] for number in used.tolist()], rows[used]
 
     def words_of(self, texts: Sequence[str]) -> list[list[str]]:
         """Words of each text, unknown ones included."""
-        ragged, words = self.read(texts)
+        ragged, words, _ = self.read(texts)
         flat = [words[number] for number in ragged.words.tolist()]
         bounds = itertools.pairwise(ragged.offsets.tolist())
         return [flat[start:stop] for start, stop in bounds]
@@ -108,8 +126,8 @@ class WordReader:
         for start in range(0, len(texts), _TEXTS_A_BLOCK):
             stop = start + _TEXTS_A_BLOCK
             # A small matrix of the words that occur fits into the processor's cache.
-            ragged, words = self.read_counted(texts[start:stop])
-            matrix = self._look_up(words)
+            ragged, words, rows = self.read_counted(texts[start:stop])
+            matrix = self._look_up(words, rows)
             factors = None if weights is None else weights.weigh(words)
             shares = factors if weights is not None and weights.shared else None
             pooled[start:stop] = np.hstack(
@@ -117,9 +135,10 @@ class WordReader:
             )
         return pooled
 
-    def _look_up(self, words: list[str]) -> NDArray[np.float32]:
+    def _look_up(
+        self, words: list[str], rows: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Vectors of words, with those made up that have none."""
-        rows = self.vectors.index_of(words)
         matrix = self.vectors.lookup(rows)
         missing = np.flatnonzero(rows < 0)
         if not len(missing) or self.oov not in {"random", "subword"}:
@@ -136,4 +155,4 @@ class WordReader:
         return matrix
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_lexicon": None}
+        return self.__dict__ | {"_memory": None}

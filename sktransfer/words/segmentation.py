@@ -27,7 +27,8 @@ _LETTERS = rf"(?:[^\W{_HAN}]|[{_MARKS}])+"
 _PIECES = re.compile(
     rf"[{_HAN}]+"  # left to the Chinese segmenter
     rf"|{_LETTERS}(?:[-.,'&/@:]{_LETTERS})*"  # don't, well-made, 3.5, at&t
-    rf"|[^\w\s]+"  # ?!, ..., :-), emoji
+    r"|[!-/:-@\[-^`{-~]+"  # ?!, ..., :-)
+    r"|[^\w\s]"  # emoji and the like, one by one
 )
 _HAN_START = re.compile(rf"[{_HAN}]")
 _CONTRACTION = re.compile(r"(.+)(n't)", re.IGNORECASE)
@@ -151,10 +152,11 @@ def split_unknown(word: str, known: Callable[[str], bool]) -> list[str]:
 
 def _ways_to_cut(word: str) -> Iterator[list[str]]:
     """Shorter parts of a word, the coarsest first."""
-    for pattern in (_CONTRACTION, _CLITIC):
-        match = pattern.fullmatch(word)
-        if match:
-            yield list(match.groups())
+    if "'" in word:
+        for pattern in (_CONTRACTION, _CLITIC):
+            match = pattern.fullmatch(word)
+            if match:
+                yield list(match.groups())
     if not _has_letters(word) or _HAN_START.match(word):
         # A Chinese character has a meaning of its own, and "not" is one of them.
         if len(word) > 1:
@@ -167,7 +169,7 @@ def _ways_to_cut(word: str) -> Iterator[list[str]]:
 
 
 def _has_letters(word: str) -> bool:
-    return any(map(str.isalnum, word))
+    return word.isalnum() or any(map(str.isalnum, word))
 
 
 @functools.cache

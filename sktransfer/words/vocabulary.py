@@ -154,7 +154,38 @@ class Vocabulary:
         -------
         rows : ndarray of int64, shape (n_words,)
         """
-        return np.fromiter(map(self.find, words), np.int64)
+        asked = list(words)
+        rows = list(map(self._rows.get, asked))
+        if None not in rows:
+            return np.array(rows, np.int64)
+        if self._packed is None:
+            return np.array([-1 if row is None else row for row in rows], np.int64)
+        found = np.array([-1 if row is None else row for row in rows], np.int64)
+        unseen = [place for place, row in enumerate(rows) if row is None]
+        found[unseen] = self._search_all([asked[place] for place in unseen])
+        return found
+
+    def _search_all(self, words: list[str]) -> list[int]:
+        """The same as `_search` for each word, with one search for all hashes."""
+        packed = self._packed
+        assert packed is not None
+        if not len(self):
+            return [-1] * len(words)
+        encoded = [_encode(word) for word in words]
+        digests = np.fromiter(map(zlib.crc32, encoded), np.uint32, len(encoded))
+        places = np.searchsorted(packed.hashes, digests)
+        places[places == len(packed.hashes)] = 0
+        rows = packed.order[places].astype(np.int64)
+        rows[packed.hashes[places] != digests] = -1
+        starts, stops = packed.offsets[rows].tolist(), packed.offsets[rows + 1].tolist()
+        return [
+            row
+            if row < 0 or self._letters[start:stop] == letters
+            else self._search(word)
+            for row, start, stop, letters, word in zip(
+                rows.tolist(), starts, stops, encoded, words, strict=True
+            )
+        ]
 
     def _search(self, word: str) -> int:
         packed = self._packed

@@ -56,6 +56,14 @@ def test_cut_keeps_the_first_words():
     assert ragged.cut(99) is ragged
 
 
+def test_spans_longer_than_a_key_are_told_apart():
+    stem = "x" * 40
+    lexicon = Lexicon()
+    texts = [f"{stem}a {stem}b", f"{stem}b {stem}a"]
+    assert spell(lexicon, lexicon.read(texts)) == [text.split() for text in texts]
+    assert lexicon.read(texts).words.tolist() == [0, 1, 1, 0]
+
+
 def test_threads_share_a_lexicon():
     lexicon = Lexicon()
     texts = [[f"w{n + shift} w{n}" for n in range(300)] for shift in range(8)]

@@ -15,8 +15,11 @@ ANY_WORDS = st.lists(st.text(), unique=True, max_size=30)
 def test_packed_words_are_found_as_plain_ones_are(words, stranger):
     plain, packed = Vocabulary(words), Vocabulary(pack_words(words))
     assert len(packed) == len(plain) == len(words)
-    for word in [*words, stranger]:
+    asked = [*words, stranger]
+    for word in asked[::2]:
         assert packed.find(word) == plain.find(word)
+    for vocabulary in (packed, Vocabulary(pack_words(words)), plain):
+        assert vocabulary.find_all(asked).tolist() == list(map(plain.find, asked))
     assert packed.words == plain.words == tuple(words)
 
 
@@ -27,6 +30,7 @@ def test_half_of_a_surrogate_pair_is_a_word_like_others():
 def test_words_with_the_same_hash_are_told_apart(monkeypatch):
     monkeypatch.setattr(module.zlib, "crc32", lambda word: 7)
     packed = Vocabulary(pack_words(["a", "b", "c"]))
+    assert packed.find_all("abcd").tolist() == [0, 1, 2, -1]
     assert [packed.find(word) for word in "abcd"] == [0, 1, 2, -1]
 
 
