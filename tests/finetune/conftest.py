@@ -1,0 +1,92 @@
+"""Classifiers small enough to be trained in tenths of a second."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+
+from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.finetune.classifier import TransferSentimentClassifier
+from sktransfer.words.featurizer import WordVectorFeaturizer
+from sktransfer.words.vectors import WordVectors
+
+
+@pytest.fixture
+def bert(tiny_bert):
+    """Featurizers of the tiny BERT in float32, whatever the machine prefers."""
+
+    def bert(**parameters):
+        defaults = {"model": tiny_bert, "dtype": "float32", "device": "cpu"}
+        return BertFeaturizer(**defaults | parameters)
+
+    return bert
+
+
+@pytest.fixture(scope="session")
+def toy_vectors(toy_words, toy_matrix):
+    """Toy words with their vectors, 8 wide."""
+    return WordVectors(toy_words, toy_matrix)
+
+
+@pytest.fixture
+def words(toy_vectors):
+    """Featurizers of the toy vectors."""
+
+    def words(**parameters):
+        return WordVectorFeaturizer(**{"vectors": toy_vectors} | parameters)
+
+    return words
+
+
+@pytest.fixture
+def make(bert):
+    """Classifiers on the tiny BERT: two epochs of a small head, all seeds fixed."""
+
+    def make(**parameters):
+        defaults = {
+            "hidden_layer_sizes": (4,),
+            "max_epochs": 2,
+            "early_stopping": False,
+            "device": "cpu",
+            "dtype": "float32",
+            "random_state": 0,
+        }
+        if "encoder" not in parameters:
+            parameters["encoder"] = bert()
+        return TransferSentimentClassifier(**defaults | parameters)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def numbers():
+    """Sixty rows of five numbers, and labels that the first two decide."""
+    X = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    return X, np.where(X[:, 0] + X[:, 1] > 0, "pos", "neg")
+
+
+def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over names and numbers."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].detach().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def registered_modules_never_change(tiny_bert):
+    """What the process shares is after each test what it was before."""
+    from sktransfer.encoders import checkpoints
+
+    before = dict(checkpoints._modules)
+    digests = {key: digest_tensors(m.state_dict()) for key, m in before.items()}
+    yield
+    for key, module in checkpoints._modules.items():
+        assert not any(p.requires_grad for p in module.parameters())
+        assert not any(part.training for part in module.modules())
+        if module is before.get(key) and "bfloat16" not in str(key):
+            assert digest_tensors(module.state_dict()) == digests[key]
