@@ -68,7 +68,12 @@ def check_labels(y: Any, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]:
 
 
 def _is_missing(label: Any) -> bool:
-    return label is None or (isinstance(label, float) and label != label)
+    # pandas' markers are known by name, so that pandas need not be imported.
+    return (
+        label is None
+        or (isinstance(label, float) and label != label)
+        or type(label).__name__ in {"NAType", "NaTType"}
+    )
 
 
 def number_labels(
