@@ -63,6 +63,12 @@ def check_labels(y: Any, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]:
             f"Input {name} contains {what}, first at position {missing[0]}: drop the "
             "rows without a label."
         )
+    kinds = sorted({type(label).__name__ for label in labels.tolist()})
+    if labels.dtype.kind == "O" and len(kinds) > 1:
+        raise InvalidInputError(
+            f"{name} mixes labels of the types {', '.join(kinds)}, which have no common "
+            "order: write all labels as one type, as in [str(label) for label in y]."
+        )
     check_classification_targets(labels)
     return labels
 
