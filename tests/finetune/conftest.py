@@ -15,6 +15,15 @@ from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.vectors import WordVectors
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small only wait for their threads, above all on a busy machine."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
 @pytest.fixture
 def bert(tiny_bert):
     """Featurizers of the tiny BERT in float32, whatever the machine prefers."""

@@ -46,6 +46,7 @@ class TestLabels:
             ),
             (pd.Series([None, "a"]), "y contains a missing value, first at position 0"),
             ([0.0, np.nan], "y contains NaN or infinity, first at position 1"),
+            (np.array(["a", 1], dtype=object), "y mixes labels of the types int, str"),
             ([np.inf, 0.0], "y contains NaN or infinity, first at position 0"),
         ],
     )
