@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from sktransfer.encoders.checkpoints import Checkpoint, copy_module, find_checkpoint
+from sktransfer.encoders.encoding import token_states
+from sktransfer.encoders.parameters import resolve_layers
 from sktransfer.encoders.pooling import pool
 from sktransfer.exceptions import CheckpointError, InvalidParameterError
 
@@ -77,9 +79,9 @@ class TransformerBody(Body):
         Where the weights come from.
     pooling : tuple of {"mean", "cls", "max"}
         Parts of a text's vector.
-    layers : int or tuple of int
-        Hidden states that are averaged.
-    normalize : bool
+    layers : int or tuple of int, default=-1
+        Hidden states that are averaged, as in the featurizer.
+    normalize : bool, default=False
         Whether vectors are scaled to length 1.
     """
 
@@ -94,7 +96,7 @@ class TransformerBody(Body):
         super().__init__()
         self.checkpoint = checkpoint
         self.pooling = pooling
-        self.layers = layers
+        self.layers = resolve_layers(layers, checkpoint)
         self.normalize = normalize
         self.transformer: Any = copy_module(checkpoint)
         self.tuned = set()
@@ -103,17 +105,9 @@ class TransformerBody(Body):
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor
     ) -> torch.Tensor:
         """Features (n, w) of token ids (n, t) and their mask (n, t)."""
-        last_only = self.layers in (-1, (-1,))
-        output = self.transformer(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            output_hidden_states=not last_only,
+        states = token_states(
+            self.transformer, input_ids, attention_mask, self.layers
         )
-        if last_only:
-            states = output.last_hidden_state
-        else:
-            chosen = (self.layers,) if isinstance(self.layers, int) else self.layers
-            states = torch.stack([output.hidden_states[i] for i in chosen]).mean(0)
         features = pool(states.float(), attention_mask, self.pooling)
         if self.normalize:
             features = nn.functional.normalize(features, dim=-1)
