@@ -1,0 +1,112 @@
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from sktransfer.exceptions import TruncationWarning
+from sktransfer.finetune.inputs import TokenInput
+
+LONG = "the film is good and the plot is bad " * 12
+TEXTS = ["good", LONG, "", "bad film", LONG + LONG]
+
+
+@pytest.fixture
+def windows(bert):
+    """Tokens of texts of which two are read in windows of 16."""
+    encoder = bert(long_text="window", max_length=16).fit(TEXTS)
+    return TokenInput(encoder).rows(TEXTS)
+
+
+class TestTokens:
+    def test_a_text_is_a_row_whatever_its_windows(self, windows):
+        assert len(windows) == len(TEXTS)
+        assert len(windows.tokens) > len(TEXTS)
+
+    def test_a_text_costs_all_its_windows(self, windows):
+        tokens = windows.tokens
+        expected = np.bincount(tokens.text_of_row, weights=tokens.lengths)
+        np.testing.assert_array_equal(windows.lengths, expected)
+
+    def test_a_batch_says_which_window_is_whose(self, windows):
+        batch = windows.batch(np.array([4, 0, 1]))
+        counts = np.bincount(batch["text_of_row"])
+        expected = np.bincount(windows.tokens.text_of_row)[[4, 0, 1]]
+        assert counts.tolist() == expected.tolist()
+        assert batch["input_ids"].shape == batch["attention_mask"].shape
+        assert len(batch["input_ids"]) == counts.sum()
+
+    def test_without_windows_a_batch_says_nothing_of_them(self, windows):
+        assert set(windows.batch(np.array([0, 3]))) == {"input_ids", "attention_mask"}
+
+    def test_taking_texts_takes_their_windows(self, windows):
+        taken = windows.take(np.array([4, 2, 4]))
+        assert taken.lengths.tolist() == windows.lengths[[4, 2, 4]].tolist()
+        for ours, theirs in ([0, 4], [1, 2], [2, 4]):
+            one, other = taken.batch(np.array([ours])), windows.batch(np.array([theirs]))
+            for name, tensor in one.items():
+                torch.testing.assert_close(tensor, other[name])
+
+
+class TestWindows:
+    @pytest.fixture
+    def model(self, make, bert, sentiment_texts):
+        encoder = bert(long_text="window", max_length=16)
+        texts, labels = sentiment_texts
+        model = make(encoder=encoder, strategy="fine_tune", max_epochs=1)
+        return model.fit([*texts[:20], LONG], [*labels[:20], "pos"])
+
+    def test_logits_are_the_mean_over_the_windows(self, model):
+        rows = TokenInput(model.encoder_).rows([LONG])
+        network = model.net_.module_.eval()
+        with torch.no_grad():
+            alone = [
+                network(**dict(zip(("input_ids", "attention_mask"), pair, strict=True)))
+                for pair in (rows.tokens.pad([i]) for i in range(len(rows.tokens)))
+            ]
+        assert len(alone) > 2
+        expected = torch.stack(alone).mean().item()
+        assert model.decision_function([LONG]).item() == pytest.approx(expected, abs=1e-5)
+
+    def test_short_texts_in_the_batch_change_nothing(self, model):
+        together = model.decision_function(TEXTS)
+        alone = [model.decision_function([text]).item() for text in TEXTS]
+        np.testing.assert_allclose(together, alone, atol=1e-5)
+
+    def test_the_whole_text_counts(self, model):
+        logits = model.decision_function([LONG + "good " * 30, LONG + "bad " * 30])
+        assert abs(np.diff(logits).item()) > 1e-4
+
+    def test_several_classes_are_averaged_too(self, make, bert):
+        encoder = bert(long_text="window", max_length=16)
+        model = make(encoder=encoder, strategy="fine_tune", max_epochs=1)
+        model.fit(["good", LONG, "bad", LONG[5:]], ["a", "b", "c", "b"])
+        assert model.decision_function(TEXTS).shape == (5, 3)
+        np.testing.assert_allclose(model.predict_proba(TEXTS).sum(axis=1), 1)
+
+
+class TestCutTexts:
+    """Texts that lose their ends are said once, unless a length was asked for."""
+
+    @pytest.mark.parametrize("strategy", ["feature_extraction", "partial", "fine_tune"])
+    def test_fit_says_so_once(self, make, bert, strategy):
+        model = make(encoder=bert(cache=None), strategy=strategy, max_epochs=1)
+        with pytest.warns(TruncationWarning, match=r"1 of 3 texts.*64 tokens") as caught:
+            model.fit([LONG, "good", "bad"], ["pos", "pos", "neg"])
+        assert len(caught) == 1
+
+    def test_predicting_says_so_too(self, make, sentiment_texts):
+        texts, labels = sentiment_texts
+        model = make(strategy="fine_tune", max_epochs=1).fit(texts[:20], labels[:20])
+        with pytest.warns(TruncationWarning, match="1 of 2 texts"):
+            model.predict([LONG, "good"])
+
+    @pytest.mark.parametrize(
+        "parameters",
+        [{"max_length": 64}, {"long_text": "head_tail"}, {"long_text": "window"}],
+    )
+    def test_who_chose_a_length_is_not_told(self, make, bert, parameters):
+        model = make(encoder=bert(**parameters), strategy="fine_tune", max_epochs=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.fit([LONG, "good", "bad"], ["pos", "pos", "neg"]).predict([LONG])
