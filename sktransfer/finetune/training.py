@@ -14,6 +14,7 @@ from skorch.callbacks import EpochTimer, PrintLog
 from torch import nn
 from torch.func import functional_call
 
+from sktransfer.encoders.process import ensure_not_forked
 from sktransfer.finetune.batches import (
     Batch,
     EvaluationBatches,
@@ -130,6 +131,7 @@ class TransferNet(NeuralNet):
         around this fit go on to the next candidate.
         """
         self.interrupted_ = False
+        self._ensure_threads(X.rows)
         try:
             with self._threads_for(X.rows):
                 super().fit_loop(X, y, epochs, **params)
@@ -191,6 +193,7 @@ class TransferNet(NeuralNet):
     def _predict(
         self, rows: Rows, module: Callable[..., torch.Tensor]
     ) -> npt.NDArray[np.float32]:
+        self._ensure_threads(rows)
         self.module_.eval()
         unlabelled = LabelledRows(rows, np.zeros(len(rows), np.int64))
         batches = EvaluationBatches(unlabelled, self._prediction_rows(rows))
@@ -225,6 +228,12 @@ class TransferNet(NeuralNet):
             yield
         finally:
             torch.set_num_threads(n_threads)
+
+    @staticmethod
+    def _ensure_threads(rows: Rows) -> None:
+        # A head alone runs on one thread, which a fork does not take away.
+        if rows.lengths is not None:
+            ensure_not_forked()
 
     @staticmethod
     def _prediction_rows(rows: Rows) -> int:
