@@ -105,9 +105,7 @@ class TransformerBody(Body):
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor
     ) -> torch.Tensor:
         """Features (n, w) of token ids (n, t) and their mask (n, t)."""
-        states = token_states(
-            self.transformer, input_ids, attention_mask, self.layers
-        )
+        states = token_states(self.transformer, input_ids, attention_mask, self.layers)
         features = pool(states.float(), attention_mask, self.pooling)
         if self.normalize:
             features = nn.functional.normalize(features, dim=-1)

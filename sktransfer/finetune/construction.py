@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from sktransfer.exceptions import TruncationWarning
 from sktransfer.finetune.batches import FeatureRows, LabelledRows, Rows
 from sktransfer.finetune.heads import measure_scale
-from sktransfer.finetune.inputs import FeatureInput, Input, NumberInput
+from sktransfer.finetune.inputs import FeatureInput, Input, TokenTexts
 from sktransfer.finetune.network import HeadLayout, TransferNetwork
 from sktransfer.finetune.opening import open_encoder
 from sktransfer.finetune.preparation import TrainingData
@@ -36,12 +38,15 @@ class Construction:
         The fitted encoder.
     carried : dict of str to torch.Tensor
         Parameters that came from a source model, by name.
+    rows : Rows or None
+        The training data as the network reads it, where it is known already.
     """
 
     network: TransferNetwork
     input: Input
     encoder: Any
     carried: dict[str, torch.Tensor]
+    rows: Rows | None = None
 
 
 def construct(
@@ -55,12 +60,12 @@ def construct(
     encoder, body, reader = open_encoder(
         model.encoder, model.strategy, data.texts, source, seed
     )
-    # Under a body that is about to learn, these are its first features; the cache of
-    # the encoder has them where another candidate has asked before.
+    rows = reader.rows(data.X) if body is None else None
     features = None
-    if body is None or (source is None and model.scale_features):
-        input_of_head = FeatureInput(encoder) if data.texts else NumberInput()
-        features = input_of_head.rows(data.X).matrix
+    if isinstance(rows, FeatureRows):
+        features = rows.matrix
+    elif source is None and model.scale_features:
+        features = _first_features(encoder, data.X)
     width = encoder.n_features_out_ if features is None else features.shape[1]
     n_classes = len(data.classes)
     layout = HeadLayout(
@@ -85,7 +90,18 @@ def construct(
         n_trainable_layers=model.n_trainable_layers,
         train_embeddings=model.train_embeddings,
     )
-    return Construction(network, reader, encoder, carried)
+    return Construction(network, reader, encoder, carried, rows)
+
+
+def _first_features(encoder: Any, texts: list[str]) -> Any:
+    """What a body gives before it learns: that is what the encoder gives.
+
+    Its cache has it where another candidate of a search has asked before.
+    """
+    with warnings.catch_warnings():
+        # The body's input says it, in the same words.
+        warnings.simplefilter("ignore", TruncationWarning)
+        return FeatureInput(encoder).rows(texts).matrix
 
 
 def reopen(model: Any) -> Construction:
@@ -107,9 +123,16 @@ def label_rows(
     dtype: torch.dtype,
 ) -> LabelledRows:
     """Rows as the training reads them; a frozen body is applied here, once a text."""
-    rows: Rows = built.input.rows(data.X)
+    # Only a construction for this very data knows its rows.
+    rows: Rows = built.input.rows(data.X) if built.rows is None else built.rows
+    built.rows = None
     body = built.network.body
-    if body is not None and not body.learns():
-        encoding = TransferNet(built.network, autocast_dtype=dtype, device=device.type)
+    if body is not None and not body.learns() and not _in_windows(rows):
+        encoding = TransferNet(built.network, autocast_dtype=dtype, device=str(device))
         rows = FeatureRows(encoding.initialize().encode(rows))
     return LabelledRows(rows, data.numbers, data.weight)
+
+
+def _in_windows(rows: Rows) -> bool:
+    # Logits are averaged over windows, which one vector a text cannot give.
+    return isinstance(rows, TokenTexts) and len(rows.tokens) > len(rows)

@@ -12,6 +12,7 @@ from scipy import sparse
 from sktransfer.encoders.batching import TokenRows, tokenize
 from sktransfer.encoders.checkpoints import load_tokenizer
 from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.encoders.recipe import warn_of_cuts
 from sktransfer.finetune.batches import FeatureRows, Rows
 
 __all__ = ["FeatureInput", "Input", "NumberInput", "TokenInput", "TokenTexts"]
@@ -115,12 +116,17 @@ class TokenInput:
 
     def rows(self, X: list[str]) -> TokenTexts:
         """Rows of checked texts."""
+        encoder = self.encoder
         tokens = tokenize(
-            load_tokenizer(self.encoder.checkpoint_),
+            load_tokenizer(encoder.checkpoint_),
             X,
-            prefix=self.encoder.prefix_,
-            max_length=self.encoder.max_length_,
-            long_text=self.encoder.long_text,
-            pad_id=self.encoder.checkpoint_.pad_id,
+            prefix=encoder.prefix_,
+            max_length=encoder.max_length_,
+            long_text=encoder.long_text,
+            pad_id=encoder.checkpoint_.pad_id,
         )
+        # As the featurizer does: who names a length has made the choice.
+        unasked = encoder.long_text == "truncate" and encoder.max_length is None
+        if tokens.n_cut and unasked:
+            warn_of_cuts(tokens.n_cut, len(X), encoder.max_length_)
         return TokenTexts(tokens)

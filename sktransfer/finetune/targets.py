@@ -66,8 +66,8 @@ def check_labels(y: Any, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]:
     kinds = sorted({type(label).__name__ for label in labels.tolist()})
     if labels.dtype.kind == "O" and len(kinds) > 1:
         raise InvalidInputError(
-            f"{name} mixes labels of the types {', '.join(kinds)}, which have no common "
-            "order: write all labels as one type, as in [str(label) for label in y]."
+            f"{name} mixes labels of the types {', '.join(kinds)}, which have no "
+            "common order: write all of them as one type, as in list(map(str, y))."
         )
     check_classification_targets(labels)
     return labels

@@ -76,8 +76,8 @@ class TransferNet(NeuralNet):
     ----------
     module : TransferNetwork
         Already built, with a strategy applied; it is trained in place.
-    rates : dict, default=None
-        Keyword arguments of `parameter_groups`.
+    rates : dict or None, default=None
+        Keyword arguments of `parameter_groups`; None where nothing is trained.
     autocast_dtype : torch.dtype, default=torch.float32
         Precision of the body's matrix products in training and prediction.
     shuffle_seed : int, default=0
@@ -110,12 +110,14 @@ class TransferNet(NeuralNet):
         ]
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
-        """AdamW, with a group for each rate and decay."""
+        """AdamW, with a group for each rate and decay; without rates none."""
+        self.shuffles_ = np.random.default_rng(self.shuffle_seed)
+        if self.rates is None:
+            return self
         # One fused step over all parameters takes a third of the plain loop's time.
         self.optimizer_ = torch.optim.AdamW(
-            parameter_groups(self.module_, **(self.rates or {})), fused=True
+            parameter_groups(self.module_, **self.rates), fused=True
         )
-        self.shuffles_ = np.random.default_rng(self.shuffle_seed)
         return self
 
     def get_iterator(self, dataset: LabelledRows, training: bool = False) -> Any:

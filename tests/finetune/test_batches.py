@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -46,7 +48,9 @@ class TestTraining:
         batches = TrainingBatches(data, size, np.random.default_rng(seed))
         for _ in range(2):
             rows = rows_of(batches)
-            assert sorted(sum(rows, [])) == list(range(len(lengths)))
+            assert sorted(itertools.chain.from_iterable(rows)) == list(
+                range(len(lengths))
+            )
             assert max(map(len, rows)) <= size
             assert len(rows) == -(-len(lengths) // size)
 
@@ -66,8 +70,10 @@ class TestTraining:
         if len(lengths) > size * BATCHES_SORTED_TOGETHER:
             return
         # Sorted as one, so that no two batches overlap in their lengths.
-        ranges = sorted((min(b), max(b)) for b in ([lengths[r] for r in x] for x in rows))
-        for (_, longest), (shortest, _) in zip(ranges, ranges[1:], strict=False):
+        ranges = sorted(
+            (min(b), max(b)) for b in ([lengths[r] for r in x] for x in rows)
+        )
+        for (_, longest), (shortest, _) in itertools.pairwise(ranges):
             assert longest <= shortest
 
     def test_little_is_padded(self):
@@ -103,7 +109,7 @@ class TestEvaluation:
     def test_each_row_comes_once_the_same_way_every_time(self, lengths, size):
         batches = EvaluationBatches(label(Texts(lengths)), size)
         rows = rows_of(batches)
-        assert sorted(sum(rows, [])) == list(range(len(lengths)))
+        assert sorted(itertools.chain.from_iterable(rows)) == list(range(len(lengths)))
         assert rows == rows_of(batches)
         assert [indices.tolist() for indices in batches.indices()] == rows
 

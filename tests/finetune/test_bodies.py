@@ -101,7 +101,9 @@ class TestPickles:
         stored = pickle.dumps(body)
         shutil.copy(Path(other_tiny_bert, "model.safetensors"), folder)
         assert find_checkpoint(folder).digest != body.checkpoint.digest
-        with pytest.raises(CheckpointError, match="not those that this model was tuned"):
+        with pytest.raises(
+            CheckpointError, match="not those that this model was tuned"
+        ):
             pickle.loads(stored)
 
     def test_weights_that_are_gone_are_named(self, body, folder):

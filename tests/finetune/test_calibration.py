@@ -52,7 +52,9 @@ class TestTemperature:
         weight = np.arange(40) % 3
         repeated = np.repeat(np.arange(40), weight)
         assert find_temperature(logits, classes, weight) == pytest.approx(
-            find_temperature(logits[repeated], classes[repeated], np.ones(len(repeated)))
+            find_temperature(
+                logits[repeated], classes[repeated], np.ones(len(repeated))
+            )
         )
 
     def test_rows_that_are_all_right_keep_it_within_bounds(self, n_outputs):

@@ -62,7 +62,9 @@ class TestLosses:
         return net.history[-1]
 
     def test_batches_count_by_their_weights(self):
-        epoch = self.run((1.0, [1.0, 1.0], True), (5.0, [2.0], True), (7.0, [1.0], False))
+        epoch = self.run(
+            (1.0, [1.0, 1.0], True), (5.0, [2.0], True), (7.0, [1.0], False)
+        )
         assert epoch["train_loss"] == pytest.approx(3)
         assert epoch["valid_loss"] == pytest.approx(7)
 

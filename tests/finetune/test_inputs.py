@@ -43,7 +43,10 @@ class TestTokens:
         taken = windows.take(np.array([4, 2, 4]))
         assert taken.lengths.tolist() == windows.lengths[[4, 2, 4]].tolist()
         for ours, theirs in ([0, 4], [1, 2], [2, 4]):
-            one, other = taken.batch(np.array([ours])), windows.batch(np.array([theirs]))
+            one, other = (
+                taken.batch(np.array([ours])),
+                windows.batch(np.array([theirs])),
+            )
             for name, tensor in one.items():
                 torch.testing.assert_close(tensor, other[name])
 
@@ -66,7 +69,9 @@ class TestWindows:
             ]
         assert len(alone) > 2
         expected = torch.stack(alone).mean().item()
-        assert model.decision_function([LONG]).item() == pytest.approx(expected, abs=1e-5)
+        assert model.decision_function([LONG]).item() == pytest.approx(
+            expected, abs=1e-5
+        )
 
     def test_short_texts_in_the_batch_change_nothing(self, model):
         together = model.decision_function(TEXTS)
@@ -91,7 +96,9 @@ class TestCutTexts:
     @pytest.mark.parametrize("strategy", ["feature_extraction", "partial", "fine_tune"])
     def test_fit_says_so_once(self, make, bert, strategy):
         model = make(encoder=bert(cache=None), strategy=strategy, max_epochs=1)
-        with pytest.warns(TruncationWarning, match=r"1 of 3 texts.*64 tokens") as caught:
+        with pytest.warns(
+            TruncationWarning, match=r"1 of 3 texts.*64 tokens"
+        ) as caught:
             model.fit([LONG, "good", "bad"], ["pos", "pos", "neg"])
         assert len(caught) == 1
 

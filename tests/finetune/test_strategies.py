@@ -164,7 +164,7 @@ class TestRefusals:
     def test_more_layers_than_there_are(self, make, sentiment_texts):
         model = make(strategy="partial", n_trainable_layers=3)
         with pytest.raises(
-            InvalidParameterError, match="n_trainable_layers=3, but .* has 2 layers"
+            InvalidParameterError, match=r"n_trainable_layers=3, but .* has 2 layers"
         ):
             model.fit(*sentiment_texts)
 
