@@ -136,14 +136,14 @@ class DecayTowards(Callback):
 
     Parameters
     ----------
-    references : dict of str to torch.Tensor
-        The source's parameters, by name; others decay as usual.
+    names : set of str
+        Parameters that start as the source's; others decay as usual.
     strength : float
         Coefficient of the decay.
     """
 
-    def __init__(self, references: dict[str, torch.Tensor], strength: float) -> None:
-        self.references = references
+    def __init__(self, names: set[str], strength: float) -> None:
+        self.names = names
         self.strength = strength
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
@@ -151,7 +151,7 @@ class DecayTowards(Callback):
         names = {id(p): name for name, p in net.module_.named_parameters()}
         self.pairs_ = []
         for group in list(net.optimizer_.param_groups):
-            pulled = [p for p in group["params"] if names[id(p)] in self.references]
+            pulled = [p for p in group["params"] if names[id(p)] in self.names]
             if not pulled:
                 continue
             held = {id(p) for p in pulled}
@@ -161,17 +161,19 @@ class DecayTowards(Callback):
                 others = {k: v for k, v in group.items() if k != "params"}
                 net.optimizer_.add_param_group({"params": rest, **others})
             group["weight_decay"] = 0.0
-            references = [
-                self.references[names[id(p)]].to(p.device, p.dtype) for p in pulled
-            ]
-            self.pairs_.append((group, pulled, references))
+            self.pairs_.append((group, pulled, [p.detach().clone() for p in pulled]))
 
     def on_grad_computed(self, net: Any, *args: Any, **kwargs: Any) -> None:
         """Pull before the optimiser's step."""
         with torch.no_grad():
             for group, parameters, references in self.pairs_:
-                pull = group["lr"] * self.strength
+                # A pull beyond the reference would swing to and fro, ever wider.
+                pull = min(1.0, group["lr"] * self.strength)
                 torch._foreach_lerp_(parameters, references, pull)
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Let go of the references."""
+        self.pairs_ = []
 
 
 class ProgressOfSteps(Callback):

@@ -36,8 +36,8 @@ class Construction:
         Turns checked X into rows of the network.
     encoder : transformer or None
         The fitted encoder.
-    carried : dict of str to torch.Tensor
-        Parameters that came from a source model, by name.
+    carried : set of str
+        Names of the parameters that came from a source model.
     rows : Rows or None
         The training data as the network reads it, where it is known already.
     """
@@ -45,7 +45,7 @@ class Construction:
     network: TransferNetwork
     input: Input
     encoder: Any
-    carried: dict[str, torch.Tensor]
+    carried: set[str]
     rows: Rows | None = None
 
 
@@ -76,7 +76,7 @@ def construct(
         dropout=float(model.dropout),
     )
     network = TransferNetwork(layout, body)
-    carried = {}
+    carried: set[str] = set()
     if source is not None:
         carried = carry_over(source, network, encoder, data.classes)
     elif model.scale_features and features is not None:
@@ -113,7 +113,7 @@ def reopen(model: Any) -> Construction:
         n_trainable_layers=model.n_trainable_layers,
         train_embeddings=model.train_embeddings,
     )
-    return Construction(network, model._input, model.encoder_, {})
+    return Construction(network, model._input, model.encoder_, set())
 
 
 def label_rows(

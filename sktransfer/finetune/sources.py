@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -69,7 +68,7 @@ def open_source(init_from: Any) -> Any:
 
 def carry_over(
     source: Any, network: TransferNetwork, encoder: Any, classes: npt.NDArray[Any]
-) -> dict[str, torch.Tensor]:
+) -> set[str]:
     """Copy the source's parameters into `network`.
 
     Parameters
@@ -87,8 +86,8 @@ def carry_over(
 
     Returns
     -------
-    carried : dict of str to torch.Tensor
-        What was copied, by name in `network`.
+    carried : set of str
+        Names of the tensors of `network` that are now the source's.
 
     Raises
     ------
@@ -115,17 +114,14 @@ def carry_over(
         )
         tensors = {k: v for k, v in tensors.items() if not k.startswith("head.output")}
     network.load_state_dict(tensors, strict=False)
-    return tensors | _carry_body(source, network, encoder)
+    return set(tensors) | _carry_body(source, network, encoder)
 
 
-def _carry_body(
-    source: Any, network: TransferNetwork, encoder: Any
-) -> dict[str, torch.Tensor]:
+def _carry_body(source: Any, network: TransferNetwork, encoder: Any) -> set[str]:
     """Copy what the source's encoder has learnt, if the target has the same one."""
     theirs, ours = source.net_.module_.body, network.body
-    if theirs is None or not theirs.tuned:
-        return {}
-    if encoder is None:
+    learnt = theirs is not None and bool(theirs.tuned)
+    if learnt and encoder is None:
         warnings.warn(
             "the source's encoder was tuned, but the target reads numbers and has no "
             "encoder to put it into: only scaler and head are the source's. Fit the "
@@ -134,7 +130,11 @@ def _carry_body(
             stacklevel=5,
         )
     if ours is None or not same_encoder(source.encoder_, encoder):
-        return {}
+        return set()
+    # What the source did not tune is in both as it was pretrained.
+    names = {f"body.{name}" for name, _ in ours.named_parameters()}
+    if not learnt:
+        return names
     tuned = {name: tensor.clone() for name, tensor in theirs.tuned_tensors().items()}
     if isinstance(ours, EmbeddingBody):
         # The target's table holds the source's words first, then its own new ones.
@@ -142,7 +142,7 @@ def _carry_body(
         table[: len(tuned["table.weight"])] = tuned["table.weight"]
         tuned = {"table.weight": table}
     ours.take_tuned(tuned)
-    return {f"body.{name}": tensor for name, tensor in tuned.items()}
+    return names
 
 
 def _differences(source: Any, network: TransferNetwork, encoder: Any) -> list[str]:

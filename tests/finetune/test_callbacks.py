@@ -114,17 +114,26 @@ class TestDecayTowards:
         held = torch.nn.Parameter(torch.tensor([4.0, 0.0]))
         free = torch.nn.Parameter(torch.tensor([4.0, 0.0]))
         net = ANet(held=held, free=free)
-        decay = DecayTowards({"held": torch.tensor([2.0, 2.0])}, strength=5.0)
+        decay = DecayTowards({"held"}, strength=5.0)
         decay.on_train_begin(net)
+        held.data.copy_(torch.tensor([6.0, -2.0]))
         decay.on_grad_computed(net)
         # rate 0.1 * strength 5 = half of the way
-        torch.testing.assert_close(held.data, torch.tensor([3.0, 1.0]))
+        torch.testing.assert_close(held.data, torch.tensor([5.0, -1.0]))
         torch.testing.assert_close(free.data, torch.tensor([4.0, 0.0]))
+
+    def test_no_pull_goes_beyond_the_start(self):
+        held = torch.nn.Parameter(torch.zeros(1))
+        net, decay = ANet(held=held), DecayTowards({"held"}, strength=1000.0)
+        decay.on_train_begin(net)
+        held.data.fill_(1.0)
+        decay.on_grad_computed(net)
+        assert held.item() == 0
 
     def test_what_is_held_decays_towards_nothing_else(self):
         held, free = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
         net = ANet(held=held, free=free)
-        DecayTowards({"held": torch.ones(2)}, strength=1.0).on_train_begin(net)
+        DecayTowards({"held"}, strength=1.0).on_train_begin(net)
         decay = {
             id(p): group["weight_decay"]
             for group in net.optimizer_.param_groups
