@@ -14,7 +14,26 @@ from sktransfer.finetune.strategies import STRATEGIES
 
 __all__ = ["CONSTRAINTS", "check_parameters"]
 
-_SET_BY_CLASSIFIER = {"module", "criterion", "train_split", "device"}
+# Parameters of skorch's net that are the classifier's own, and some that our batches
+# leave without effect.
+_SET_BY_CLASSIFIER = {
+    "autocast_dtype",
+    "batch_size",
+    "callbacks",
+    "criterion",
+    "dataset",
+    "device",
+    "iterator_train",
+    "iterator_valid",
+    "lr",
+    "max_epochs",
+    "module",
+    "rates",
+    "shuffle_seed",
+    "train_split",
+    "verbose",
+    "warm_start",
+}
 _AUTO = StrOptions({"auto"})
 
 CONSTRAINTS: dict[str, Any] = {
@@ -77,7 +96,7 @@ def check_parameters(model: Any) -> None:
     if clash:
         raise InvalidParameterError(
             f"net_params holds {sorted(clash)}, which the classifier sets itself: use "
-            "its own parameters (device, early_stopping, ...) instead."
+            "its own parameters (max_epochs, device, ...) instead."
         )
     if model.l2_sp and model.init_from is None:
         raise InvalidParameterError(

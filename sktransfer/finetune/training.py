@@ -91,6 +91,7 @@ class TransferNet(NeuralNet):
         module: nn.Module,
         *,
         criterion: type[nn.Module] = WeightedLoss,
+        optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW,
         rates: dict[str, float] | None = None,
         autocast_dtype: torch.dtype = torch.float32,
         shuffle_seed: int = 0,
@@ -99,7 +100,7 @@ class TransferNet(NeuralNet):
         self.rates = rates
         self.autocast_dtype = autocast_dtype
         self.shuffle_seed = shuffle_seed
-        super().__init__(module, criterion, **kwargs)
+        super().__init__(module, criterion, optimizer=optimizer, **kwargs)
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -110,14 +111,16 @@ class TransferNet(NeuralNet):
         ]
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
-        """AdamW, with a group for each rate and decay; without rates none."""
+        """Make groups for each rate and decay; without rates there is none."""
         self.shuffles_ = np.random.default_rng(self.shuffle_seed)
         if self.rates is None:
             return self
-        # One fused step over all parameters takes a third of the plain loop's time.
-        self.optimizer_ = torch.optim.AdamW(
-            parameter_groups(self.module_, **self.rates), fused=True
-        )
+        options = self.get_params_for("optimizer")
+        if self.optimizer is torch.optim.AdamW:
+            # One fused step over all parameters takes a third of the plain loop's time.
+            options = {"fused": True} | options
+        groups = parameter_groups(self.module_, **self.rates)
+        self.optimizer_ = self.optimizer(groups, **options)
         return self
 
     def get_iterator(self, dataset: LabelledRows, training: bool = False) -> Any:
