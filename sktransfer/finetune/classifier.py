@@ -145,7 +145,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     >>> texts, labels = load_mini_reviews("en", return_X_y=True)
     >>> classifier = TransferSentimentClassifier(random_state=0).fit(texts, labels)
     >>> classifier.predict(["What a lovely film!", "It broke after a day."])
-    array(['positive', 'negative'], dtype='<U8')
+    array([1, 0])
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
@@ -334,7 +334,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X: Any) -> npt.NDArray[np.float64]:
         check_is_fitted(self)
-        rows = self._input.rows(check_rows(self, X, reset=False))
+        rows = self._input.rows(check_rows(self, X, texts=self.encoder_ is not None))
         return np.asarray(self.net_.predict_logits(rows), dtype=np.float64)
 
     def __sklearn_is_fitted__(self) -> bool:
