@@ -20,8 +20,11 @@ from tokenizers import Tokenizer
 
 from sktransfer.encoders import layout
 from sktransfer.encoders.devices import resolve_device, resolve_dtype
+from sktransfer.encoders.encoding import Encoder, PaddedEncoder
+from sktransfer.encoders.packed import PackedEncoder
 from sktransfer.encoders.reading import read_module, read_tokenizer
 from sktransfer.encoders.sources import find_folder
+from sktransfer.encoders.weights import read_weights
 from sktransfer.exceptions import CheckpointError
 from sktransfer.storage import digest_file
 
@@ -29,6 +32,7 @@ __all__ = [
     "Checkpoint",
     "copy_module",
     "find_checkpoint",
+    "load_encoder",
     "load_module",
     "load_tokenizer",
     "resolve_device",
@@ -39,6 +43,7 @@ _MAX_MODULES = 4
 _MAX_TOKENIZERS = 4
 
 _modules: OrderedDict[tuple[str, str, torch.dtype], torch.nn.Module] = OrderedDict()
+_encoders: OrderedDict[tuple[str, str, torch.dtype], Encoder] = OrderedDict()
 _tokenizers: OrderedDict[str, Tokenizer] = OrderedDict()
 # Reading weights also touches settings of transformers, so there is one lock for all.
 _loading = threading.RLock()
@@ -221,6 +226,45 @@ def load_module(
             _modules[key] = module.requires_grad_(False)
         _keep_recent(_modules, key, _MAX_MODULES)
         return module
+
+
+def load_encoder(
+    checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype
+) -> Encoder:
+    """Return what runs these weights fastest, shared by the whole process.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        As `find_checkpoint` returned it.
+    device : torch.device
+        Where its tensors shall be.
+    dtype : torch.dtype
+        Number format of all its floating-point tensors.
+
+    Returns
+    -------
+    encoder : Encoder
+        For BERT and its relatives one that computes no padding and needs no
+        transformers; for every other architecture the module of `load_module`.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights are damaged, incomplete, or need code from the hub.
+    """
+    key = (checkpoint.digest, str(device), dtype)
+    with _loading:
+        encoder = _encoders.get(key)
+        if encoder is None:
+            weights = read_weights(checkpoint.folder)
+            encoder = _encoders[key] = (
+                PaddedEncoder(load_module(checkpoint, device=device, dtype=dtype))
+                if weights is None
+                else PackedEncoder(weights, device=device, dtype=dtype)
+            )
+        _keep_recent(_encoders, key, _MAX_MODULES)
+        return encoder
 
 
 def copy_module(checkpoint: Checkpoint) -> torch.nn.Module:

@@ -1,12 +1,14 @@
 """Rows of tokens through a model: the one place where a frozen encoder computes.
 
-`encode_rows` is the loop of forward passes that all vectors come out of, whoever asks
-for them.
+`encode_rows` is the loop of forward passes that all vectors come out of. What one pass
+does is an `Encoder`'s business: `PackedEncoder` for BERT and its relatives, and
+`PaddedEncoder` around a module of transformers for every other architecture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,13 +17,77 @@ from torch import Tensor
 
 from sktransfer.encoders.batching import batches_by_length
 from sktransfer.encoders.pooling import pool
-from sktransfer.encoders.rows import TokenRows
+from sktransfer.encoders.rows import Ints, TokenRows
 
-__all__ = ["choose_batch_tokens", "encode_rows", "token_states"]
+__all__ = [
+    "Encoder",
+    "PaddedEncoder",
+    "choose_batch_tokens",
+    "encode_rows",
+    "token_states",
+]
+
+
+class Encoder(Protocol):
+    """What can run rows of tokens.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where it computes.
+    width : int
+        Length of a token's state.
+    """
+
+    device: torch.device
+    width: int
+
+    def run(
+        self, rows: TokenRows, indices: Ints, layers: tuple[int, ...]
+    ) -> Iterator[tuple[Ints, Tensor, Tensor | None]]:
+        """Yield some of `indices`, states (b, t, w), and a mask (b, t) if padded."""
+
+
+class PaddedEncoder:
+    """A module of transformers, which reads rows padded to the longest.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A transformers encoder in eval mode, on any device.
+    """
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module
+        self.device = next(module.parameters()).device
+        self.width = int(module.config.hidden_size)  # type: ignore[union-attr, arg-type]
+
+    def run(
+        self, rows: TokenRows, indices: Ints, layers: tuple[int, ...]
+    ) -> Iterator[tuple[Ints, Tensor, Tensor | None]]:
+        """Yield all rows at once.
+
+        Parameters
+        ----------
+        rows : TokenRows
+            Where the rows are.
+        indices : int64 array of shape (b,)
+            Which of them to read.
+        layers : tuple of int
+            Hidden states to average; 0 is the embeddings, -1 the last layer.
+
+        Yields
+        ------
+        indices : int64 array of shape (b,)
+        states : tensor of shape (b, t, w)
+        mask : tensor of shape (b, t)
+        """
+        input_ids, mask = (part.to(self.device) for part in rows.pad(indices))
+        yield indices, token_states(self._module, input_ids, mask, layers), mask
 
 
 def encode_rows(
-    module: torch.nn.Module,
+    encoder: Encoder,
     rows: TokenRows,
     *,
     layers: tuple[int, ...] = (-1,),
@@ -29,12 +95,12 @@ def encode_rows(
     batch_tokens: int = 4096,
     on_progress: Callable[[int], object] | None = None,
 ) -> NDArray[np.float32]:
-    """Run rows of tokens through a module and pool its states, without gradients.
+    """Run rows of tokens through an encoder and pool its states, without gradients.
 
     Parameters
     ----------
-    module : torch.nn.Module
-        A transformers encoder in eval mode, on any device.
+    encoder : Encoder
+        What runs them.
     rows : TokenRows of length n_rows
         What to read.
     layers : tuple of int, default=(-1,)
@@ -52,8 +118,7 @@ def encode_rows(
     vectors : float32 array of shape (n_rows, len(pooling) * hidden_size)
         In the order of `rows`.
     """
-    device = next(module.parameters()).device
-    width = len(pooling) * int(module.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    width = len(pooling) * encoder.width
     vectors = np.empty((len(rows), width), dtype=np.float32)
     waiting = np.arange(len(rows))
     lengths = rows.lengths
@@ -63,7 +128,7 @@ def encode_rows(
             done = 0
             for batch in batches:
                 indices = waiting[batch]
-                if not _fits(module, rows, indices, device, layers, pooling, vectors):
+                if not _fits(encoder, rows, indices, layers, pooling, vectors):
                     break
                 done += 1
                 if on_progress is not None:
@@ -75,24 +140,22 @@ def encode_rows(
 
 
 def _fits(
-    module: torch.nn.Module,
+    encoder: Encoder,
     rows: TokenRows,
-    indices: NDArray[np.int64],
-    device: torch.device,
+    indices: Ints,
     layers: tuple[int, ...],
     pooling: tuple[str, ...],
     vectors: NDArray[np.float32],
 ) -> bool:
     """Fill in the vectors of one batch; False if the memory did not suffice."""
     try:
-        input_ids, mask = (part.to(device) for part in rows.pad(indices))
-        states = token_states(module, input_ids, mask, layers)
-        vectors[indices] = pool(states, mask, pooling).cpu().numpy()
+        for group, states, mask in encoder.run(rows, indices, layers):
+            vectors[group] = pool(states, mask, pooling).cpu().numpy()
     except (RuntimeError, MemoryError) as error:
         # One row alone cannot be made smaller; then it is the caller's to know.
         if len(indices) == 1 or not _ran_out_of_memory(error):
             raise
-        if device.type == "cuda":
+        if encoder.device.type == "cuda":
             torch.cuda.empty_cache()
         return False
     return True

@@ -13,15 +13,16 @@ from torch import Tensor
 __all__ = ["POOLINGS", "pool"]
 
 
-def pool(states: Tensor, mask: Tensor, pooling: tuple[str, ...]) -> Tensor:
+def pool(states: Tensor, mask: Tensor | None, pooling: tuple[str, ...]) -> Tensor:
     """Pool token states into vectors, one pooling beside the other.
 
     Parameters
     ----------
     states : tensor of shape (b, t, w)
         Of any floating-point format.
-    mask : tensor of shape (b, t)
-        1 at tokens and 0 at padding, which stands at the end of a row.
+    mask : tensor of shape (b, t) or None
+        1 at tokens and 0 at padding, which stands at the end of a row; None where all
+        are tokens, and their states are read without a copy.
     pooling : tuple of {"mean", "cls", "max"}
         What to put side by side.
 
@@ -42,24 +43,29 @@ def pool(states: Tensor, mask: Tensor, pooling: tuple[str, ...]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
-def _mean(states: Tensor, mask: Tensor) -> Tensor:
+def _mean(states: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return states.mean(dim=1, dtype=torch.float32)
     # A product per text adds up the tokens in float32 without a masked copy.
     weights = mask.to(torch.float32).unsqueeze(1)
     sums = torch.bmm(weights, states.to(torch.float32)).squeeze(1)
     return sums / weights.sum(dim=2).clamp(min=1)
 
 
-def _cls(states: Tensor, mask: Tensor) -> Tensor:
-    return states[:, 0].to(torch.float32) * mask[:, :1]
+def _cls(states: Tensor, mask: Tensor | None) -> Tensor:
+    first = states[:, 0].to(torch.float32)
+    return first if mask is None else first * mask[:, :1]
 
 
-def _max(states: Tensor, mask: Tensor) -> Tensor:
+def _max(states: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return states.amax(dim=1).to(torch.float32)
     hidden = (mask == 0).unsqueeze(2)
     highest = states.masked_fill(hidden, float("-inf")).amax(dim=1).to(torch.float32)
     return highest.masked_fill(hidden.all(dim=1), 0.0)
 
 
-POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+POOLINGS: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {
     "mean": _mean,
     "cls": _cls,
     "max": _max,

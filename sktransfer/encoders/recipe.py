@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from sktransfer.encoders.batching import merge_windows, tokenize
-from sktransfer.encoders.checkpoints import Checkpoint, load_module, load_tokenizer
+from sktransfer.encoders.checkpoints import Checkpoint, load_encoder, load_tokenizer
 from sktransfer.encoders.encoding import choose_batch_tokens, encode_rows
 from sktransfer.encoders.lookup import hash_texts, look_up
 from sktransfer.encoders.process import count_texts, ensure_not_forked
@@ -28,7 +28,7 @@ __all__ = ["Recipe", "encode_distinct", "encode_texts", "warn_of_cuts"]
 
 # Part of every fingerprint: raise it when the same recipe would give other vectors.
 # (Which attention a model uses follows from its configuration, which the digest holds.)
-_FORMAT = 1
+_FORMAT = 2
 
 # Texts that are tokenised, encoded and kept together: many enough to sort by length,
 # few enough that an interruption loses little.
@@ -161,7 +161,7 @@ def encode_texts(
             on_progress(n_rows if whole else n_rows * len(texts) / len(rows))
 
     vectors = encode_rows(
-        load_module(checkpoint, device=recipe.device, dtype=recipe.dtype),
+        load_encoder(checkpoint, device=recipe.device, dtype=recipe.dtype),
         rows,
         layers=recipe.layers,
         pooling=recipe.pooling,

@@ -4,7 +4,7 @@ import torch
 import transformers
 
 from sktransfer.encoders import encoding
-from sktransfer.encoders.encoding import encode_rows
+from sktransfer.encoders.encoding import PaddedEncoder, encode_rows
 from sktransfer.encoders.rows import TokenRows, row_offsets
 
 SMALL = {
@@ -66,7 +66,7 @@ def one_by_one(module, rows, layer=-1) -> np.ndarray:
 @pytest.mark.parametrize("batch_tokens", [1, 40, 4096])
 def test_batches_give_what_each_row_gives_alone(architecture, batch_tokens, rows):
     module = build(architecture)
-    vectors = encode_rows(module, rows, batch_tokens=batch_tokens)
+    vectors = encode_rows(PaddedEncoder(module), rows, batch_tokens=batch_tokens)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, one_by_one(module, rows), atol=1e-5)
 
@@ -75,22 +75,28 @@ def test_layers_are_averaged(rows):
     module = build("Bert")
     expected = (one_by_one(module, rows, 0) + one_by_one(module, rows, -1)) / 2
     np.testing.assert_allclose(
-        encode_rows(module, rows, layers=(0, -1)), expected, atol=1e-5
+        encode_rows(PaddedEncoder(module), rows, layers=(0, -1)), expected, atol=1e-5
     )
     np.testing.assert_allclose(
-        encode_rows(module, rows, layers=(1,)), one_by_one(module, rows, 1), atol=1e-5
+        encode_rows(PaddedEncoder(module), rows, layers=(1,)),
+        one_by_one(module, rows, 1),
+        atol=1e-5,
     )
 
 
 def test_progress_adds_up_to_the_rows(rows):
     done = []
-    encode_rows(build("Bert"), rows, batch_tokens=20, on_progress=done.append)
+    encode_rows(
+        PaddedEncoder(build("Bert")), rows, batch_tokens=20, on_progress=done.append
+    )
     assert len(done) > 1
     assert sum(done) == len(rows)
 
 
 def test_no_rows_are_no_vectors(rows):
-    assert encode_rows(build("Bert"), rows.take([]), pooling=("cls", "max")).shape == (
+    assert encode_rows(
+        PaddedEncoder(build("Bert")), rows.take([]), pooling=("cls", "max")
+    ).shape == (
         0,
         32,
     )
@@ -116,7 +122,7 @@ def test_out_of_memory_halves_the_batches_and_goes_on(rows, monkeypatch, error):
         return usual(module, input_ids, mask, layers)
 
     monkeypatch.setattr(encoding, "token_states", with_little_memory)
-    vectors = encode_rows(module, rows, batch_tokens=128)
+    vectors = encode_rows(PaddedEncoder(module), rows, batch_tokens=128)
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     assert sizes[0] > 40
     assert max(sizes[-3:]) <= 40
@@ -128,7 +134,7 @@ def test_a_row_that_does_not_fit_alone_is_an_error(rows, monkeypatch):
 
     monkeypatch.setattr(encoding, "token_states", without_memory)
     with pytest.raises(MemoryError):
-        encode_rows(build("Bert"), rows)
+        encode_rows(PaddedEncoder(build("Bert")), rows)
 
 
 def test_other_errors_are_not_swallowed(rows, monkeypatch):
@@ -137,4 +143,4 @@ def test_other_errors_are_not_swallowed(rows, monkeypatch):
 
     monkeypatch.setattr(encoding, "token_states", fail)
     with pytest.raises(RuntimeError, match="index out of range"):
-        encode_rows(build("Bert"), rows)
+        encode_rows(PaddedEncoder(build("Bert")), rows)

@@ -205,7 +205,7 @@ class TestFitting:
         def fail(*args, **kwargs):
             raise AssertionError("weights were loaded")
 
-        monkeypatch.setattr(recipe, "load_module", fail)
+        monkeypatch.setattr(recipe, "load_encoder", fail)
         featurizer = make().fit(TEXTS)
         check_is_fitted(featurizer)
         assert featurizer.n_features_out_ == 32

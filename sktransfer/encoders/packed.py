@@ -1,0 +1,217 @@
+"""BERT's layers over rows without padding.
+
+All tokens of a batch stand one after another, so that the products with weights, nine
+tenths of the work, see no padding; rows of equal length attend together, without a
+mask. Shapes: t tokens of all rows, n rows of l tokens each in a group, w the width,
+h heads of d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sktransfer.encoders.linear import make_linear
+from sktransfer.encoders.rows import Ints, TokenRows, gather
+from sktransfer.encoders.weights import BertWeights
+
+__all__ = ["PackedEncoder"]
+
+
+class PackedEncoder:
+    """A frozen BERT-like encoder that computes nothing for padding.
+
+    Parameters
+    ----------
+    weights : BertWeights
+        As `read_weights` returns them; they are copied where the format differs.
+    device : torch.device
+        Where to compute.
+    dtype : torch.dtype
+        Number format of weights and states.
+    """
+
+    def __init__(
+        self, weights: BertWeights, *, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.device = device
+        tensors = weights.tensors
+
+        def place(name: str) -> Tensor:
+            return tensors[name].to(device=device, dtype=dtype)
+
+        # One type for all tokens: its embedding is a part of each position's.
+        positions = tensors["embeddings.position_embeddings.weight"].float()
+        types = tensors.get("embeddings.token_type_embeddings.weight")
+        if types is not None:
+            positions = positions + types[0].float()
+        self._positions = positions.to(device=device, dtype=dtype)
+        self._words = place("embeddings.word_embeddings.weight")
+        self._norm = (
+            place("embeddings.LayerNorm.weight"),
+            place("embeddings.LayerNorm.bias"),
+        )
+        self._eps = weights.eps
+        self._pad_id = weights.pad_id
+        self._project = (
+            make_linear(
+                tensors["embeddings_project.weight"].to(device),
+                tensors["embeddings_project.bias"].to(device),
+                dtype,
+            )
+            if "embeddings_project.weight" in tensors
+            else None
+        )
+        self._layers = [
+            _Layer(weights, layer, device, dtype) for layer in range(weights.n_layers)
+        ]
+        last = f"encoder.layer.{weights.n_layers - 1}.output.dense.bias"
+        self.width = int(tensors[last].shape[0])
+
+    def run(
+        self, rows: TokenRows, indices: Ints, layers: tuple[int, ...]
+    ) -> Iterator[tuple[Ints, Tensor, None]]:
+        """Yield groups of rows of equal length, and the states of their tokens.
+
+        Parameters
+        ----------
+        rows : TokenRows
+            Where the rows are.
+        indices : int64 array of shape (b,)
+            Which of them to read.
+        layers : tuple of int
+            Hidden states to average, counted from the last, -1.
+
+        Yields
+        ------
+        group : int64 array of shape (n,)
+            Some of `indices`.
+        states : tensor of shape (n, l, w)
+        mask : None
+            All of it is tokens.
+        """
+        lengths = rows.lengths[indices]
+        order = np.argsort(lengths, kind="stable")
+        indices, lengths = indices[order], lengths[order]
+        ids = torch.from_numpy(gather(rows.ids, rows.offsets[indices], lengths))
+        if self.device.type == "cuda":
+            ids = ids.pin_memory()
+        sizes, counts = np.unique(lengths, return_counts=True)
+        groups = list(zip(counts.tolist(), sizes.tolist(), strict=True))
+        states = self._states(ids.to(self.device, non_blocking=True), groups, layers)
+        first_row = first_token = 0
+        for n_rows, length in groups:
+            last_token = first_token + n_rows * length
+            part = states[first_token:last_token].view(n_rows, length, -1)
+            yield indices[first_row : first_row + n_rows], part, None
+            first_row, first_token = first_row + n_rows, last_token
+
+    def _states(
+        self, ids: Tensor, groups: list[tuple[int, int]], layers: tuple[int, ...]
+    ) -> Tensor:
+        """States of all tokens (t, w), averaged over layers where there are several."""
+        depths = [layer + len(self._layers) + 1 for layer in layers]
+        x = self._embed(ids, groups)
+        kept = {0: x}
+        # Layers above the highest that is asked for are not computed.
+        for depth, layer in enumerate(self._layers[: max(depths)], start=1):
+            x = layer(x, groups)
+            if depth in depths:
+                kept[depth] = x
+        if len(depths) == 1:
+            return kept[depths[0]]
+        return torch.stack([kept[depth].float() for depth in depths]).mean(dim=0)
+
+    def _embed(self, ids: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+        positions = [self._count(part) for part in _split(ids.unsqueeze(1), groups)]
+        x = F.embedding(ids, self._words)
+        x = x + F.embedding(torch.cat(positions), self._positions)
+        x = F.layer_norm(x, x.shape[1:], *self._norm, self._eps)
+        return x if self._project is None else self._project(x)
+
+    def _count(self, part: Tensor) -> Tensor:
+        """Positions of the tokens (n, l, 1) of a group, shape (n * l,)."""
+        n_rows, length, _ = part.shape
+        if self._pad_id is None:
+            return torch.arange(length, device=part.device).repeat(n_rows)
+        # A text may contain the padding's own token, which is not counted.
+        counted = (part[:, :, 0] != self._pad_id).long()
+        return (counted.cumsum(dim=1) * counted + self._pad_id).view(-1)
+
+
+class _Layer:
+    """Attention and two products, a norm after each."""
+
+    def __init__(
+        self,
+        weights: BertWeights,
+        layer: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        tensors = {
+            name.removeprefix(f"encoder.layer.{layer}."): tensor.to(device)
+            for name, tensor in weights.tensors.items()
+            if name.startswith(f"encoder.layer.{layer}.")
+        }
+        names = [f"attention.self.{name}" for name in ("query", "key", "value")]
+        # One product gives queries, keys and values.
+        self._project = make_linear(
+            torch.cat([tensors[f"{name}.weight"] for name in names]),
+            torch.cat([tensors[f"{name}.bias"] for name in names]),
+            dtype,
+        )
+        self._merge, self._widen, self._narrow = (
+            make_linear(tensors[f"{name}.weight"], tensors[f"{name}.bias"], dtype)
+            for name in ("attention.output.dense", "intermediate.dense", "output.dense")
+        )
+        self._norms = [
+            (tensors[f"{name}.weight"].to(dtype), tensors[f"{name}.bias"].to(dtype))
+            for name in ("attention.output.LayerNorm", "output.LayerNorm")
+        ]
+        self._eps = weights.eps
+        self._n_heads = weights.n_heads
+        # Measured on a CPU: in bfloat16 two plain products beat the fused kernel, whose
+        # cost for each head of each short row is larger than the row's own.
+        simple = dtype == torch.bfloat16 and device.type == "cpu"
+        self._attend = _attend_plainly if simple else F.scaled_dot_product_attention
+
+    def __call__(self, x: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+        mixed = torch.empty_like(x)
+        parts = zip(
+            _split(self._project(x), groups), _split(mixed, groups), strict=True
+        )
+        for part, target in parts:
+            n_rows, length, _ = part.shape
+            heads = part.view(n_rows, length, 3, self._n_heads, -1)
+            queries, keys, values = heads.permute(2, 0, 3, 1, 4)
+            result = self._attend(queries, keys, values)
+            target.view(n_rows, length, self._n_heads, -1).copy_(result.transpose(1, 2))
+        x = self._merge(mixed).add_(x)
+        x = F.layer_norm(x, x.shape[1:], *self._norms[0], self._eps)
+        y = self._narrow(self._widen(x, gelu=True)).add_(x)
+        return F.layer_norm(y, y.shape[1:], *self._norms[1], self._eps)
+
+
+def _attend_plainly(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Mix values by the similarity of queries and keys, all of shape (n, h, l, d)."""
+    n_rows, n_heads, length, size = queries.shape
+    queries, keys, values = (
+        part.reshape(n_rows * n_heads, length, size) for part in (queries, keys, values)
+    )
+    scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(size**-0.5)
+    mixed = torch.bmm(scores.softmax(dim=-1), values)
+    return mixed.view(n_rows, n_heads, length, size)
+
+
+def _split(x: Tensor, groups: list[tuple[int, int]]) -> Iterator[Tensor]:
+    """Views (n, l, width) of the groups of tokens in x (t, width)."""
+    start = 0
+    for n_rows, length in groups:
+        end = start + n_rows * length
+        yield x[start:end].view(n_rows, length, -1)
+        start = end
