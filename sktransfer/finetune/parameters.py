@@ -85,7 +85,7 @@ def check_parameters(model: Any) -> None:
         Naming the parameters and the way out.
     """
     sizes = model.hidden_layer_sizes
-    if any(not isinstance(size, (int, np.integer)) or size < 1 for size in sizes):
+    if not all(_is_count(size) for size in sizes):
         raise InvalidParameterError(
             f"hidden_layer_sizes={sizes!r}, but each entry is a number of units, at "
             "least 1: for example (64, 32), or () for a linear head."
@@ -103,3 +103,8 @@ def check_parameters(model: Any) -> None:
             f"l2_sp={model.l2_sp} pulls towards the source's parameters, but init_from "
             "is None: pass init_from=FrozenEstimator(source), or set l2_sp=0."
         )
+
+
+def _is_count(size: object) -> bool:
+    whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+    return whole and size >= 1  # type: ignore[operator]

@@ -43,17 +43,17 @@ class TrainingData:
         return self.X if isinstance(self.X, list) else None
 
 
-def check_rows(model: Any, X: Any, *, reset: bool, name: str = "X") -> Any:
+def check_rows(model: Any, X: Any, *, texts: bool | None, name: str = "X") -> Any:
     """Texts as a list or numbers as a float32 matrix; the kind must not change.
 
     Parameters
     ----------
     model : TransferSentimentClassifier
-        Its kind of input is set (`reset`) or compared with.
+        Its columns are set, or compared with where the kind is given.
     X : object
         What a user passed.
-    reset : bool
-        Whether this is the first data that the model sees.
+    texts : bool or None
+        Whether the model reads texts; None where this is the first data that it sees.
     name : str, default="X"
         How error messages call it.
 
@@ -66,24 +66,31 @@ def check_rows(model: Any, X: Any, *, reset: bool, name: str = "X") -> Any:
     InvalidInputError
         If `X` is of another kind than what the model was fitted on, or unusable.
     """
-    numeric = holds_numbers(X)
-    if reset:
-        model._reads_text = not numeric
-    if numeric is model._reads_text:
+    first, numeric = texts is None, _holds_numbers(X)
+    if not first and numeric is texts:
         kinds = ("numbers", "texts") if numeric else ("texts", "numbers")
         raise InvalidInputError(
             f"{name} holds {kinds[0]}, but this model was fitted on {kinds[1]}: pass "
             f"{kinds[1]}, or fit a model on {kinds[0]}."
         )
     if not numeric:
-        texts = check_texts(X, name=name)
+        rows = check_texts(X, name=name)
         for left in ("n_features_in_", "feature_names_in_"):
-            if reset and hasattr(model, left):
+            if first and hasattr(model, left):
                 delattr(model, left)
-        return texts
-    return validate_data(
-        model, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
-    )
+        return rows
+    # What float32 cannot hold becomes infinity, which is refused in words.
+    with np.errstate(over="ignore"):
+        return validate_data(
+            model, X, reset=first, accept_sparse="csr", dtype=np.float32, order="C"
+        )
+
+
+def _holds_numbers(X: Any) -> bool:
+    """Whether `X` is a table of numbers; a list with a text in it is none."""
+    if isinstance(X, (list, tuple)) and any(isinstance(row, str) for row in X):
+        return False
+    return holds_numbers(X)
 
 
 def check_data(
@@ -100,7 +107,7 @@ def check_data(
     Parameters
     ----------
     model : TransferSentimentClassifier
-        Its kind of input is set (`reset`) or compared with.
+        Its kind of input and its columns count unless `reset`.
     X, y, sample_weight
         As in ``fit``.
     classes : ndarray of shape (n_classes,) or None
@@ -115,7 +122,7 @@ def check_data(
     """
     if y is None:
         check_labels(y, 0)
-    X = check_rows(model, X, reset=reset)
+    X = check_rows(model, X, texts=None if reset else model.encoder_ is not None)
     n_rows = _count(X)
     labels = check_labels(y, n_rows)
     found = np.unique(labels)
@@ -144,7 +151,7 @@ def check_validation(
     Parameters
     ----------
     model : TransferSentimentClassifier
-        Whose kind of input is already set.
+        Whose columns are already set.
     data : TrainingData
         Rows to learn from.
     X_val, y_val
@@ -161,7 +168,7 @@ def check_validation(
         raise InvalidInputError(
             f"{given} was given without {missing}: pass both, or neither."
         )
-    X_val = check_rows(model, X_val, reset=False, name="X_val")
+    X_val = check_rows(model, X_val, texts=data.texts is not None, name="X_val")
     labels = check_labels(y_val, _count(X_val), name="y_val")
     return TrainingData(
         X_val, number_labels(labels, data.classes, name="y_val"), data.classes

@@ -248,7 +248,7 @@ class TransferNet(NeuralNet):
     # whoever predicts; callbacks may hold anything. Both are made anew when training
     # goes on.
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("optimizer_", "callbacks_", "callbacks", "module")
+        left_out = ("optimizer_", "callbacks_", "callbacks", "module", "updates_")
         state = {k: v for k, v in self.__dict__.items() if k not in left_out}
         return state | {"callbacks_": [], "callbacks": None, "device": "cpu"}
 
