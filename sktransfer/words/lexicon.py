@@ -97,6 +97,7 @@ class Lexicon:
         self._lock = threading.Lock()
         self.words: list[str] = []
         self._numbers: dict[str, int] = {}
+        self._parts: dict[str, list[int]] = {}  # of words that may be cut finer
         self._spans = _SpanWords()
 
     def read(self, texts: Sequence[str]) -> Ragged:
@@ -132,10 +133,17 @@ class Lexicon:
         if span.isascii() and span.isalnum():  # a word, and nothing finer
             return [self._number(span)]
         words = segment_chunk(span)
-        if self._known is not None:
-            known = self._known
-            words = [part for word in words for part in split_unknown(word, known)]
-        return [self._number(word) for word in words]
+        if self._known is None:
+            return [self._number(word) for word in words]
+        remembered = self._parts
+        numbers: list[int] = []
+        for word in words:
+            parts = remembered.get(word)
+            if parts is None:
+                finer = split_unknown(word, self._known)
+                parts = remembered[word] = [self._number(part) for part in finer]
+            numbers += parts
+        return numbers
 
     def _number(self, word: str) -> int:
         number = self._numbers.setdefault(word, len(self.words))
