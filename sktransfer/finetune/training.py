@@ -117,7 +117,7 @@ class TransferNet(NeuralNet):
             return self
         options = self.get_params_for("optimizer")
         if self.optimizer is torch.optim.AdamW:
-            # One fused step over all parameters takes a third of the plain loop's time.
+            # One pass over all parameters in place of a Python loop over them.
             options = {"fused": True} | options
         groups = parameter_groups(self.module_, **self.rates)
         self.optimizer_ = self.optimizer(groups, **options)
