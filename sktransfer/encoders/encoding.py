@@ -7,6 +7,7 @@ does is an `Encoder`'s business: `PackedEncoder` for BERT and its relatives, and
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from sktransfer.encoders.batching import batches_by_length
 from sktransfer.encoders.pooling import pool
 from sktransfer.encoders.rows import Ints, TokenRows
+from sktransfer.encoders.workers import do_each
 
 __all__ = [
     "Encoder",
@@ -26,6 +28,9 @@ __all__ = [
     "encode_rows",
     "token_states",
 ]
+
+# Tokens from which on it pays to divide a single batch over threads.
+_WORTH_SHARING = 512
 
 
 class Encoder(Protocol):
@@ -122,20 +127,24 @@ def encode_rows(
     vectors = np.empty((len(rows), width), dtype=np.float32)
     waiting = np.arange(len(rows))
     lengths = rows.lengths
-    with torch.inference_mode():
-        while len(waiting):
-            batches = batches_by_length(lengths[waiting], batch_tokens)
-            done = 0
-            for batch in batches:
-                indices = waiting[batch]
-                if not _fits(encoder, rows, indices, layers, pooling, vectors):
-                    break
-                done += 1
-                if on_progress is not None:
-                    on_progress(len(indices))
-            remaining = batches[done:]
-            waiting = waiting[np.concatenate(remaining)] if remaining else waiting[:0]
-            batch_tokens = max(1, batch_tokens // 2)
+    reporting = threading.Lock()
+    n_workers = torch.get_num_threads() if encoder.device.type == "cpu" else 1
+    if lengths.sum() > _WORTH_SHARING:
+        batch_tokens = min(batch_tokens, 1 + int(lengths.sum()) // n_workers)
+
+    def encode(indices: Ints) -> bool:
+        if not _fits(encoder, rows, indices, layers, pooling, vectors):
+            return False
+        if on_progress is not None:
+            with reporting:
+                on_progress(len(indices))
+        return True
+
+    while len(waiting):
+        batches = batches_by_length(lengths[waiting], batch_tokens)
+        left = do_each(encode, [waiting[batch] for batch in batches], n_workers)
+        waiting = np.concatenate(left) if left else waiting[:0]
+        batch_tokens = max(1, batch_tokens // 2)
     return vectors
 
 
@@ -202,18 +211,23 @@ def _ran_out_of_memory(error: BaseException) -> bool:
     return "not enough memory" in message or "out of memory" in message
 
 
-def choose_batch_tokens(device: torch.device) -> int:
+def choose_batch_tokens(device: torch.device, width: int) -> int:
     """Padded tokens of one forward pass that keep `device` busy.
 
     Parameters
     ----------
     device : torch.device
         Where the pass runs.
+    width : int
+        Length of a token's state.
 
     Returns
     -------
     batch_tokens : int
-        On a CPU more only spills out of its caches: 1024 to 4096 were equally fast
-        with 384-wide layers, and 8192 slower by a tenth.
+        On a CPU 1024 to 4096 were equally fast with 384-wide layers, 8192 slower by a
+        tenth, and wider layers fill its caches with fewer tokens. On a GPU as many as
+        keep it busy.
     """
-    return 2048 if device.type == "cpu" else 32768
+    if device.type == "cpu":
+        return max(256, 2048 * 384 // max(384, width))
+    return 32768

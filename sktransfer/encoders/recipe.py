@@ -165,7 +165,8 @@ def encode_texts(
         rows,
         layers=recipe.layers,
         pooling=recipe.pooling,
-        batch_tokens=batch_tokens or choose_batch_tokens(recipe.device),
+        batch_tokens=batch_tokens
+        or choose_batch_tokens(recipe.device, checkpoint.hidden_size),
         on_progress=advance,
     )
     count_texts(len(texts))
