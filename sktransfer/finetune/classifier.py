@@ -96,7 +96,8 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     callbacks : list of skorch callbacks or None, default=None
         Called during training beside our own.
     net_params : dict or None, default=None
-        Further parameters of ``skorch.NeuralNet``.
+        Further parameters of ``skorch.NeuralNet``, such as ``optimizer__betas``; those
+        that the classifier sets itself are refused.
     device : str, default="auto"
         Where the network runs; "auto" takes a GPU where there is one.
     dtype : {"auto", "float32", "bfloat16"}, default="auto"

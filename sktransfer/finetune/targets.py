@@ -151,10 +151,16 @@ def check_weights(
             "at least one row a positive weight."
         )
     if class_weight is not None:
-        by_class = compute_class_weight(
-            class_weight, classes=classes, y=labels, sample_weight=weight
-        )
-        weight = weight * by_class[np.searchsorted(classes, labels)]
+        numbers = np.searchsorted(classes, labels)
+        if isinstance(class_weight, str):  # "balanced"
+            totals = np.bincount(numbers, weights=weight, minlength=len(classes))
+            # A class may be missing in a call of partial_fit.
+            by_class = np.divide(
+                1.0, totals, where=totals > 0, out=np.zeros(len(totals))
+            )
+        else:
+            by_class = compute_class_weight(class_weight, classes=classes, y=labels)
+        weight = weight * by_class[numbers]
     if np.ptp(weight) == 0:
         return None
     return np.asarray(weight / weight.mean())

@@ -95,6 +95,16 @@ class TestWeights:
         weight = self.weigh([1, 1, 2, 1], "balanced")
         assert weight[:3].sum() == pytest.approx(weight[3])
 
+    def test_balanced_passes_over_classes_that_are_not_there(self):
+        weight = check_weights(
+            None, "balanced", np.empty((4, 1)), self.labels, np.array(["a", "b", "c"])
+        )
+        np.testing.assert_allclose(weight, [2 / 3, 2 / 3, 2 / 3, 2])
+
+    def test_a_class_without_a_weight_of_its_own_is_named(self):
+        with pytest.raises(ValueError, match=r"'b'.*not in class_weight"):
+            self.weigh(class_weight={"a": 1, "typo": 2})
+
     def test_class_weights_multiply_sample_weights(self):
         weight = self.weigh([1, 1, 1, 2], {"a": 1, "b": 3})
         np.testing.assert_allclose(weight, np.array([1, 1, 1, 6]) / 9 * 4)
