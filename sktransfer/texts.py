@@ -143,8 +143,8 @@ def _as_list(X: Any, name: str) -> list[Any]:
     if isinstance(X, Iterable):
         return list(X)
     raise InvalidInputError(
-        f"{name} is a {type(X).__name__}, which cannot be iterated over: pass a list "
-        "with one str per row."
+        f"{name} is of type {type(X).__name__}, which cannot be iterated over: pass a "
+        "list with one str per row."
     )
 
 

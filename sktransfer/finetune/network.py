@@ -96,7 +96,10 @@ class TransferNetwork(nn.Module):
         if features is None:
             assert self.body is not None
             features = self.body(**tokens)
-        logits: torch.Tensor = self.head(self.scaler(features)).float()
+        # Half precision is for the body: the head would gain nothing, and its logits
+        # would keep three digits.
+        with torch.autocast(features.device.type, enabled=False):
+            logits: torch.Tensor = self.head(self.scaler(features))
         if text_of_row is None:
             return logits
         n_texts = int(text_of_row[-1]) + 1
