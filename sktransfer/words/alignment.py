@@ -49,8 +49,9 @@ def align_word_vectors(
         Their widths may differ.
     pairs : iterable of (str, str), default=None
         A word of `source` and one of `target` that mean the same, for example from
-        `bilingual_pairs`; those that lack a vector are left out. None pairs each word
-        with itself, which is right for two domains of one language.
+        `bilingual_pairs`; those that lack a vector are left out, those that come
+        several times weigh as much. None pairs each word with itself, which is right
+        for two domains of one language.
     center : bool, default=True
         Bring the means of the pairs to the same place.
     scale : bool, default=True

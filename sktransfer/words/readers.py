@@ -182,7 +182,7 @@ def _parse_lines(lines: list[bytes], width: int, path: Path, n_before: int) -> B
         words.append(fields[0].decode("utf-8", "replace"))
         numbers += fields[1:]
     try:
-        matrix = np.array(numbers, np.bytes_).astype(np.float32)
+        matrix = np.fromiter(map(float, numbers), np.float32, len(numbers))
     except ValueError as error:
         place = next(
             place for place, field in enumerate(numbers) if not _is_float(field)

@@ -90,17 +90,12 @@ class WordVectors:
         Raises
         ------
         WordVectorsError
-            If there is no such file, or if it is cut off, has vectors of different
-            widths or numbers that are not finite.
-
-        Warns
-        -----
-        SktransferWarning
-            If words come more than once; the first vector of each counts.
+            If there is no such file, or if it is broken.
 
         Notes
         -----
-        Words may hold spaces; bytes that are no UTF-8 become the replacement character.
+        Words may hold spaces; bytes that are no UTF-8 become the replacement character;
+        of repeated words the first counts, with a warning.
         gensim's format is a pickle, which can run code: open it only if you trust it.
         """
         table = load_table(source, limit, dtype)
@@ -187,8 +182,7 @@ class WordVectors:
         """SHA-256 over words and numbers, in hexadecimal."""
         if self._digest is None:
             object.__setattr__(self, "_digest", digest_table(self._table))
-        assert self._digest is not None
-        return self._digest
+        return str(self._digest)
 
     def index_of(self, words: Iterable[str]) -> NDArray[np.int64]:
         """Row of each word.
@@ -205,7 +199,7 @@ class WordVectors:
         return self._table.vocabulary.find_all(words)
 
     def lookup(self, rows: ArrayLike) -> NDArray[np.float32]:
-        """Vectors of some rows, as a fresh array.
+        """Vectors of rows, as a fresh array.
 
         Parameters
         ----------
@@ -225,12 +219,11 @@ class WordVectors:
     def save(
         self, path: str | os.PathLike[str], format: str = "sktransfer"
     ) -> WordVectors:
-        """Write the vectors.
+        """Write the vectors, in place of what is there once they are whole.
 
         Parameters
         ----------
         path : str or os.PathLike
-            Where to. What is there is replaced once the new file is whole.
         format : {"sktransfer", "word2vec", "word2vec-binary", "gensim"}, \
 default="sktransfer"
             "sktransfer" is a folder that opens memory-mapped; the others lose subwords.
@@ -239,7 +232,7 @@ default="sktransfer"
         Returns
         -------
         vectors : WordVectors
-            The same vectors, opened from `path`: they pickle by path from here on.
+            The same, opened from `path`, which they pickle by.
         """
         write_vectors(Path(path), self._table, format)
         return WordVectors.load(path, dtype=str(self.matrix.dtype))
@@ -295,7 +288,6 @@ default="sktransfer"
 
 
 def _reload(source: str, limit: int | None, dtype: str, digest: str) -> WordVectors:
-    """Open again what a pickle names."""
     vectors = WordVectors.load(source, limit=limit, dtype=dtype)
     if vectors.digest != digest:
         raise WordVectorsError(
@@ -305,7 +297,5 @@ def _reload(source: str, limit: int | None, dtype: str, digest: str) -> WordVect
     return vectors
 
 
-def _restore(
-    words: tuple[str, ...], matrix: NDArray[Any], subwords: Subwords | None
-) -> WordVectors:
+def _restore(words: Any, matrix: Any, subwords: Any) -> WordVectors:
     return WordVectors._of(build_table(list(words), matrix, subwords), None)
