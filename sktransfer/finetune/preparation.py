@@ -128,8 +128,8 @@ def check_data(
     found = np.unique(labels)
     if classes is None and len(found) < 2:
         raise InvalidInputError(
-            f"y holds 1 class only, {found.tolist()[0]!r}, in all {n_rows} rows, but at "
-            "least 2 classes are needed to learn a difference: add rows of another class."
+            f"y holds 1 class only, {found.tolist()[0]!r}, in all {n_rows} rows, but 2 "
+            "or more are needed to learn a difference: add rows of another class."
         )
     known = found if classes is None else classes
     numbers = number_labels(labels, known)

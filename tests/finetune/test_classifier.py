@@ -197,7 +197,7 @@ TEXT_ERRORS = [
     ("one text", "X is a single str.*pass \\['one text'\\]"),
     (np.array([["a", "b"]]), "X has 2 dimensions"),
     (pd.DataFrame({"text": ["a"]}), "pass one of them, as in X\\['text'\\]"),
-    (None, "X is a NoneType"),
+    (None, "X is .*NoneType"),
     ([], "X holds no texts"),
     (["a", None], "X\\[1\\] is None"),
     ([None, "a"], "X\\[0\\] is None"),
