@@ -8,7 +8,7 @@ does is an `Encoder`'s business: `PackedEncoder` for BERT and its relatives, and
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -48,8 +48,8 @@ class Encoder(Protocol):
     width: int
 
     def run(
-        self, rows: TokenRows, indices: Ints, layers: tuple[int, ...]
-    ) -> Iterator[tuple[Ints, Tensor, Tensor | None]]:
+        self, rows: TokenRows, indices: Ints, layers: Sequence[tuple[int, ...]]
+    ) -> Iterator[tuple[Ints, list[Tensor], Tensor | None]]:
         """Yield some of `indices`, states (b, t, w), and a mask (b, t) if padded."""
 
 
@@ -68,8 +68,8 @@ class PaddedEncoder:
         self.width = int(module.config.hidden_size)  # type: ignore[union-attr, arg-type]
 
     def run(
-        self, rows: TokenRows, indices: Ints, layers: tuple[int, ...]
-    ) -> Iterator[tuple[Ints, Tensor, Tensor | None]]:
+        self, rows: TokenRows, indices: Ints, layers: Sequence[tuple[int, ...]]
+    ) -> Iterator[tuple[Ints, list[Tensor], Tensor | None]]:
         """Yield all rows at once.
 
         Parameters
@@ -78,24 +78,35 @@ class PaddedEncoder:
             Where the rows are.
         indices : int64 array of shape (b,)
             Which of them to read.
-        layers : tuple of int
-            Hidden states to average; 0 is the embeddings, -1 the last layer.
+        layers : sequence of tuples of int
+            Hidden states to average; each tuple is a result of the same pass.
 
         Yields
         ------
         indices : int64 array of shape (b,)
-        states : tensor of shape (b, t, w)
+        states : list of tensors of shape (b, t, w)
+            One for each of `layers`.
         mask : tensor of shape (b, t)
         """
         input_ids, mask = (part.to(self.device) for part in rows.pad(indices))
-        yield indices, token_states(self._module, input_ids, mask, layers), mask
+        if len(layers) == 1:
+            yield (
+                indices,
+                [token_states(self._module, input_ids, mask, layers[0])],
+                mask,
+            )
+            return
+        hidden = self._module(
+            input_ids=input_ids, attention_mask=mask, output_hidden_states=True
+        ).hidden_states
+        yield indices, [_average(hidden, chosen) for chosen in layers], mask
 
 
 def encode_rows(
     encoder: Encoder,
     rows: TokenRows,
     *,
-    layers: tuple[int, ...] = (-1,),
+    layers: Sequence[tuple[int, ...]] = ((-1,),),
     pooling: tuple[str, ...] = ("mean",),
     batch_tokens: int = 4096,
     on_progress: Callable[[int], object] | None = None,
@@ -108,10 +119,11 @@ def encode_rows(
         What runs them.
     rows : TokenRows of length n_rows
         What to read.
-    layers : tuple of int, default=(-1,)
-        Hidden states to average; 0 is the embeddings, -1 the last layer.
+    layers : sequence of tuples of int, default=((-1,),)
+        Hidden states to average, counted from the last; each tuple is a result of the
+        same forward pass.
     pooling : tuple of {"mean", "cls", "max"}, default=("mean",)
-        Put side by side.
+        Put side by side, for each of `layers`.
     batch_tokens : int, default=4096
         Most padded tokens of one forward pass. Where the memory does not suffice it is
         halved until it does.
@@ -120,10 +132,10 @@ def encode_rows(
 
     Returns
     -------
-    vectors : float32 array of shape (n_rows, len(pooling) * hidden_size)
+    vectors : float32 array of shape (n_rows, len(layers) * len(pooling) * width)
         In the order of `rows`.
     """
-    width = len(pooling) * encoder.width
+    width = len(layers) * len(pooling) * encoder.width
     vectors = np.empty((len(rows), width), dtype=np.float32)
     waiting = np.arange(len(rows))
     lengths = rows.lengths
@@ -152,14 +164,16 @@ def _fits(
     encoder: Encoder,
     rows: TokenRows,
     indices: Ints,
-    layers: tuple[int, ...],
+    layers: Sequence[tuple[int, ...]],
     pooling: tuple[str, ...],
     vectors: NDArray[np.float32],
 ) -> bool:
     """Fill in the vectors of one batch; False if the memory did not suffice."""
     try:
         for group, states, mask in encoder.run(rows, indices, layers):
-            vectors[group] = pool(states, mask, pooling).cpu().numpy()
+            parts = [pool(part, mask, pooling) for part in states]
+            pooled = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+            vectors[group] = pooled.cpu().numpy()
     except (RuntimeError, MemoryError) as error:
         # One row alone cannot be made smaller; then it is the caller's to know.
         if len(indices) == 1 or not _ran_out_of_memory(error):
@@ -197,9 +211,12 @@ def token_states(
     hidden = module(
         input_ids=input_ids, attention_mask=mask, output_hidden_states=True
     ).hidden_states
+    return _average(hidden, layers)
+
+
+def _average(hidden: Sequence[Tensor], layers: tuple[int, ...]) -> Tensor:
     if len(layers) == 1:
-        chosen: Tensor = hidden[layers[0]]
-        return chosen
+        return hidden[layers[0]]
     return torch.stack([hidden[layer].float() for layer in layers]).mean(dim=0)
 
 

@@ -29,15 +29,22 @@ from sktransfer.encoders.parameters import (
     resolve_pooling,
     resolve_prefix,
 )
-from sktransfer.encoders.recipe import Recipe, encode_distinct, warn_of_cuts
-from sktransfer.encoders.store import memory_store
+from sktransfer.encoders.recipe import Recipe
+from sktransfer.encoders.stored import StoredVectorsMixin
+from sktransfer.encoders.stores import open_store
+from sktransfer.encoders.vectors import Job
 from sktransfer.exceptions import StaleFitError
 from sktransfer.texts import check_texts
 
 __all__ = ["BertFeaturizer"]
 
 
-class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BertFeaturizer(
+    StoredVectorsMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
     """Turn texts into vectors with a frozen pretrained transformer.
 
     ``fit`` looks for the weights and reads their configuration; the weights themselves
@@ -77,11 +84,17 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     dtype : {"auto", "float32", "bfloat16", "float16"}, default="auto"
         Number format of the model; "auto" is bfloat16 where the hardware multiplies it
         natively, else float32.
-    cache : {"memory"} or None, default="memory"
+    cache : {"memory"}, path-like or None, default="memory"
         "memory" keeps vectors, text by text, in one bounded store of the process that
-        all featurizers share: folds and shuffles do not matter. None keeps none.
+        all featurizers share: folds and shuffles do not matter. A folder keeps them on
+        disk for all processes and runs, without the texts themselves. None keeps none.
+    share : {"poolings", "layers"} or None, default=None
+        What one forward pass puts into the cache beside what is asked for, so that a
+        grid over it encodes each text once: all poolings of the layers (3 vectors of
+        ``4 * hidden_size`` bytes a text), or all poolings of every layer (``3 *
+        (n_layers + 1)`` vectors: 32 KB a text with six layers of 384).
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar with texts per second.
 
     Attributes
     ----------
@@ -132,7 +145,8 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         batch_tokens: int | str = "auto",
         device: str = "auto",
         dtype: str = "auto",
-        cache: str | None = "memory",
+        cache: str | Path | None = "memory",
+        share: str | None = None,
         verbose: int = 0,
     ) -> None:
         self.model = model
@@ -148,6 +162,7 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.device = device
         self.dtype = dtype
         self.cache = cache
+        self.share = share
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -224,33 +239,28 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         InvalidInputError
             If X holds anything but texts.
         """
+        texts, recipe = self._prepare(X)
+        return self._encode(texts, self._make_job(recipe))
+
+    def _prepare(self, X: Any) -> tuple[list[str], Recipe]:
+        """Texts and recipe, if the fit still holds."""
         check_is_fitted(self)
         texts = check_texts(X)
         recipe = self._make_recipe()
         if self._digest(recipe) != self.encoder_digest_:
             now = self.get_params(deep=False)
             raise StaleFitError(explain_staleness(now, self._parameters_at_fit))
-        # The same text gives the same vector, so that one of each is enough.
-        position = {text: index for index, text in enumerate(dict.fromkeys(texts))}
-        vectors, n_computed, n_cut = encode_distinct(
-            list(position),
+        return texts, recipe
+
+    def _make_job(self, recipe: Recipe) -> Job:
+        budget = self.batch_tokens
+        return Job(
             recipe,
-            store=memory_store() if self.cache == "memory" else None,
-            batch_tokens=None
-            if self.batch_tokens == "auto"
-            else int(self.batch_tokens),
+            store=open_store(self.cache),
+            share=self.share,
+            batch_tokens=None if isinstance(budget, str) else int(budget),
             verbose=bool(self.verbose),
         )
-        # Who names a length or a way to cut has made the choice.
-        if n_cut and self.long_text == "truncate" and self.max_length is None:
-            warn_of_cuts(n_cut, n_computed, recipe.max_length)
-        if len(position) < len(texts):
-            rows = map(position.__getitem__, texts)
-            vectors = vectors[np.fromiter(rows, dtype=np.intp, count=len(texts))]
-        if self.normalize:
-            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            vectors /= np.maximum(lengths, np.finfo(np.float32).tiny)
-        return vectors
 
     def _make_recipe(self) -> Recipe:
         """What the parameters amount to, with the weights as they are found now."""

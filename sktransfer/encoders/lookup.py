@@ -46,7 +46,6 @@ class _Claim:
 
     def __init__(self) -> None:
         self.finished = threading.Event()
-        self.values: dict[bytes, bytes] = {}
 
 
 # Which call is at which key of which store.
@@ -79,32 +78,36 @@ def look_up(
     -------
     vectors : float32 array of shape (n_texts, width)
     """
-    values: list[bytes | None] = [None] * len(keys)
+    result = np.empty((len(keys), width), dtype=np.float32)
+
+    def look(indices: list[int], *, count: bool) -> list[int]:
+        """Fill in what is there and return what is not."""
+        rows = np.empty((len(indices), width), dtype=np.float32)
+        found = store.get_many([keys[i] for i in indices], rows, count=count)
+        result[np.asarray(indices, dtype=np.intp)[found]] = rows[found]
+        return [index for index, there in zip(indices, found, strict=True) if not there]
+
     pending = list(range(len(keys)))
     while pending:
         claim, mine, theirs = _claim(store, keys, pending)
         try:
-            found = store.get_many([keys[index] for index in mine])
-            for index, value in zip(mine, found, strict=True):
-                values[index] = value
-            missing = [index for index in mine if values[index] is None]
-            for done, vectors in compute(missing) if missing else ():
-                parts = [row.tobytes() for row in vectors]
-                done_keys = [keys[index] for index in done]
-                store.put_many(done_keys, parts)
-                claim.values.update(zip(done_keys, parts, strict=True))
-                for index, part in zip(done, parts, strict=True):
-                    values[index] = part
+            missing = look(mine, count=True)
+            turns = store.turns([keys[index] for index in missing]) if missing else ()
+            for turn in turns:
+                part = [missing[position] for position in turn]
+                # While this process waited for its turn, another may have done it.
+                part = look(part, count=False)
+                for done, vectors in compute(part) if part else ():
+                    store.put_many([keys[index] for index in done], vectors)
+                    result[done] = vectors
         finally:
             _release(store, [keys[index] for index in mine], claim)
         # Our own work is done first, so that two calls never wait for each other.
-        for index, other in theirs:
+        for _, other in theirs:
             other.finished.wait()
-            values[index] = other.values.get(keys[index])
-        # Another call's claim may have failed, or its values were in the store already.
-        pending = [index for index, _ in theirs if values[index] is None]
-    joined = bytearray().join(value for value in values if value is not None)
-    return np.frombuffer(joined, dtype=np.float32).reshape(len(keys), width)
+        # Now they are in the store, unless it has no room or the other call failed.
+        pending = [index for index, _ in theirs]
+    return result
 
 
 def _claim(

@@ -8,7 +8,7 @@ h heads of d.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -73,8 +73,8 @@ class PackedEncoder:
         self.width = int(tensors[last].shape[0])
 
     def run(
-        self, rows: TokenRows, indices: Ints, layers: tuple[int, ...]
-    ) -> Iterator[tuple[Ints, Tensor, None]]:
+        self, rows: TokenRows, indices: Ints, layers: Sequence[tuple[int, ...]]
+    ) -> Iterator[tuple[Ints, list[Tensor], None]]:
         """Yield groups of rows of equal length, and the states of their tokens.
 
         Parameters
@@ -83,14 +83,16 @@ class PackedEncoder:
             Where the rows are.
         indices : int64 array of shape (b,)
             Which of them to read.
-        layers : tuple of int
-            Hidden states to average, counted from the last, -1.
+        layers : sequence of tuples of int
+            Hidden states to average, counted from the last, -1; each tuple is a result
+            of the same pass.
 
         Yields
         ------
         group : int64 array of shape (n,)
             Some of `indices`.
-        states : tensor of shape (n, l, w)
+        states : list of tensors of shape (n, l, w)
+            One for each of `layers`.
         mask : None
             All of it is tokens.
         """
@@ -106,25 +108,34 @@ class PackedEncoder:
         first_row = first_token = 0
         for n_rows, length in groups:
             last_token = first_token + n_rows * length
-            part = states[first_token:last_token].view(n_rows, length, -1)
-            yield indices[first_row : first_row + n_rows], part, None
+            parts = [
+                part[first_token:last_token].view(n_rows, length, -1) for part in states
+            ]
+            yield indices[first_row : first_row + n_rows], parts, None
             first_row, first_token = first_row + n_rows, last_token
 
     def _states(
-        self, ids: Tensor, groups: list[tuple[int, int]], layers: tuple[int, ...]
-    ) -> Tensor:
-        """States of all tokens (t, w), averaged over layers where there are several."""
-        depths = [layer + len(self._layers) + 1 for layer in layers]
+        self,
+        ids: Tensor,
+        groups: list[tuple[int, int]],
+        layers: Sequence[tuple[int, ...]],
+    ) -> list[Tensor]:
+        """States of all tokens (t, w), each averaged over its layers."""
+        top = len(self._layers) + 1
+        depths = [tuple(layer + top for layer in chosen) for chosen in layers]
         x = self._embed(ids, groups)
         kept = {0: x}
         # Layers above the highest that is asked for are not computed.
-        for depth, layer in enumerate(self._layers[: max(depths)], start=1):
+        for depth, layer in enumerate(self._layers[: max(map(max, depths))], start=1):
             x = layer(x, groups)
-            if depth in depths:
+            if any(depth in chosen for chosen in depths):
                 kept[depth] = x
-        if len(depths) == 1:
-            return kept[depths[0]]
-        return torch.stack([kept[depth].float() for depth in depths]).mean(dim=0)
+        return [
+            kept[chosen[0]]
+            if len(chosen) == 1
+            else torch.stack([kept[depth].float() for depth in chosen]).mean(dim=0)
+            for chosen in depths
+        ]
 
     def _embed(self, ids: Tensor, groups: list[tuple[int, int]]) -> Tensor:
         positions = [self._count(part) for part in _split(ids.unsqueeze(1), groups)]

@@ -16,6 +16,7 @@ from sktransfer.encoders.batching import LONG_TEXTS
 from sktransfer.encoders.checkpoints import Checkpoint
 from sktransfer.encoders.devices import DTYPES
 from sktransfer.encoders.pooling import POOLINGS
+from sktransfer.encoders.vectors import SHARES
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = [
@@ -231,7 +232,10 @@ def _is_layers(value: Any) -> bool:
 
 
 def _is_cache(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and value == "memory")
+    # A folder is named as a path, so that a slip such as 'disk' makes no folder.
+    if isinstance(value, str):
+        return value == "memory" or os.sep in value or "/" in value
+    return value is None or isinstance(value, os.PathLike)
 
 
 def _list(names: Any) -> str:
@@ -271,5 +275,9 @@ _RULES: dict[str, tuple[Any, str]] = {
         lambda value: isinstance(value, str) and value in {"auto", *DTYPES},
         f"'auto', {_list(DTYPES)}",
     ),
-    "cache": (_is_cache, "None or 'memory'"),
+    "cache": (_is_cache, "None, 'memory' or a folder (a Path, or a str with a '/')"),
+    "share": (
+        lambda value: value is None or (isinstance(value, str) and value in SHARES),
+        f"None, {_list(SHARES)}",
+    ),
 }

@@ -1,8 +1,8 @@
 """Vectors already computed, so that no text is encoded twice.
 
 A vector is kept as bytes under a key of 32 bytes: half says how it was computed (a
-recipe's fingerprint), half which text it is. Texts themselves are not kept. A store has
-two methods, `get_many` and `put_many`; what is in memory here can be on disk elsewhere.
+recipe's fingerprint), half which text it is. Texts themselves are not kept. `Store`
+says what a store does; `MemoryStore` is one, and `disk` has another.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sktransfer.exceptions import InvalidParameterError
 
@@ -49,11 +52,16 @@ class CacheInfo(NamedTuple):
 class Store(Protocol):
     """What `look_up` needs of a store. All of it may be called by several threads."""
 
-    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Value of each key, None where there is none."""
+    def get_many(
+        self, keys: Sequence[bytes], out: NDArray[np.float32], *, count: bool = True
+    ) -> NDArray[np.bool_]:
+        """Fill in the rows of `out` (n, width) that are there, and say which (n,)."""
 
-    def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """Keep each value under its key; existing values may stay."""
+    def put_many(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
+        """Keep each row of vectors (n, width) under its key."""
+
+    def turns(self, keys: Sequence[bytes]) -> Iterator[list[int]]:
+        """Yield all positions in keys, in parts that no other process is at."""
 
 
 class MemoryStore:
@@ -66,11 +74,16 @@ class MemoryStore:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sktransfer.encoders.store import MemoryStore
     >>> store = MemoryStore(max_bytes=1000)
-    >>> store.put_many([b"a", b"b"], [b"1", b"2"])
-    >>> store.get_many([b"b", b"c"])
-    [b'2', None]
+    >>> store.put_many([b"a", b"b"], np.ones((2, 3), dtype=np.float32))
+    >>> vectors = np.zeros((2, 3), dtype=np.float32)
+    >>> store.get_many([b"b", b"c"], vectors)
+    array([ True, False])
+    >>> vectors
+    array([[1., 1., 1.],
+           [0., 0., 0.]], dtype=float32)
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -81,42 +94,69 @@ class MemoryStore:
         self._hits = 0
         self._misses = 0
 
-    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Return the value of each key, and None where there is none.
+    def get_many(
+        self, keys: Sequence[bytes], out: NDArray[np.float32], *, count: bool = True
+    ) -> NDArray[np.bool_]:
+        """Fill in the vectors that are there.
 
         Parameters
         ----------
         keys : sequence of bytes, of length n
             What is looked for.
+        out : float32 array of shape (n, width)
+            Filled in where there is a vector.
+        count : bool, default=True
+            Whether it counts as hits and misses.
 
         Returns
         -------
-        values : list of bytes or None, of length n
+        found : bool array of shape (n,)
         """
         with self._lock:
             values = [self._values.get(key) for key in keys]
+            there = [value for value in values if value is not None]
             for key, value in zip(keys, values, strict=True):
                 if value is not None:
                     self._values.move_to_end(key)
-            n_found = len(values) - values.count(None)
-            self._hits += n_found
-            self._misses += len(values) - n_found
-        return values
+            if count:
+                self._hits += len(there)
+                self._misses += len(values) - len(there)
+        found = np.fromiter((value is not None for value in values), dtype=bool)
+        if there:
+            joined = np.frombuffer(b"".join(there), dtype=np.float32)
+            out[found] = joined.reshape(len(there), -1)
+        return found
 
-    def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """Keep values, and forget others if there is no room.
+    def put_many(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
+        """Keep vectors, and forget others if there is no room.
 
         Parameters
         ----------
-        keys, values : sequences of bytes, of the same length
+        keys : sequence of bytes, of length n
             What is kept under which key.
+        vectors : float32 array of shape (n, width)
+            The vector of each key.
         """
         with self._lock:
-            for key, value in zip(keys, values, strict=True):
+            for key, vector in zip(keys, vectors, strict=True):
                 self._forget(key)
-                self._values[key] = value
-                self._n_bytes += _cost(key, value)
+                self._values[key] = vector.tobytes()
+                self._n_bytes += _cost(key, self._values[key])
             self._shrink()
+
+    def turns(self, keys: Sequence[bytes]) -> Iterator[list[int]]:
+        """Yield all positions at once: no other process sees this memory.
+
+        Parameters
+        ----------
+        keys : sequence of bytes, of length n
+            What is to be computed.
+
+        Yields
+        ------
+        positions : list of int
+        """
+        yield list(range(len(keys)))
 
     def resize(self, max_bytes: int) -> None:
         """Change the bound, and forget what no longer fits.
@@ -178,8 +218,8 @@ def _check_bound(max_bytes: int) -> int:
     return max_bytes
 
 
-# About half a million vectors of 384 numbers.
-_memory_store = MemoryStore(max_bytes=2**30)
+# About three hundred thousand vectors of 384 numbers.
+_memory_store = MemoryStore(max_bytes=2**29)
 
 
 def memory_store() -> MemoryStore:
@@ -193,7 +233,7 @@ def memory_store() -> MemoryStore:
     --------
     >>> from sktransfer.encoders.store import memory_store
     >>> memory_store().cache_info().max_bytes
-    1073741824
+    536870912
     """
     return _memory_store
 

@@ -75,10 +75,10 @@ def test_layers_are_averaged(rows):
     module = build("Bert")
     expected = (one_by_one(module, rows, 0) + one_by_one(module, rows, -1)) / 2
     np.testing.assert_allclose(
-        encode_rows(PaddedEncoder(module), rows, layers=(0, -1)), expected, atol=1e-5
+        encode_rows(PaddedEncoder(module), rows, layers=[(0, -1)]), expected, atol=1e-5
     )
     np.testing.assert_allclose(
-        encode_rows(PaddedEncoder(module), rows, layers=(1,)),
+        encode_rows(PaddedEncoder(module), rows, layers=[(1,)]),
         one_by_one(module, rows, 1),
         atol=1e-5,
     )

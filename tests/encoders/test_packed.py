@@ -87,7 +87,7 @@ def test_relatives_of_bert_give_what_transformers_gives(name, layer, rows):
     expected = one_by_one(module, rows, layer)
     for batch_tokens in (1, 64):
         vectors = encode_rows(
-            pack(module), rows, layers=(layer,), batch_tokens=batch_tokens
+            pack(module), rows, layers=[(layer,)], batch_tokens=batch_tokens
         )
         np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
@@ -95,7 +95,7 @@ def test_relatives_of_bert_give_what_transformers_gives(name, layer, rows):
 def test_layers_are_averaged_in_float32(rows):
     module = build("Bert")
     expected = (one_by_one(module, rows, -1) + one_by_one(module, rows, -3)) / 2
-    vectors = encode_rows(pack(module), rows, layers=(-1, -3))
+    vectors = encode_rows(pack(module), rows, layers=[(-1, -3)])
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 

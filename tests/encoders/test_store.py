@@ -1,41 +1,55 @@
+import numpy as np
 import pytest
 
 from sktransfer.encoders.store import MemoryStore
 from sktransfer.exceptions import InvalidParameterError
 
 
+def rows(*numbers: float) -> np.ndarray:
+    return np.array(numbers, dtype=np.float32)[:, None]
+
+
+def look(store, *keys: bytes) -> list[float | None]:
+    """The number under each key."""
+    out = rows(*[0] * len(keys))
+    found = store.get_many(list(keys), out)
+    return [
+        float(v) if there else None for v, there in zip(out[:, 0], found, strict=True)
+    ]
+
+
 def test_what_was_put_is_got_and_counted():
     store = MemoryStore(max_bytes=10_000)
-    store.put_many([b"a", b"b"], [b"1", b"22"])
-    assert store.get_many([b"b", b"x", b"a"]) == [b"22", None, b"1"]
+    store.put_many([b"a", b"b"], rows(1, 22))
+    assert look(store, b"b", b"x", b"a") == [22, None, 1]
     info = store.cache_info()
     assert (info.hits, info.misses, info.n_vectors) == (2, 1, 2)
-    assert info.n_bytes == 5 + 2 * 200
+    assert info.n_bytes == 2 * 5 + 2 * 200
 
 
 def test_what_was_not_used_for_longest_is_forgotten():
-    store = MemoryStore(max_bytes=3 * 202)
-    store.put_many([b"a", b"b", b"c"], [b"1", b"2", b"3"])
-    store.get_many([b"a"])
-    store.put_many([b"d"], [b"4"])
-    assert store.get_many([b"a", b"b", b"c", b"d"]) == [b"1", None, b"3", b"4"]
-    assert store.cache_info().n_bytes == 3 * 202
+    store = MemoryStore(max_bytes=3 * 205)
+    store.put_many([b"a", b"b", b"c"], rows(1, 2, 3))
+    look(store, b"a")
+    store.put_many([b"d"], rows(4))
+    assert look(store, b"a", b"b", b"c", b"d") == [1, None, 3, 4]
+    assert store.cache_info().n_bytes == 3 * 205
 
 
 def test_the_same_key_twice_takes_room_once():
     store = MemoryStore(max_bytes=1000)
-    store.put_many([b"a", b"a"], [b"1", b"1"])
+    store.put_many([b"a", b"a"], rows(1, 1))
     assert store.cache_info().n_vectors == 1
-    assert store.cache_info().n_bytes == 202
+    assert store.cache_info().n_bytes == 205
 
 
 def test_resizing_and_clearing_give_memory_back():
     store = MemoryStore(max_bytes=1000)
-    store.put_many([b"a", b"b"], [b"1", b"2"])
-    store.resize(202)
-    assert store.get_many([b"a", b"b"]) == [None, b"2"]
+    store.put_many([b"a", b"b"], rows(1, 2))
+    store.resize(205)
+    assert look(store, b"a", b"b") == [None, 2]
     store.clear()
-    assert store.cache_info() == (0, 0, 0, 0, 202)
+    assert store.cache_info() == (0, 0, 0, 0, 205)
 
 
 def test_a_negative_bound_is_an_error():

@@ -1,0 +1,174 @@
+"""Files of vectors that are written once and proved before they are believed.
+
+A segment is a header, keys in rising order, a checksum for each vector, and the vectors
+as one matrix. Header, keys and checksums are proved when the file is opened, a vector
+when it is read: what is truncated or garbled is missing, never wrong. Shapes: n vectors
+in a segment, w numbers in a vector, m keys looked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sktransfer.storage import write_file_beside
+
+__all__ = ["KEY_BYTES", "Segment", "SegmentError", "write_segment"]
+
+KEY_BYTES = 16
+
+_MAGIC = b"sktvec01"
+_HEADER = struct.Struct("<8sQQ32s8x")
+_CHUNK = 8192
+
+Keys = NDArray[np.uint64]
+
+
+class SegmentError(Exception):
+    """A file is not a whole segment; callers go on without it."""
+
+
+class Segment:
+    """A file of vectors, mapped into memory.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file that `write_segment` wrote.
+
+    Raises
+    ------
+    SegmentError
+        If it is not whole, or of another version.
+    OSError
+        If it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            header = file.read(_HEADER.size)
+            if len(header) < _HEADER.size or header[:8] != _MAGIC:
+                raise SegmentError("it does not begin as one of this version")
+            _, n, width, digest = _HEADER.unpack(header)
+            self._size = _size(n, width)
+            if os.fstat(file.fileno()).st_size != self._size:
+                raise SegmentError("its length is not what its header says")
+            index = file.read(n * (KEY_BYTES + 8))
+        if _digest(n, width, index) != digest:
+            raise SegmentError("its keys are damaged")
+        self.n = int(n)
+        self.width = int(width)
+        self.keys = _as_numbers(index[: n * KEY_BYTES])
+        self._sums = np.frombuffer(index, "<u8", offset=n * KEY_BYTES)
+        self._vectors = np.memmap(
+            path, "<f4", mode="r", offset=_HEADER.size + len(index), shape=(n, width)
+        )
+
+    def find(self, keys: Keys) -> NDArray[np.int64]:
+        """Return where keys are.
+
+        Parameters
+        ----------
+        keys : uint64 array of shape (m, 2)
+            As `write_segment` takes them.
+
+        Returns
+        -------
+        positions : int64 array of shape (m,)
+            -1 where a key is not there.
+        """
+        found = np.searchsorted(self.keys[:, 0], keys[:, 0])
+        found = np.minimum(found, self.n - 1)
+        return np.where((self.keys[found] == keys).all(axis=1), found, -1)
+
+    def read(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return vectors, each proved.
+
+        Parameters
+        ----------
+        positions : int64 array of shape (m,)
+            As `find` returned them, without -1.
+
+        Returns
+        -------
+        vectors : float32 array of shape (m, w)
+
+        Raises
+        ------
+        SegmentError
+            If one of them is damaged, or the file was cut since it was opened.
+        """
+        # Reading a map beyond the end of its file would end the process.
+        if self.path.exists() and self.path.stat().st_size != self._size:
+            raise SegmentError("it was changed after it was opened")
+        vectors = np.empty((len(positions), self.width), dtype=np.float32)
+        for start in range(0, len(positions), _CHUNK):
+            chunk = positions[start : start + _CHUNK]
+            part = self._vectors[chunk]
+            if not np.array_equal(
+                _checksums(self.keys[chunk], part), self._sums[chunk]
+            ):
+                raise SegmentError("vectors in it are damaged")
+            vectors[start : start + len(chunk)] = part
+        return vectors
+
+
+def write_segment(path: Path, keys: Keys, vectors: NDArray[np.float32]) -> None:
+    """Write vectors to a new file, which is there whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Destination.
+    keys : uint64 array of shape (n, 2)
+        Halves of keys of 16 bytes, big-endian.
+    vectors : float32 array of shape (n, w)
+        The vector of each key.
+    """
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    keys, vectors = keys[order], vectors[order].astype("<f4", copy=False)
+    index = keys.astype(">u8").tobytes() + _checksums(keys, vectors).tobytes()
+    n, width = vectors.shape
+    header = _HEADER.pack(_MAGIC, n, width, _digest(n, width, index))
+    with write_file_beside(path) as beside, beside.open("wb") as file:
+        file.write(header)
+        file.write(index)
+        file.write(vectors.data)
+
+
+def _as_numbers(keys: bytes) -> Keys:
+    return np.frombuffer(keys, ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def _size(n: int, width: int) -> int:
+    return int(_HEADER.size + n * (KEY_BYTES + 8 + 4 * width))
+
+
+def _digest(n: int, width: int, index: bytes) -> bytes:
+    sizes = struct.pack("<8sQQ", _MAGIC, n, width)
+    return hashlib.blake2b(sizes + index, digest_size=32).digest()
+
+
+def _checksums(keys: Keys, vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """A number for each vector under its key: any one changed word changes it."""
+    sums = np.empty(len(keys), dtype="<u8")
+    factors = _factors(vectors.shape[1])
+    for start in range(0, len(keys), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        words = np.ascontiguousarray(vectors[part]).view("<u4").astype(np.uint64)
+        sums[part] = (words @ factors) ^ keys[part, 0]
+    return sums
+
+
+@functools.lru_cache(maxsize=16)
+def _factors(width: int) -> NDArray[np.uint64]:
+    # Odd, so that no multiple of them by a word is 0 modulo 2 ** 64.
+    noise = hashlib.shake_128(_MAGIC).digest(8 * width)
+    return np.frombuffer(noise, "<u8").astype(np.uint64) | np.uint64(1)
