@@ -70,6 +70,9 @@ class TestValues:
             featurizer.weigh(["good", "neverseen"]), [good, np.log(6) + 1], rtol=1e-6
         )
 
+    def test_without_a_weighting_all_words_weigh_one(self):
+        np.testing.assert_array_equal(fit().weigh(["good", "neverseen"]), [1, 1])
+
     def test_sif_divides_by_the_number_of_words(self):
         featurizer = fit(weighting="sif")
         # Nine known words: good 2, film 2, bad 2, and !, not, 酒店 once each.

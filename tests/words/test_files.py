@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -295,6 +296,16 @@ def test_packaged_layout_is_read(tmp_path):
     assert vectors.matrix.flags.c_contiguous
 
 
+def test_packaged_words_and_numbers_must_fit(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    np.save(tmp_path / "toy_emb.npy", np.ones((3, 2)))
+    pq.write_table(pa.table({"index": ["good", "bad"]}), tmp_path / "toy_index.parquet")
+    with pytest.raises(WordVectorsError, match="has 2 words, but 3 vectors"):
+        WordVectors.load(tmp_path)
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path):
     with pytest.raises(WordVectorsError, match="is a folder, but not one of vectors"):
         WordVectors.load(tmp_path)
@@ -359,6 +370,13 @@ class TestCache:
     def test_another_content_is_parsed(self, path, n_reads):
         path.write_text("2 1\na 1\nb 2\n")
         assert WordVectors.load(path).words == ("a", "b")
+        assert len(n_reads) == 1
+
+    def test_two_at_once_parse_one_after_the_other(self, path, n_reads):
+        path.write_text("2 1\na 1\nb 2\n")
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(WordVectors.load, [path] * 4))
+        assert {vectors.words for vectors in found} == {("a", "b")}
         assert len(n_reads) == 1
 
     def test_options_are_kept_apart(self, path):
