@@ -72,6 +72,10 @@ def align_word_vectors(
     InvalidInputError
         If no pair has both its vectors.
 
+    See Also
+    --------
+    WordVectorFeaturizer : Vectors of texts from vectors of words.
+
     Examples
     --------
     >>> from sktransfer import WordVectors, align_word_vectors

@@ -39,6 +39,10 @@ class WordVectors:
     matrix : array-like of shape (n_words, width)
         A vector for each word, finite. It is copied.
 
+    See Also
+    --------
+    WordVectorFeaturizer : Vectors of texts from vectors of words.
+
     Examples
     --------
     >>> from sktransfer import WordVectors
@@ -199,17 +203,7 @@ class WordVectors:
         return self._table.vocabulary.find_all(words)
 
     def lookup(self, rows: ArrayLike) -> NDArray[np.float32]:
-        """Vectors of rows, as a fresh array.
-
-        Parameters
-        ----------
-        rows : array-like of int, of length n_rows
-            As `index_of` gives them; -1 gives zeros.
-
-        Returns
-        -------
-        vectors : ndarray of float32, shape (n_rows, width)
-        """
+        """Vectors of rows, shape (n_rows, width), as a fresh array; -1 gives zeros."""
         places = np.asarray(rows, dtype=np.int64)
         found: NDArray[np.float32] = np.zeros((len(places), self.width), np.float32)
         known = places >= 0
