@@ -30,9 +30,9 @@ from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.vectors import WordVectors
 
 DATA = Path(os.environ.get("SKTRANSFER_BENCH_DATA", "../shared/data"))
-N_TEXTS = 8000
-N_ROUNDS = 5
-N_OPENINGS = 3
+N_TEXTS = 12_000
+N_ROUNDS = 3
+N_OPENINGS = 2
 PACKAGES = ("gensim", "model2vec", "tokenizers", "jieba", "rjieba", "scikit-learn")
 
 # Runs in a fresh interpreter: seconds and megabytes of one way to open vectors.

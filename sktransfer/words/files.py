@@ -28,7 +28,7 @@ from sktransfer.words.readers import read_source
 from sktransfer.words.table_files import is_table, open_table, write_table
 from sktransfer.words.tables import Table
 
-__all__ = ["load_table", "locate"]
+__all__ = ["lasting_name", "load_table", "locate"]
 
 # Part of every key: a change here, or in how files are read, makes old entries void.
 _READERS = 1
@@ -70,6 +70,22 @@ def locate(source: str | os.PathLike[str]) -> Path:
         f"There is no file or folder {name!r}, nor packaged vectors of that name: give "
         f"a path to word2vec, GloVe, fastText or gensim vectors, or one of {names}."
     )
+
+
+def lasting_name(source: str | os.PathLike[str]) -> str:
+    """What means the same file in another process.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+
+    Returns
+    -------
+    name : str
+        An absolute path; a packaged name stays, as it is right on every machine.
+    """
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else os.fspath(source)
 
 
 def load_table(

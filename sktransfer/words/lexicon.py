@@ -97,7 +97,7 @@ class Lexicon:
         self._lock = threading.Lock()
         self.words: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._parts: dict[str, list[int]] = {}  # of words that may be cut finer
+        self._parts = _Parts(self._cut_finer)
         self._spans = _SpanWords()
 
     def read(self, texts: Sequence[str]) -> Ragged:
@@ -135,15 +135,11 @@ class Lexicon:
         words = segment_chunk(span)
         if self._known is None:
             return [self._number(word) for word in words]
-        remembered = self._parts
-        numbers: list[int] = []
-        for word in words:
-            parts = remembered.get(word)
-            if parts is None:
-                finer = split_unknown(word, self._known)
-                parts = remembered[word] = [self._number(part) for part in finer]
-            numbers += parts
-        return numbers
+        return list(itertools.chain.from_iterable(map(self._parts.__getitem__, words)))
+
+    def _cut_finer(self, word: str) -> tuple[int, ...]:
+        assert self._known is not None
+        return tuple(map(self._number, split_unknown(word, self._known)))
 
     def _number(self, word: str) -> int:
         number = self._numbers.setdefault(word, len(self.words))
@@ -164,6 +160,18 @@ class Lexicon:
         np.cumsum([len(row) for row in tokens], out=offsets[1:])
         flat = map(self._number, itertools.chain.from_iterable(tokens))
         return Ragged(np.fromiter(flat, np.int32, offsets[-1]), offsets)
+
+
+class _Parts(dict[str, tuple[int, ...]]):
+    """Word -> numbers of its parts, cut the first time it is asked for."""
+
+    def __init__(self, cut: Callable[[str], tuple[int, ...]]) -> None:
+        super().__init__()
+        self._cut = cut
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        parts = self[word] = self._cut(word)
+        return parts
 
 
 class _SpanWords:

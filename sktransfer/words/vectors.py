@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sktransfer.exceptions import WordVectorsError
 from sktransfer.texts import check_texts
 from sktransfer.words.distillation import distill_matrix
-from sktransfer.words.files import load_table
+from sktransfer.words.files import lasting_name, load_table
 from sktransfer.words.gensim_files import source_of_keyed_vectors
 from sktransfer.words.subwords import Subwords
 from sktransfer.words.tables import Table, build_table, digest_table, gather_table
@@ -21,8 +21,7 @@ from sktransfer.words.writers import write_vectors
 
 __all__ = ["WordVectors"]
 
-# What `load` was given: source, limit, dtype.
-_Origin = tuple[str, int | None, str]
+_Origin = tuple[str, int | None, str]  # what `load` was given
 
 
 class WordVectors:
@@ -98,16 +97,12 @@ class WordVectors:
 
         Notes
         -----
-        Words may hold spaces; bytes that are no UTF-8 become the replacement character;
-        of repeated words the first counts, with a warning.
-        gensim's format is a pickle, which can run code: open it only if you trust it.
+        Words may hold spaces, and bytes that are no UTF-8 are replaced. Of repeated
+        words the first counts, with a warning. gensim's format is a pickle, which can
+        run code: open it only if you trust it.
         """
         table = load_table(source, limit, dtype)
-        # A packaged name means the same on every machine, a relative path does not.
-        name = os.fspath(source)
-        path = Path(name).expanduser()
-        origin = str(path.resolve()) if path.exists() else name
-        return cls._of(table, (origin, limit, dtype))
+        return cls._of(table, (lasting_name(source), limit, dtype))
 
     @classmethod
     def from_gensim(cls, keyed: Any) -> WordVectors:
@@ -203,7 +198,17 @@ class WordVectors:
         return self._table.vocabulary.find_all(words)
 
     def lookup(self, rows: ArrayLike) -> NDArray[np.float32]:
-        """Vectors of rows, shape (n_rows, width), as a fresh array; -1 gives zeros."""
+        """Vectors of rows, as a fresh array.
+
+        Parameters
+        ----------
+        rows : array-like of int, of length n_rows
+            As `index_of` gives them; -1 gives zeros.
+
+        Returns
+        -------
+        vectors : ndarray of float32, shape (n_rows, width)
+        """
         places = np.asarray(rows, dtype=np.int64)
         found: NDArray[np.float32] = np.zeros((len(places), self.width), np.float32)
         known = places >= 0
