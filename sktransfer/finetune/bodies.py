@@ -17,7 +17,7 @@ from sktransfer.encoders.checkpoints import Checkpoint, copy_module, find_checkp
 from sktransfer.encoders.encoding import token_states
 from sktransfer.encoders.parameters import resolve_layers
 from sktransfer.encoders.pooling import pool
-from sktransfer.exceptions import CheckpointError, InvalidParameterError
+from sktransfer.exceptions import CheckpointError
 
 __all__ = ["Body", "TransformerBody"]
 
@@ -34,6 +34,9 @@ class Body(nn.Module):
 
     tuned: set[str]
 
+    #: Whether the table is all there is to learn.
+    is_table: bool = False
+
     def blocks(self) -> list[nn.Module]:
         """Layers from the bottom to the top, without what embeds the tokens."""
         raise NotImplementedError
@@ -41,6 +44,10 @@ class Body(nn.Module):
     def token_table(self) -> nn.Parameter:
         """One row a token."""
         raise NotImplementedError
+
+    def idle(self) -> list[nn.Parameter]:
+        """Parameters that no feature depends on."""
+        return []
 
     def let_learn(self, parameters: Iterable[nn.Parameter]) -> None:
         """Make these parameters learn and all the others rest."""
@@ -112,16 +119,26 @@ class TransformerBody(Body):
         return features
 
     def blocks(self) -> list[nn.Module]:
-        """Transformer layers from the bottom to the top."""
+        """Transformer layers from the bottom to the highest one that is read."""
+        return self._all_blocks()[: self._n_read()]
+
+    def idle(self) -> list[nn.Parameter]:
+        """Parameters of the layers above the highest one that is read."""
+        if self._n_read() == self.checkpoint.n_layers:
+            return []
+        above = self._all_blocks()[self._n_read() :]
+        return [parameter for block in above for parameter in block.parameters()]
+
+    def _n_read(self) -> int:
+        return self.checkpoint.n_layers + 1 + max(self.layers)
+
+    def _all_blocks(self) -> list[nn.Module]:
         n_layers = self.checkpoint.n_layers
         for module in self.transformer.modules():
             if isinstance(module, nn.ModuleList) and len(module) == n_layers:
                 return list(module)
-        raise InvalidParameterError(
-            f"{self.checkpoint.name} ({type(self.transformer).__name__}) has no list "
-            f"of its {n_layers} layers, as models that share one layer's weights: use "
-            "strategy='fine_tune' or 'feature_extraction' with it."
-        )
+        # One set of weights for all layers, as in ALBERT: there is nothing to choose.
+        return []
 
     def token_table(self) -> nn.Parameter:
         """Token embeddings, of shape (vocabulary, hidden size)."""

@@ -80,7 +80,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         Longer gradients are shortened to this.
     early_stopping : bool or "auto", default="auto"
         Stop when the loss on a validation part no longer falls, and go back to the best
-        epoch. "auto" does so where that part has at least 50 rows.
+        epoch. "auto" does so where that part has at least 50 rows, or was given.
     validation_fraction : float in (0, 1), default=0.1
         Share of the distinct rows in the validation part.
     n_iter_no_change : int, default=5

@@ -38,6 +38,7 @@ class EmbeddingBody(Body):
     """
 
     components: torch.Tensor | None
+    is_table = True
 
     def __init__(
         self,

@@ -22,6 +22,11 @@ def _top_layers(
     body: Body, n_layers: int, train_embeddings: bool
 ) -> list[nn.Parameter]:
     blocks = body.blocks()
+    if not blocks:
+        raise InvalidParameterError(
+            "strategy='partial' chooses among layers, but this encoder has one set of "
+            "weights for all of them: use strategy='fine_tune' or 'feature_extraction'."
+        )
     if not 1 <= n_layers <= len(blocks):
         raise InvalidParameterError(
             f"n_trainable_layers={n_layers}, but the encoder has {len(blocks)} layers: "
@@ -33,11 +38,12 @@ def _top_layers(
 def _everything(
     body: Body, n_layers: int, train_embeddings: bool
 ) -> list[nn.Parameter]:
-    table = body.token_table()
     # Word vectors are nothing but their table; a transformer's is four fifths of its
     # weights, and a few hundred texts touch a sliver of it.
-    keep_table = train_embeddings or not body.blocks()
-    return [p for p in body.parameters() if keep_table or p is not table]
+    resting = {id(parameter) for parameter in body.idle()}
+    if not (train_embeddings or body.is_table):
+        resting.add(id(body.token_table()))
+    return [p for p in body.parameters() if id(p) not in resting]
 
 
 STRATEGIES: dict[str, Callable[[Body, int, bool], list[nn.Parameter]]] = {

@@ -1,6 +1,12 @@
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
+from sklearn.base import clone
+from transformers import AlbertConfig, AlbertModel, AutoConfig
 
+from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.finetune.bodies import TransformerBody
 from sktransfer.finetune.classifier import TransferSentimentClassifier
@@ -185,7 +191,7 @@ class TestRefusals:
 
     def test_layers_that_share_their_weights(self, network):
         network.body.transformer.encoder.layer = torch.nn.ModuleList()
-        with pytest.raises(InvalidParameterError, match="has no list of its 2 layers"):
+        with pytest.raises(InvalidParameterError, match="one set of weights for all"):
             apply_strategy(network, "partial")
 
 
@@ -225,3 +231,42 @@ class TestGroups:
             decayed = {p.ndim > 1 for p in group["params"]}
             assert decayed == {group["weight_decay"] == 0.25}
             assert group["weight_decay"] in (0, 0.25)
+
+
+class TestUnusualEncoders:
+    def test_layers_above_the_one_that_is_read_rest(self, tiny_bert, sentiment_texts):
+        texts, labels = sentiment_texts
+        for strategy in ("partial", "fine_tune"):
+            model = TransferSentimentClassifier(
+                BertFeaturizer(tiny_bert, layers=1),
+                strategy,
+                n_trainable_layers=1,
+                max_epochs=1,
+                random_state=0,
+            ).fit(texts, labels)
+            bottom, top = model.net_.module_.body._all_blocks()
+            assert all(p.requires_grad for p in bottom.parameters())
+            assert not any(p.requires_grad for p in top.parameters())
+
+    def test_shared_layers_are_tuned_together_or_not_at_all(
+        self, tmp_path, tiny_bert, sentiment_texts
+    ):
+        texts, labels = sentiment_texts
+        config = AlbertConfig(
+            vocab_size=AutoConfig.from_pretrained(tiny_bert).vocab_size,
+            embedding_size=16,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=64,
+        )
+        AlbertModel(config).save_pretrained(tmp_path)
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(Path(tiny_bert, name), tmp_path)
+        encoder = BertFeaturizer(str(tmp_path))
+        model = TransferSentimentClassifier(encoder, "fine_tune", max_epochs=1)
+        model.fit(texts, labels)
+        assert model.n_trainable_parameters_ > 0
+        with pytest.raises(InvalidParameterError, match="one set of weights for all"):
+            clone(model).set_params(strategy="partial").fit(texts, labels)
