@@ -83,7 +83,7 @@ class TestVectors:
         np.testing.assert_array_equal(vectors, expected)
 
     @settings(
-        max_examples=25,
+        max_examples=12,
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
@@ -346,12 +346,15 @@ class TestContract:
             search.best_params_["bertfeaturizer__pooling"], 64
         )
 
-    def test_a_grid_runs_in_two_processes(self, make, sentiment_texts):
+    def test_a_grid_runs_in_two_processes(self, make, sentiment_texts, tmp_path):
         texts, labels = sentiment_texts
-        pipe = make_pipeline(make(), LogisticRegression(max_iter=1000))
-        grid = {"bertfeaturizer__layers": [-1, -2]}
-        search = GridSearchCV(pipe, grid, cv=2, n_jobs=2, error_score="raise")
+        pipe = make_pipeline(make(cache=tmp_path), LogisticRegression(max_iter=1000))
+        grid = {"logisticregression__C": [0.1, 1]}
+        search = GridSearchCV(
+            pipe, grid, cv=2, n_jobs=2, error_score="raise", refit=False
+        )
         assert search.fit(texts, labels).best_score_ > 0.6
+        assert make(cache=tmp_path).cache_info().n_vectors == len(set(texts))
 
 
 REVIEWS = [
