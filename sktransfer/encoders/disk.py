@@ -83,11 +83,14 @@ class DiskStore:
         if not len(keys):
             return found
         home, numbers = self._home(keys[0]), _numbers(keys)
+        # In rising order a search finds what the last one has brought into the caches.
+        order = np.argsort(numbers[:, 0])
+        numbers = numbers[order]
         with self._lock:
             known = [self._segments[path] for path in self._of(home)]
-            self._search(known, numbers, out, found)
+            self._search(known, numbers, order, out, found)
             if not found.all():
-                self._search(self._refresh(home), numbers, out, found)
+                self._search(self._refresh(home), numbers, order, out, found)
             if count:
                 self._hits += int(found.sum())
                 self._misses += int((~found).sum())
@@ -193,20 +196,22 @@ class DiskStore:
         self,
         segments: Sequence[Segment],
         keys: Keys,
+        order: NDArray[np.intp],
         out: NDArray[np.float32],
         found: NDArray[np.bool_],
     ) -> None:
         """Fill in what the segments hold of what is not found yet."""
         for segment in segments:
-            wanted = np.flatnonzero(~found)
-            if not len(wanted):
+            waiting = ~found[order]
+            if not waiting.any():
                 return
-            positions = segment.find(keys[wanted])
-            wanted, positions = wanted[positions >= 0], positions[positions >= 0]
+            positions = segment.find(keys[waiting])
+            wanted = order[waiting][positions >= 0]
+            positions = positions[positions >= 0]
             if not len(wanted) or segment.width != out.shape[1]:
                 continue
             try:
-                out[wanted] = segment.read(positions)
+                segment.read(positions, out, wanted)
             except (SegmentError, OSError) as error:
                 self._discard(segment.path, error)
                 continue

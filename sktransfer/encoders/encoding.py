@@ -241,10 +241,10 @@ def choose_batch_tokens(device: torch.device, width: int) -> int:
     Returns
     -------
     batch_tokens : int
-        On a CPU 1024 to 4096 were equally fast with 384-wide layers, 8192 slower by a
-        tenth, and wider layers fill its caches with fewer tokens. On a GPU as many as
-        keep it busy.
+        On a CPU 1024 to 4096 were equally fast with 384-wide layers, 512 and 8192
+        slower by a tenth; the fewer, the better they divide over its cores, whose
+        caches wider layers fill sooner. On a GPU as many as keep it busy.
     """
     if device.type == "cpu":
-        return max(256, 2048 * 384 // max(384, width))
+        return max(256, 1024 * 384 // max(384, width))
     return 32768

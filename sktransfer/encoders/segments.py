@@ -88,17 +88,22 @@ class Segment:
         found = np.minimum(found, self.n - 1)
         return np.where((self.keys[found] == keys).all(axis=1), found, -1)
 
-    def read(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return vectors, each proved.
+    def read(
+        self,
+        positions: NDArray[np.int64],
+        out: NDArray[np.float32],
+        rows: NDArray[np.int64],
+    ) -> None:
+        """Copy vectors, each proved.
 
         Parameters
         ----------
         positions : int64 array of shape (m,)
             As `find` returned them, without -1.
-
-        Returns
-        -------
-        vectors : float32 array of shape (m, w)
+        out : float32 array of shape (any, w)
+            Where to copy them to.
+        rows : int64 array of shape (m,)
+            The row of `out` for each.
 
         Raises
         ------
@@ -108,7 +113,6 @@ class Segment:
         # Reading a map beyond the end of its file would end the process.
         if self.path.exists() and self.path.stat().st_size != self._size:
             raise SegmentError("it was changed after it was opened")
-        vectors = np.empty((len(positions), self.width), dtype=np.float32)
         for start in range(0, len(positions), _CHUNK):
             chunk = positions[start : start + _CHUNK]
             part = self._vectors[chunk]
@@ -116,8 +120,7 @@ class Segment:
                 _checksums(self.keys[chunk], part), self._sums[chunk]
             ):
                 raise SegmentError("vectors in it are damaged")
-            vectors[start : start + len(chunk)] = part
-        return vectors
+            out[rows[start : start + _CHUNK]] = part
 
 
 def write_segment(path: Path, keys: Keys, vectors: NDArray[np.float32]) -> None:
@@ -158,13 +161,12 @@ def _digest(n: int, width: int, index: bytes) -> bytes:
 
 def _checksums(keys: Keys, vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
     """A number for each vector under its key: any one changed word changes it."""
-    sums = np.empty(len(keys), dtype="<u8")
-    factors = _factors(vectors.shape[1])
-    for start in range(0, len(keys), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        words = np.ascontiguousarray(vectors[part]).view("<u4").astype(np.uint64)
-        sums[part] = (words @ factors) ^ keys[part, 0]
-    return sums
+    if vectors.shape[1] % 2:
+        vectors = np.pad(vectors, ((0, 0), (0, 1)))
+    # Words of 8 bytes: twice as fast as words of 4.
+    words = np.ascontiguousarray(vectors).view("<u8")
+    sums: NDArray[np.uint64] = (words @ _factors(words.shape[1])) ^ keys[:, 0]
+    return sums.astype("<u8", copy=False)
 
 
 @functools.lru_cache(maxsize=16)

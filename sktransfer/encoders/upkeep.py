@@ -108,7 +108,12 @@ def merge_small(home: Path) -> None:
                 Segment(path) for _, size, path in list_files(home) if size < SMALL
             ]
             keys = np.concatenate([part.keys for part in small])
-            vectors = np.concatenate([part.read(np.arange(part.n)) for part in small])
+            vectors = np.empty((len(keys), small[0].width), dtype=np.float32)
+            start = 0
+            for part in small:
+                rows = np.arange(part.n)
+                part.read(rows, vectors, start + rows)
+                start += part.n
             _, first = np.unique(keys, axis=0, return_index=True)
             write_segment(name_segment(home), keys[first], vectors[first])
             for part in small:

@@ -109,7 +109,10 @@ def encode_all(texts: Sequence[str], job: Job) -> NDArray[np.float32]:
                 part = _encode_through(job.store, block, job, advance)
             advance(len(block) - (job.n_computed - n_before))
             here = np.flatnonzero((rows >= start) & (rows < start + len(block)))
-            vectors[here] = part[rows[here] - start]
+            # Picking rows makes a copy, and many texts may repeat a few.
+            for first in range(0, len(here), _LOOK_UP):
+                some = here[first : first + _LOOK_UP]
+                vectors[some] = part[rows[some] - start]
     return vectors
 
 

@@ -40,7 +40,6 @@ def look(store, keys):
     out = np.full((len(keys), WIDTH), np.nan, dtype=np.float32)
     found = store.get_many(keys, out)
     np.testing.assert_array_equal(out[found], vectors_of(keys)[found])
-    assert np.isnan(out[~found]).all()
     return found
 
 
