@@ -25,7 +25,7 @@ from sktransfer.encoders.packed import PackedEncoder
 from sktransfer.encoders.reading import read_module, read_tokenizer
 from sktransfer.encoders.sources import find_folder
 from sktransfer.encoders.weights import read_weights
-from sktransfer.exceptions import CheckpointError
+from sktransfer.exceptions import CheckpointError, InvalidParameterError
 from sktransfer.storage import digest_file
 
 __all__ = [
@@ -235,12 +235,8 @@ def load_encoder(
 
     Parameters
     ----------
-    checkpoint : Checkpoint
-        As `find_checkpoint` returned it.
-    device : torch.device
-        Where its tensors shall be.
-    dtype : torch.dtype
-        Number format of all its floating-point tensors.
+    checkpoint, device, dtype
+        As for `load_module`; ``torch.int8`` is for BERT and its relatives.
 
     Returns
     -------
@@ -258,6 +254,11 @@ def load_encoder(
         encoder = _encoders.get(key)
         if encoder is None:
             weights = read_weights(checkpoint.folder)
+            if weights is None and dtype == torch.int8:
+                raise InvalidParameterError(
+                    f"dtype is 'int8', which is for BERT and its relatives, and "
+                    f"{checkpoint.name!r} is none of them: pass dtype='auto'."
+                )
             encoder = _encoders[key] = (
                 PaddedEncoder(load_module(checkpoint, device=device, dtype=dtype))
                 if weights is None

@@ -9,13 +9,15 @@ import torch
 
 from sktransfer.exceptions import InvalidParameterError
 
-__all__ = ["DTYPES", "multiplies_bfloat16", "resolve_device", "resolve_dtype"]
+__all__ = ["DTYPES", "INT8", "multiplies_bfloat16", "resolve_device", "resolve_dtype"]
 
 DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+# For frozen encoders on a CPU only.
+INT8 = "int8"
 
 
 def resolve_device(device: str) -> torch.device:
@@ -65,7 +67,9 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
+def resolve_dtype(
+    dtype: str, device: torch.device, *, integers: bool = False
+) -> torch.dtype:
     """Return the number format of that name; "auto" is the fastest that is safe.
 
     "auto" takes bfloat16 only where the hardware multiplies it natively: with emulation
@@ -73,10 +77,12 @@ def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
     Parameters
     ----------
-    dtype : {"auto", "float32", "bfloat16", "float16"}
+    dtype : {"auto", "float32", "bfloat16", "float16", "int8"}
         What a user wrote.
     device : torch.device
         Where the numbers will be multiplied.
+    integers : bool, default=False
+        Whether "int8" will do: nothing can be trained in it.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
     Raises
     ------
     InvalidParameterError
-        If there is no such format.
+        If there is no such format, or not on this device.
 
     Examples
     --------
@@ -96,6 +102,13 @@ def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """
     if dtype == "auto":
         return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
+    if dtype == INT8 and integers:
+        if device.type != "cpu":
+            raise InvalidParameterError(
+                f"dtype is 'int8', which is for CPUs only, but the device is {device}: "
+                "pass device='cpu', or dtype='auto'."
+            )
+        return torch.int8
     if dtype not in DTYPES:
         raise InvalidParameterError(
             f"dtype is {dtype!r}, but one of 'auto', {', '.join(map(repr, DTYPES))} is "

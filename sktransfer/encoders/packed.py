@@ -32,7 +32,8 @@ class PackedEncoder:
     device : torch.device
         Where to compute.
     dtype : torch.dtype
-        Number format of weights and states.
+        Number format of weights and states; with ``torch.int8`` the weights of products
+        are integers and all else is float32.
     """
 
     def __init__(
@@ -40,16 +41,17 @@ class PackedEncoder:
     ) -> None:
         self.device = device
         tensors = weights.tensors
+        plain = _format_of_states(dtype)
 
         def place(name: str) -> Tensor:
-            return tensors[name].to(device=device, dtype=dtype)
+            return tensors[name].to(device=device, dtype=plain)
 
         # One type for all tokens: its embedding is a part of each position's.
         positions = tensors["embeddings.position_embeddings.weight"].float()
         types = tensors.get("embeddings.token_type_embeddings.weight")
         if types is not None:
             positions = positions + types[0].float()
-        self._positions = positions.to(device=device, dtype=dtype)
+        self._positions = positions.to(device=device, dtype=plain)
         self._words = place("embeddings.word_embeddings.weight")
         self._norm = (
             place("embeddings.LayerNorm.weight"),
@@ -180,8 +182,9 @@ class _Layer:
             make_linear(tensors[f"{name}.weight"], tensors[f"{name}.bias"], dtype)
             for name in ("attention.output.dense", "intermediate.dense", "output.dense")
         )
+        plain = _format_of_states(dtype)
         self._norms = [
-            (tensors[f"{name}.weight"].to(dtype), tensors[f"{name}.bias"].to(dtype))
+            (tensors[f"{name}.weight"].to(plain), tensors[f"{name}.bias"].to(plain))
             for name in ("attention.output.LayerNorm", "output.LayerNorm")
         ]
         self._eps = weights.eps
@@ -206,6 +209,10 @@ class _Layer:
         x = F.layer_norm(x, x.shape[1:], *self._norms[0], self._eps)
         y = self._narrow(self._widen(x, gelu=True)).add_(x)
         return F.layer_norm(y, y.shape[1:], *self._norms[1], self._eps)
+
+
+def _format_of_states(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype == torch.int8 else dtype
 
 
 def _attend_plainly(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 
 from sktransfer.encoders.batching import LONG_TEXTS
 from sktransfer.encoders.checkpoints import Checkpoint
-from sktransfer.encoders.devices import DTYPES
+from sktransfer.encoders.devices import DTYPES, INT8
 from sktransfer.encoders.pooling import POOLINGS
 from sktransfer.encoders.vectors import SHARES
 from sktransfer.exceptions import InvalidParameterError
@@ -272,8 +272,8 @@ _RULES: dict[str, tuple[Any, str]] = {
     ),
     "device": (lambda value: isinstance(value, str), "'auto' or a device of torch"),
     "dtype": (
-        lambda value: isinstance(value, str) and value in {"auto", *DTYPES},
-        f"'auto', {_list(DTYPES)}",
+        lambda value: isinstance(value, str) and value in {"auto", INT8, *DTYPES},
+        f"'auto', {_list([*DTYPES, INT8])}",
     ),
     "cache": (_is_cache, "None, 'memory' or a folder (a Path, or a str with a '/')"),
     "share": (

@@ -13,6 +13,7 @@ from sktransfer.encoders import checkpoints, sources
 from sktransfer.encoders.checkpoints import (
     copy_module,
     find_checkpoint,
+    load_encoder,
     load_module,
     load_tokenizer,
 )
@@ -251,6 +252,15 @@ class TestLoading:
         for thread in threads:
             thread.join()
         assert len(set(map(id, found))) == 1
+
+    def test_int8_is_for_relatives_of_bert(self, own_bert, tiny_bert):
+        checkpoint = find_checkpoint(tiny_bert)
+        encoder = load_encoder(checkpoint, device=CPU, dtype=torch.int8)
+        assert load_encoder(checkpoint, device=CPU, dtype=torch.int8) is encoder
+        config = json.loads((own_bert / "config.json").read_text())
+        declare(own_bert, "config.json", config | {"hidden_act": "relu"})
+        with pytest.raises(InvalidParameterError, match="for BERT and its relatives"):
+            load_encoder(find_checkpoint(own_bert), device=CPU, dtype=torch.int8)
 
     def test_registries_are_bounded(self, tiny_bert, monkeypatch):
         monkeypatch.setattr(checkpoints, "_MAX_MODULES", 1)

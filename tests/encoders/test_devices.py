@@ -51,3 +51,11 @@ def test_other_devices_count_as_without():
 def test_unknown_dtype_names_what_is_known():
     with pytest.raises(InvalidParameterError, match=r"dtype is 'int4'.*'float16'"):
         resolve_dtype("int4", CPU)
+
+
+def test_int8_is_for_frozen_encoders_on_a_cpu():
+    assert resolve_dtype("int8", CPU, integers=True) == torch.int8
+    with pytest.raises(InvalidParameterError, match="dtype is 'int8', but one of"):
+        resolve_dtype("int8", CPU)
+    with pytest.raises(InvalidParameterError, match=r"for CPUs only.*mps"):
+        resolve_dtype("int8", torch.device("mps"), integers=True)
