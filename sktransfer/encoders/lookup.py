@@ -80,23 +80,24 @@ def look_up(
     """
     result = np.empty((len(keys), width), dtype=np.float32)
 
-    def look(indices: list[int], *, count: bool) -> list[int]:
-        """Fill in what is there and return what is not."""
+    def look_again(indices: list[int]) -> list[int]:
+        """Fill in what is there by now and return what is not."""
         rows = np.empty((len(indices), width), dtype=np.float32)
-        found = store.get_many([keys[i] for i in indices], rows, count=count)
+        found = store.get_many([keys[i] for i in indices], rows, count=False)
         result[np.asarray(indices, dtype=np.intp)[found]] = rows[found]
         return [index for index, there in zip(indices, found, strict=True) if not there]
 
-    pending = list(range(len(keys)))
+    # Only what is missing is claimed: mostly nothing is.
+    pending = np.flatnonzero(~store.get_many(keys, result)).tolist() if keys else []
     while pending:
         claim, mine, theirs = _claim(store, keys, pending)
         try:
-            missing = look(mine, count=True)
+            missing = look_again(mine)
             turns = store.turns([keys[index] for index in missing]) if missing else ()
             for turn in turns:
                 part = [missing[position] for position in turn]
                 # While this process waited for its turn, another may have done it.
-                part = look(part, count=False)
+                part = look_again(part)
                 for done, vectors in compute(part) if part else ():
                     store.put_many([keys[index] for index in done], vectors)
                     result[done] = vectors
