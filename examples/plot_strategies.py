@@ -90,6 +90,7 @@ grid = [
         "features": ["passthrough"],
         "classifier__strategy": ["fine_tune"],
         "classifier__init_from": [FrozenEstimator(source)],
+        "classifier__max_epochs": [3],  # less is left to learn
     },
     {
         "features": [TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)],
