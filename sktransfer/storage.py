@@ -140,7 +140,9 @@ def write_folder_beside(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on leaving, it becomes `path`.
 
     A folder already at `path` is moved away first and removed last, so that at every
-    moment either the old or the new one is complete on the disk.
+    moment either the old or the new one is complete on the disk. A process that is
+    killed between the two renames leaves nothing at `path`, and the old folder beside
+    it under a hidden name that ends in ``.old``.
 
     Parameters
     ----------
