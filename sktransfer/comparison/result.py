@@ -1,0 +1,314 @@
+"""StrategyComparison: what came of a comparison, as tables and sentences.
+
+It holds results and computes none, but for a last refit on request. What draws pictures
+and writes pages reads it and nothing else of this folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktransfer.comparison.rendering import to_html, to_markdown, write_csv
+from sktransfer.exceptions import InvalidParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["StrategyComparison"]
+
+
+class StrategyComparison:
+    """What `compare_strategies` found: one table, its folds and its predictions.
+
+    Parameters
+    ----------
+    results, folds : DataFrame
+        See the attributes of the same names; so also for the other parameters.
+    predictions : mapping of str to DataFrame
+        Strategy to its predictions out of fold.
+    classes : ndarray of shape (n_classes,)
+        Distinct labels, sorted.
+    texts : sequence of str, of length n
+        The target domain.
+    labels : ndarray of shape (n,)
+        Its labels.
+    scoring : str
+        Name of the main metric.
+    baseline : str or None, default=None
+        Name of the strategy that the others are compared with.
+    source : tuple of (list of str, ndarray) or None, default=None
+        Texts and labels of the source domain that were used.
+    verdicts : sequence of str, default=()
+        What follows, in plain sentences.
+    domain_distance : float or None, default=None
+        Proxy A-distance of source and target.
+    refit : callable or None, default=None
+        From a strategy's name and `tune_threshold` to an estimator that is fitted on
+        everything; None where nothing can be fitted again.
+
+    Attributes
+    ----------
+    results : DataFrame
+        One row a strategy, and a train size where there are several, with the columns
+
+        ``strategy``
+            Its name.
+        ``kind``
+            "baseline", "strategy" or "given" (by the user).
+        ``train_size``
+            Mean number of labelled training texts of the target domain, an int; 0 for a
+            strategy that learns from the source domain alone.
+        ``score``, ``score_std``, ``score_low``, ``score_high``
+            Mean of the main metric over folds and repeats, its standard deviation, and
+            the ends of the 95 % interval of the mean; all NaN unless status is "done".
+        ``accuracy``, ``balanced_accuracy``, ``f1_macro``
+            Means over the folds; with another main metric also that one, by its name.
+        ``fit_seconds``, ``predict_seconds``, ``texts_per_second``
+            Means over the folds; the last is of predicting. Texts that several
+            strategies share are encoded once, and each strategy is charged for it.
+        ``n_trainable_parameters``
+            Float; NaN where nobody knows.
+        ``difference``, ``pvalue``
+            Mean difference of the score from the baseline's on the same folds, and the
+            p-value of the corrected resampled t-test, corrected over the strategies of
+            a train size by Holm's method; NaN for the baseline itself.
+        ``n_folds``
+            Folds that were run, over all repeats.
+        ``status``, ``error``
+            "done", "failed" or "skipped"; why, or the empty string.
+    folds : DataFrame
+        One row a strategy, train size, repeat and fold: ``strategy``, ``kind``,
+        ``train_size`` (as in `results`), ``repeat``, ``fold`` (both from 0),
+        ``n_train``, ``n_test``, ``score``, the metrics, ``fit_seconds``,
+        ``predict_seconds``, ``n_trainable_parameters``, ``best_params``, ``status`` and
+        ``error``.
+    predictions : dict of str to DataFrame
+        For each strategy that was run, at its largest train size, out of fold: ``row``
+        (position in `texts`), ``repeat``, ``label``, ``predicted`` and a column
+        ``probability_<class>`` for each of `classes`, in their order.
+    classes : ndarray of shape (n_classes,)
+        Distinct labels, sorted.
+    baseline : str or None
+        Name of the strategy that the others are compared with.
+    scoring : str
+        Name of the main metric; the greater the better.
+    texts : list of str, of length n
+        The target domain.
+    labels : ndarray of shape (n,)
+        Its labels.
+    source : tuple of (list of str, ndarray) or None
+        Texts and labels of the source domain that were used.
+    verdicts : list of str
+        What follows, in plain sentences; a warning of negative transfer among them.
+    domain_distance : float or None
+        Proxy A-distance of source and target: 0 where they cannot be told apart, 2
+        where they always can.
+
+    See Also
+    --------
+    compare_strategies : Makes one.
+
+    Examples
+    --------
+    >>> from sktransfer import compare_strategies, load_mini_reviews
+    >>> texts, labels = load_mini_reviews("en", return_X_y=True)
+    >>> comparison = compare_strategies(
+    ...     texts, labels, strategies=["majority", "tfidf"], cv=3, random_state=0
+    ... )
+    >>> comparison.best_strategy
+    'tfidf'
+    >>> comparison.mistakes("tfidf", n=3)["text"].shape
+    (3,)
+    """
+
+    def __init__(
+        self,
+        results: pd.DataFrame,
+        folds: pd.DataFrame,
+        predictions: Mapping[str, pd.DataFrame],
+        *,
+        classes: npt.NDArray[Any],
+        texts: Sequence[str],
+        labels: npt.NDArray[Any],
+        scoring: str,
+        baseline: str | None = None,
+        source: tuple[list[str], npt.NDArray[Any]] | None = None,
+        verdicts: Sequence[str] = (),
+        domain_distance: float | None = None,
+        refit: Callable[[str, bool | str], Any] | None = None,
+    ) -> None:
+        self.results = results
+        self.folds = folds
+        self.predictions = dict(predictions)
+        self.classes = np.asarray(classes)
+        self.texts = list(texts)
+        self.labels = np.asarray(labels)
+        self.scoring = scoring
+        self.baseline = baseline
+        self.source = source
+        self.verdicts = list(verdicts)
+        self.domain_distance = domain_distance
+        self._refit = refit
+
+    @property
+    def best_strategy(self) -> str:
+        """Name of the strategy with the best score at the largest train size.
+
+        Returns
+        -------
+        name : str
+
+        Raises
+        ------
+        InvalidParameterError
+            If no strategy was run to its end.
+        """
+        done = self.results[self.results["status"] == "done"]
+        if done.empty:
+            raise InvalidParameterError(
+                "no strategy was run to its end, so none is best: look at the columns "
+                "status and error of results."
+            )
+        sizes = done.groupby("strategy")["train_size"].transform("max")
+        largest = done[done["train_size"] == sizes]
+        # The first of equals is the cheapest: strategies run from cheap to dear.
+        return str(largest["strategy"].iloc[int(largest["score"].argmax())])
+
+    def best_estimator(self, tune_threshold: bool | str = False) -> Any:
+        """Best strategy, fitted on all texts.
+
+        Parameters
+        ----------
+        tune_threshold : bool or str, default=False
+            Whether to tune the threshold of two classes by cross-validation, and on
+            which metric; True is the main one. The estimator is then a
+            :class:`~sklearn.model_selection.TunedThresholdClassifierCV`.
+
+        Returns
+        -------
+        estimator : classifier
+            Fitted; it predicts labels for texts.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the comparison holds no estimators, or there are more than two classes
+            and a threshold is to be tuned.
+        """
+        return self.estimator(self.best_strategy, tune_threshold)
+
+    def estimator(self, strategy: str, tune_threshold: bool | str = False) -> Any:
+        """Estimator of a strategy, fitted on all texts.
+
+        Parameters
+        ----------
+        strategy : str
+            Name of a strategy.
+        tune_threshold : bool or str, default=False
+            As in `best_estimator`.
+
+        Returns
+        -------
+        estimator : classifier
+            Fitted; it predicts labels for texts.
+
+        Raises
+        ------
+        InvalidParameterError
+            As in `best_estimator`, or if there is no such strategy.
+        """
+        self._check_known(strategy, list(self.results["strategy"].unique()))
+        if self._refit is None:
+            raise InvalidParameterError(
+                "this comparison holds results only and no estimators: take one from "
+                "the comparison that compare_strategies returned."
+            )
+        if tune_threshold and len(self.classes) != 2:
+            raise InvalidParameterError(
+                f"tune_threshold={tune_threshold!r}, but there are {len(self.classes)} "
+                "classes, and a threshold lies between 2: pass False."
+            )
+        return self._refit(strategy, tune_threshold)
+
+    def mistakes(self, strategy: str | None = None, n: int = 10) -> pd.DataFrame:
+        """Most confident mistakes of a strategy, out of fold.
+
+        Where several repeats got a text wrong, the most confident one counts.
+
+        Parameters
+        ----------
+        strategy : str or None, default=None
+            None is the best one.
+        n : int, default=10
+            At most so many rows.
+
+        Returns
+        -------
+        mistakes : DataFrame
+            Columns ``row``, ``text``, ``label``, ``predicted`` and ``probability``, the
+            probability that was given to the wrong label; most confident first.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there are no predictions of that name, or `n` is below 1.
+        """
+        if n < 1:
+            raise InvalidParameterError(f"n={n}, but at least 1 is expected.")
+        strategy = self.best_strategy if strategy is None else strategy
+        self._check_known(strategy, list(self.predictions))
+        table = self.predictions[strategy]
+        wrong = table[table["label"] != table["predicted"]]
+        place = {label: column for column, label in enumerate(self.classes.tolist())}
+        columns = [f"probability_{label}" for label in self.classes.tolist()]
+        told = [place[label] for label in wrong["predicted"].tolist()]
+        given = wrong[columns].to_numpy(dtype=float)
+        wrong = wrong.assign(
+            text=[self.texts[row] for row in wrong["row"]],
+            probability=given[np.arange(len(wrong)), np.array(told, dtype=int)],
+        )
+        wrong = wrong.sort_values("probability", ascending=False, kind="stable")
+        kept = ["row", "text", "label", "predicted", "probability"]
+        return wrong.drop_duplicates("row")[kept].head(n).reset_index(drop=True)
+
+    def to_markdown(self) -> str:
+        """Return the table of results as Markdown, best first, and the verdicts.
+
+        Returns
+        -------
+        markdown : str
+        """
+        return to_markdown(self.results, self.scoring, self.verdicts)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole table of results to a file, in UTF-8.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; it is written beside and renamed.
+        """
+        write_csv(self.results, Path(path).expanduser())
+
+    def _check_known(self, strategy: str, known: list[str]) -> None:
+        if strategy not in known:
+            raise InvalidParameterError(
+                f"strategy={strategy!r} is not in this comparison, which has {known}."
+            )
+
+    def __repr__(self) -> str:
+        n_strategies = self.results["strategy"].nunique()
+        head = (
+            f"StrategyComparison of {n_strategies} strategies on {len(self.texts)} "
+            f"texts, {self.scoring}"
+        )
+        return f"{head}\n\n{self.to_markdown()}"
+
+    def _repr_html_(self) -> str:
+        return to_html(self.results, self.scoring, self.verdicts)
