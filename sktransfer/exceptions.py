@@ -10,6 +10,7 @@ that ``except ValueError`` and the like go on working::
     │   └── CheckpointNotFoundError   FileNotFoundError   ... because they are nowhere
     ├── WordVectorsError          ValueError              a file of vectors is unusable
     ├── DatasetError              OSError                 reviews cannot be had
+    ├── ModelFolderError          OSError, ValueError     a saved model is unusable
     ├── MissingExtraError         ImportError             an extra is not installed
     ├── StaleFitError             NotFittedError          set_params made the fit void
     ├── TransferError             ValueError              source and target do not match
@@ -19,6 +20,7 @@ that ``except ValueError`` and the like go on working::
     SktransferWarning             UserWarning
     ├── TruncationWarning         texts were longer than the model reads
     ├── CacheWarning              a cache cannot be used; the work goes on without it
+    ├── FontWarning               no installed font has a character of a picture
     └── TransferWarning           a part of the source could not be carried over
 
 Lowest layer of the package: it imports nothing of it.
@@ -31,10 +33,12 @@ __all__ = [
     "CheckpointError",
     "CheckpointNotFoundError",
     "DatasetError",
+    "FontWarning",
     "ForkedProcessError",
     "InvalidInputError",
     "InvalidParameterError",
     "MissingExtraError",
+    "ModelFolderError",
     "SktransferError",
     "SktransferWarning",
     "StaleFitError",
@@ -74,6 +78,10 @@ class DatasetError(SktransferError, OSError):
     """A data set cannot be downloaded, verified or read."""
 
 
+class ModelFolderError(SktransferError, OSError, ValueError):
+    """A model cannot be written to a folder, or what is in the folder be read."""
+
+
 class MissingExtraError(SktransferError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
 
@@ -104,6 +112,10 @@ class TruncationWarning(SktransferWarning):
 
 class CacheWarning(SktransferWarning):
     """A cache cannot be read or written; the result is right, only slower."""
+
+
+class FontWarning(SktransferWarning):
+    """No installed font has some characters; pictures show their numbers instead."""
 
 
 class TransferWarning(SktransferWarning):
