@@ -1,0 +1,28 @@
+"""Which difference is one: tests, intervals, distances, and sentences on them.
+
+Pure functions of numbers. No module in this folder imports the standard library's
+``statistics``, and none may: the name means this package here.
+"""
+
+from sktransfer.statistics.calibration import calibration_error
+from sktransfer.statistics.corrections import holm_correction
+from sktransfer.statistics.distances import proxy_a_distance
+from sktransfer.statistics.resampling import (
+    MeanInterval,
+    ResampledTTest,
+    corrected_resampled_ttest,
+    mean_interval,
+)
+from sktransfer.statistics.verdicts import transfer_verdict, verdict
+
+__all__ = [
+    "MeanInterval",
+    "ResampledTTest",
+    "calibration_error",
+    "corrected_resampled_ttest",
+    "holm_correction",
+    "mean_interval",
+    "proxy_a_distance",
+    "transfer_verdict",
+    "verdict",
+]

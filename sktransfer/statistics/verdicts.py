@@ -1,0 +1,216 @@
+"""What follows from a test, as a sentence.
+
+Sentences come without a full stop, so that several can be joined.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sktransfer.exceptions import InvalidParameterError
+
+__all__ = ["transfer_verdict", "verdict"]
+
+# Shares of a time that people say; the one that is nearest in proportion is taken.
+_SHARES = {
+    3 / 4: "three quarters",
+    2 / 3: "two thirds",
+    1 / 2: "half",
+    1 / 3: "a third",
+    1 / 4: "a quarter",
+    1 / 5: "a fifth",
+    1 / 6: "a sixth",
+    1 / 7: "a seventh",
+    1 / 8: "an eighth",
+    1 / 10: "a tenth",
+    1 / 12: "a twelfth",
+    1 / 15: "a fifteenth",
+    1 / 20: "a twentieth",
+    1 / 25: "a twenty-fifth",
+    1 / 30: "a thirtieth",
+    1 / 40: "a fortieth",
+    1 / 50: "a fiftieth",
+    1 / 60: "a sixtieth",
+    1 / 80: "an eightieth",
+    1 / 100: "a hundredth",
+    1 / 200: "a two-hundredth",
+    1 / 500: "a five-hundredth",
+    1 / 1000: "a thousandth",
+}
+# Times that differ by less than this factor are the same.
+_SAME_TIME = 1.2
+
+
+def verdict(
+    name: str,
+    baseline: str,
+    difference: float,
+    pvalue: float,
+    *,
+    interval: tuple[float, float] | None = None,
+    seconds: float | None = None,
+    baseline_seconds: float | None = None,
+    alpha: float = 0.05,
+    margin: float = 0.02,
+    scale: float = 100.0,
+    unit: str = "points",
+) -> str:
+    """Say whether one model is better than another, and at what cost.
+
+    That no difference was found does not make two models equal. "As good" is said only
+    where the interval of the difference lies above minus the margin.
+
+    Parameters
+    ----------
+    name, baseline : str
+        How the two models are called.
+    difference : float
+        Mean score of `name` minus that of `baseline`; greater scores are better.
+    pvalue : float
+        Of the difference, corrected for several tests where there were any. NaN where
+        there was none.
+    interval : tuple of (float, float), default=None
+        Confidence interval of the difference, in its unit.
+    seconds, baseline_seconds : float, default=None
+        What both cost; without them the sentence is silent on it.
+    alpha : float in (0, 1), default=0.05
+        A difference is shown where the p-value is below.
+    margin : float > 0, default=0.02
+        Difference that would not matter, in the unit of `difference`.
+    scale : float > 0, default=100
+        What differences are multiplied by to be told.
+    unit : str, default="points"
+        What they are then.
+
+    Returns
+    -------
+    sentence : str
+        Without a full stop.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `alpha` or `margin` is out of range.
+
+    Examples
+    --------
+    >>> from sktransfer.statistics import verdict
+    >>> verdict("fine_tune", "TF-IDF", 0.071, 0.003)
+    'fine_tune is better than TF-IDF by 7.1 points, p = 0.003'
+    >>> costs = {"seconds": 2, "baseline_seconds": 80}
+    >>> verdict("frozen", "fine_tune", 0.001, 0.8, interval=(-0.01, 0.012), **costs)
+    'frozen is as good as fine_tune, at a fortieth of the time'
+    >>> verdict("frozen", "fine_tune", -0.02, 0.41)
+    'no difference between frozen and fine_tune could be shown (-2.0 points, p = 0.41)'
+    """
+    _check_alpha(alpha)
+    if not margin > 0:
+        raise InvalidParameterError(
+            f"margin={margin}, but a positive difference is expected."
+        )
+    cost = _tell_cost(seconds, baseline_seconds)
+    if math.isnan(difference):
+        return f"{name} and {baseline} could not be compared"
+    shown = f"{abs(difference) * scale:.1f} {unit}"
+    if pvalue < alpha:
+        side = "better" if difference > 0 else "worse"
+        found = f"{name} is {side} than {baseline} by {shown}, {_tell_p(pvalue)}"
+        return f"{found}, {cost}" if cost else found
+    if interval is not None and interval[0] > -margin:
+        found = f"{name} is as good as {baseline}"
+        return f"{found}, {cost}" if cost else found
+    evidence = _tell_evidence(difference * scale, unit, pvalue)
+    found = f"no difference between {name} and {baseline} could be shown ({evidence})"
+    return f"{found}; {name} comes {cost}" if cost else found
+
+
+def transfer_verdict(
+    difference: float,
+    pvalue: float,
+    *,
+    alpha: float = 0.05,
+    scale: float = 100.0,
+    unit: str = "points",
+) -> str:
+    """Say whether a source domain helped.
+
+    Parameters
+    ----------
+    difference : float
+        Score with the source minus score of the target alone.
+    pvalue : float
+        Of the difference; NaN where there was no test.
+    alpha : float in (0, 1), default=0.05
+        An effect is shown where the p-value is below.
+    scale : float > 0, default=100
+        What differences are multiplied by to be told.
+    unit : str, default="points"
+        What they are then.
+
+    Returns
+    -------
+    sentence : str
+        Without a full stop.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `alpha` is out of range.
+
+    Examples
+    --------
+    >>> from sktransfer.statistics import transfer_verdict
+    >>> transfer_verdict(-0.031, 0.01)
+    'negative transfer: the source costs 3.1 points, p = 0.010'
+    """
+    _check_alpha(alpha)
+    if math.isnan(difference):
+        return "whether the source helps could not be tested"
+    if pvalue < alpha:
+        effect = (
+            "the source adds"
+            if difference > 0
+            else "negative transfer: the source costs"
+        )
+        return f"{effect} {abs(difference) * scale:.1f} {unit}, {_tell_p(pvalue)}"
+    evidence = _tell_evidence(difference * scale, unit, pvalue)
+    return f"no effect of the source could be shown ({evidence})"
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise InvalidParameterError(
+            f"alpha={alpha}, but a number between 0 and 1 is expected, as 0.05."
+        )
+
+
+def _tell_evidence(difference: float, unit: str, pvalue: float) -> str:
+    difference = round(difference, 1) + 0.0  # no minus before a zero
+    return f"{difference:+.1f} {unit}, {_tell_p(pvalue)}"
+
+
+def _tell_p(pvalue: float) -> str:
+    if math.isnan(pvalue):
+        return "not tested"
+    if pvalue < 0.001:
+        return "p < 0.001"
+    return f"p = {pvalue:.3f}" if pvalue < 0.1 else f"p = {pvalue:.2f}"
+
+
+def _tell_cost(seconds: float | None, baseline_seconds: float | None) -> str:
+    """What part or multiple of the baseline's time; empty where nobody knows."""
+    if seconds is None or baseline_seconds is None:
+        return ""
+    if not (0 < seconds < math.inf and 0 < baseline_seconds < math.inf):
+        return ""
+    ratio = seconds / baseline_seconds
+    if 1 / _SAME_TIME < ratio < _SAME_TIME:
+        return "in the same time"
+    if ratio > 1:
+        # Two digits are as many as such times are worth.
+        return f"at {float(f'{ratio:.2g}'):,.10g} times the time"
+    nearest = min(_SHARES, key=lambda share: abs(math.log(share / ratio)))
+    if ratio < nearest / 2:
+        return f"at less than {_SHARES[nearest]} of the time"
+    of = "the" if nearest == 1 / 2 else "of the"
+    return f"at {_SHARES[nearest]} {of} time"
