@@ -12,7 +12,7 @@ from torch import nn
 from sktransfer.finetune.bodies import Body
 from sktransfer.finetune.heads import FeatureScaler, build_head
 
-__all__ = ["HeadLayout", "TransferNetwork"]
+__all__ = ["HeadLayout", "TransferNetwork", "average_by_text"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,30 @@ class HeadLayout:
     n_outputs: int
     activation: str
     dropout: float
+
+
+def average_by_text(
+    values: torch.Tensor, text_of_row: torch.Tensor | None
+) -> torch.Tensor:
+    """Mean over the windows of each text.
+
+    Parameters
+    ----------
+    values : torch.Tensor of shape (n_windows, k)
+        Logits or features.
+    text_of_row : torch.Tensor of shape (n_windows,) or None
+        Which text each window belongs to, ascending from 0; None is one window each.
+
+    Returns
+    -------
+    means : torch.Tensor of shape (n, k)
+    """
+    if text_of_row is None:
+        return values
+    n_texts = int(text_of_row[-1]) + 1
+    total = values.new_zeros(n_texts, values.shape[1])
+    total = total.index_add(0, text_of_row, values)
+    return total / torch.bincount(text_of_row, minlength=n_texts)[:, None]
 
 
 class TransferNetwork(nn.Module):
@@ -100,12 +124,7 @@ class TransferNetwork(nn.Module):
         # would keep three digits.
         with torch.autocast(features.device.type, enabled=False):
             logits: torch.Tensor = self.head(self.scaler(features))
-        if text_of_row is None:
-            return logits
-        n_texts = int(text_of_row[-1]) + 1
-        total = logits.new_zeros(n_texts, logits.shape[1])
-        total = total.index_add(0, text_of_row, logits)
-        return total / torch.bincount(text_of_row, minlength=n_texts)[:, None]
+        return average_by_text(logits, text_of_row)
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode, except for the frozen parts."""
