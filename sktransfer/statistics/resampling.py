@@ -235,10 +235,10 @@ def _mean_and_error(
     values: NDArray[np.float64], n_train: ArrayLike, n_test: ArrayLike
 ) -> tuple[float, float]:
     """Mean, and the corrected standard error of it (NaN for one value)."""
-    sizes = [float(np.mean(size)) for size in (n_train, n_test)]
+    sizes = [float(np.asarray(rows, float).mean()) for rows in (n_train, n_test)]
     if not all(np.isfinite(size) and size > 0 for size in sizes):
         raise InvalidParameterError(
-            f"n_train={n_train} and n_test={n_test}, but positive numbers of rows are "
+            f"n_train={n_train!r} and n_test={n_test!r}, but positive numbers of rows are "
             "expected."
         )
     if len(values) == 1:
