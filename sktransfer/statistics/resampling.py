@@ -238,8 +238,8 @@ def _mean_and_error(
     sizes = [float(np.asarray(rows, float).mean()) for rows in (n_train, n_test)]
     if not all(np.isfinite(size) and size > 0 for size in sizes):
         raise InvalidParameterError(
-            f"n_train={n_train!r} and n_test={n_test!r}, but positive numbers of rows are "
-            "expected."
+            f"n_train={n_train!r} and n_test={n_test!r}, but positive numbers of rows "
+            "are expected."
         )
     if len(values) == 1:
         return float(values[0]), np.nan
