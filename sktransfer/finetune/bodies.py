@@ -6,6 +6,7 @@ copy ever changes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ from sktransfer.encoders.encoding import token_states
 from sktransfer.encoders.parameters import resolve_layers
 from sktransfer.encoders.pooling import pool
 from sktransfer.exceptions import CheckpointError
+from sktransfer.finetune.skipping import replacing_input, skipping
 
 __all__ = ["Body", "TransformerBody"]
 
@@ -107,12 +109,37 @@ class TransformerBody(Body):
         self.normalize = normalize
         self.transformer: Any = copy_module(checkpoint)
         self.tuned = set()
+        # What a layer gives beside its states, in a tuple; most give no tuple.
+        self.n_extra: int | None = None
 
     def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        states: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Features (n, w) of token ids (n, t) and their mask (n, t)."""
-        states = token_states(self.transformer, input_ids, attention_mask, self.layers)
+        """Features (n, w) of tokens.
+
+        Parameters
+        ----------
+        input_ids, attention_mask : torch.Tensor of shape (n, t)
+            Tokens, and 1 where they are not padding.
+        states : torch.Tensor of shape (n, t, h) or None
+            What the resting layers give, if it is known; they are passed over then.
+
+        Returns
+        -------
+        features : torch.Tensor of shape (n, w)
+        """
+        with contextlib.ExitStack() as stack:
+            if states is not None:
+                blocks, n_layers = self.blocks(), self.n_resting()
+                below = skipping(blocks[:n_layers], n_extra=self.n_extra)
+                stack.enter_context(below)
+                stack.enter_context(replacing_input(blocks[n_layers], states))
+            states = token_states(
+                self.transformer, input_ids, attention_mask, self.layers
+            )
         features = pool(states.float(), attention_mask, self.pooling)
         if self.normalize:
             features = nn.functional.normalize(features, dim=-1)
@@ -128,6 +155,22 @@ class TransformerBody(Body):
             return []
         above = self._all_blocks()[self._n_read() :]
         return [parameter for block in above for parameter in block.parameters()]
+
+    def n_resting(self) -> int:
+        """Layers at the bottom whose states are the same in every epoch.
+
+        None is where something below the lowest learning layer learns, or where the
+        states of a resting layer are read for themselves.
+        """
+        blocks = self.blocks()
+        rests = [not any(p.requires_grad for p in b.parameters()) for b in blocks]
+        n_layers = rests.index(False) if False in rests else 0
+        above = {id(p) for block in blocks[n_layers:] for p in block.parameters()}
+        others = (p for p in self.parameters() if id(p) not in above)
+        lowest_read = self.checkpoint.n_layers + 1 + min(self.layers)
+        if any(p.requires_grad for p in others) or lowest_read <= n_layers:
+            return 0
+        return n_layers
 
     def _n_read(self) -> int:
         return self.checkpoint.n_layers + 1 + max(self.layers)

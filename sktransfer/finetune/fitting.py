@@ -30,6 +30,7 @@ from sktransfer.finetune.construction import (
 from sktransfer.finetune.embeddings import EmbeddingBody
 from sktransfer.finetune.network import TransferNetwork
 from sktransfer.finetune.parameters import check_parameters
+from sktransfer.finetune.prefix import keep_states
 from sktransfer.finetune.preparation import check_data, check_validation
 from sktransfer.finetune.randomness import draw_seed, private_randomness
 from sktransfer.finetune.settings import FROZEN, TUNED, WORDS, Settings
@@ -90,6 +91,11 @@ def fit_classifier(
                 "X_val and y_val to fit, or set early_stopping=True."
             )
         settings = _settings(model, built.network, len(learning))
+        if settings.max_epochs > 1:
+            body = built.network.body
+            learning = keep_states(body, learning, device, dtype)
+            if validation is not None:
+                validation = keep_states(body, validation, device, dtype)
         callbacks = _schedule(model, built, settings, len(learning), validation)
         net = _make_net(model, built.network, settings, callbacks, device, seed)
         if validation is not None:

@@ -78,21 +78,21 @@ class TokenTexts:
 
     def take(self, indices: npt.NDArray[np.intp]) -> TokenTexts:
         """Return the texts at `indices`."""
-        rows, text_of_row = self._rows_of(indices)
+        rows, text_of_row = self.rows_of(indices)
         tokens = self.tokens.take(rows)
         object.__setattr__(tokens, "text_of_row", text_of_row)
         return TokenTexts(tokens)
 
     def batch(self, indices: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
         """Token ids and mask (n_rows, t); with windows also the text of each row."""
-        rows, text_of_row = self._rows_of(indices)
+        rows, text_of_row = self.rows_of(indices)
         ids, mask = self.tokens.pad(rows)
         inputs = {"input_ids": ids, "attention_mask": mask}
         if len(rows) > len(indices):
             inputs["text_of_row"] = torch.from_numpy(text_of_row)
         return inputs
 
-    def _rows_of(
+    def rows_of(
         self, indices: npt.NDArray[np.intp]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Rows of tokens of the texts at `indices`, and which text each belongs to."""

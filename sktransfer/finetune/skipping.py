@@ -1,0 +1,101 @@
+"""Layers of a transformer that are passed over, so that others run without them.
+
+A model of transformers prepares masks, positions and what else its layers read, and
+calls its layers one after another. Layers that pass on what they are given let all of
+that stay as it is, whatever the architecture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["catching_input", "replacing_input", "skipping"]
+
+
+@contextlib.contextmanager
+def skipping(
+    blocks: Sequence[nn.Module], *, n_extra: int | None = None
+) -> Iterator[None]:
+    """Have layers pass on the states that they are given.
+
+    Parameters
+    ----------
+    blocks : sequence of torch.nn.Module
+        Layers of a transformer.
+    n_extra : int or None, default=None
+        What they give beside their states, in a tuple; None is no tuple.
+
+    Yields
+    ------
+    None
+        While the layers do so.
+    """
+
+    def pass_on(hidden_states: torch.Tensor, *_: Any, **__: Any) -> Any:
+        if n_extra is None:
+            return hidden_states
+        return hidden_states, *[None] * n_extra
+
+    for block in blocks:
+        block.forward = pass_on
+    try:
+        yield
+    finally:
+        for block in blocks:
+            del block.forward
+
+
+@contextlib.contextmanager
+def replacing_input(block: nn.Module, states: torch.Tensor) -> Iterator[None]:
+    """Have a layer read other states than those that it is given.
+
+    Parameters
+    ----------
+    block : torch.nn.Module
+        A layer of a transformer.
+    states : torch.Tensor of shape (n, t, w)
+        What it reads.
+
+    Yields
+    ------
+    None
+        While the layer does so.
+    """
+
+    def replace(
+        module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if args:
+            return (states, *args[1:]), kwargs
+        return args, kwargs | {"hidden_states": states}
+
+    with block.register_forward_pre_hook(replace, with_kwargs=True):
+        yield
+
+
+@contextlib.contextmanager
+def catching_input(block: nn.Module) -> Iterator[list[torch.Tensor]]:
+    """Collect the states that a layer is given.
+
+    Parameters
+    ----------
+    block : torch.nn.Module
+        A layer of a transformer.
+
+    Yields
+    ------
+    caught : list of torch.Tensor
+        One entry for each pass.
+    """
+    caught: list[torch.Tensor] = []
+
+    def catch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        caught.append(args[0] if args else kwargs["hidden_states"])
+
+    with block.register_forward_pre_hook(catch, with_kwargs=True):
+        yield caught
