@@ -13,7 +13,7 @@ import torch
 from sktransfer.exceptions import TruncationWarning
 from sktransfer.finetune.batches import FeatureRows, LabelledRows, Rows
 from sktransfer.finetune.heads import measure_scale
-from sktransfer.finetune.inputs import FeatureInput, Input, TokenTexts
+from sktransfer.finetune.inputs import FeatureInput, Input, TokenTexts, WindowFeatures
 from sktransfer.finetune.network import HeadLayout, TransferNetwork
 from sktransfer.finetune.opening import open_encoder
 from sktransfer.finetune.preparation import TrainingData
@@ -127,12 +127,12 @@ def label_rows(
     rows: Rows = built.input.rows(data.X) if built.rows is None else built.rows
     built.rows = None
     body = built.network.body
-    if body is not None and not body.learns() and not _in_windows(rows):
+    if body is not None and not body.learns():
         encoding = TransferNet(built.network, autocast_dtype=dtype, device=str(device))
-        rows = FeatureRows(encoding.initialize().encode(rows))
+        encode = encoding.initialize().encode
+        if isinstance(rows, TokenTexts) and len(rows.tokens) > len(rows):
+            # Logits are averaged over windows, which one vector a text cannot give.
+            rows = WindowFeatures(encode(rows.windows()), rows)
+        else:
+            rows = FeatureRows(encode(rows))
     return LabelledRows(rows, data.numbers, data.weight)
-
-
-def _in_windows(rows: Rows) -> bool:
-    # Logits are averaged over windows, which one vector a text cannot give.
-    return isinstance(rows, TokenTexts) and len(rows.tokens) > len(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +16,14 @@ from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.recipe import warn_of_cuts
 from sktransfer.finetune.batches import FeatureRows, Rows
 
-__all__ = ["FeatureInput", "Input", "NumberInput", "TokenInput", "TokenTexts"]
+__all__ = [
+    "FeatureInput",
+    "Input",
+    "NumberInput",
+    "TokenInput",
+    "TokenTexts",
+    "WindowFeatures",
+]
 
 
 class Input(Protocol):
@@ -79,9 +87,7 @@ class TokenTexts:
     def take(self, indices: npt.NDArray[np.intp]) -> TokenTexts:
         """Return the texts at `indices`."""
         rows, text_of_row = self.rows_of(indices)
-        tokens = self.tokens.take(rows)
-        object.__setattr__(tokens, "text_of_row", text_of_row)
-        return TokenTexts(tokens)
+        return TokenTexts(replace(self.tokens.take(rows), text_of_row=text_of_row))
 
     def batch(self, indices: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
         """Token ids and mask (n_rows, t); with windows also the text of each row."""
@@ -92,6 +98,11 @@ class TokenTexts:
             inputs["text_of_row"] = torch.from_numpy(text_of_row)
         return inputs
 
+    def windows(self) -> TokenTexts:
+        """Return each window as a text of its own."""
+        alone = np.arange(len(self.tokens))
+        return TokenTexts(replace(self.tokens, text_of_row=alone))
+
     def rows_of(
         self, indices: npt.NDArray[np.intp]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -100,6 +111,40 @@ class TokenTexts:
         text_of_row = np.repeat(np.arange(len(counts)), counts)
         starts = np.cumsum(counts) - counts
         return np.arange(counts.sum()) + (firsts - starts)[text_of_row], text_of_row
+
+
+class WindowFeatures:
+    """Features of windows as `Rows`, several for a long text.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_windows, w)
+        What a frozen body gave.
+    texts : TokenTexts
+        Whose windows they are.
+    """
+
+    lengths = None
+
+    def __init__(self, matrix: npt.NDArray[np.float32], texts: TokenTexts) -> None:
+        self.matrix = matrix
+        self.texts = texts
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, indices: npt.NDArray[np.intp]) -> WindowFeatures:
+        """Return the texts at `indices`."""
+        rows, _ = self.texts.rows_of(indices)
+        return WindowFeatures(self.matrix[rows], self.texts.take(indices))
+
+    def batch(self, indices: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
+        """Features (n_windows, w) and the text that each belongs to."""
+        rows, text_of_row = self.texts.rows_of(indices)
+        return {
+            "features": torch.from_numpy(self.matrix[rows]),
+            "text_of_row": torch.from_numpy(text_of_row),
+        }
 
 
 class TokenInput:

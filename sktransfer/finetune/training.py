@@ -183,8 +183,8 @@ class TransferNet(NeuralNet):
         # In float64 a row's logits do not depend on the company it comes in.
         exact = {name: t.double() for name, t in self.module_.own_tensors().items()}
 
-        def head(features: torch.Tensor) -> torch.Tensor:
-            inputs = {"features": features.double()}
+        def head(features: torch.Tensor, **windows: torch.Tensor) -> torch.Tensor:
+            inputs = {"features": features.double(), **windows}
             result: torch.Tensor = functional_call(self.module_, exact, (), inputs)
             return result
 

@@ -3,9 +3,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from sktransfer.exceptions import TruncationWarning
-from sktransfer.finetune.inputs import TokenInput
+from sktransfer.finetune.bodies import TransformerBody
+from sktransfer.finetune.inputs import TokenInput, WindowFeatures
 
 LONG = "the film is good and the plot is bad " * 12
 TEXTS = ["good", LONG, "", "bad film", LONG + LONG]
@@ -49,6 +52,57 @@ class TestTokens:
             )
             for name, tensor in one.items():
                 torch.testing.assert_close(tensor, other[name])
+
+
+class TestFeaturesOfWindows:
+    @pytest.fixture
+    def source(self, make, bert, sentiment_texts):
+        """A model with a tuned encoder that reads windows."""
+        encoder = bert(long_text="window", max_length=6)
+        model = make(encoder=encoder, strategy="fine_tune")
+        return model.fit(*sentiment_texts)
+
+    def test_rows_are_texts(self, windows):
+        matrix = np.arange(len(windows.tokens), dtype=np.float32)[:, None]
+        features = WindowFeatures(matrix, windows)
+        assert len(features) == len(TEXTS)
+        batch = features.take(np.array([4, 0, 1])).batch(np.array([2, 1]))
+        expected = windows.batch(np.array([1, 0]))
+        torch.testing.assert_close(batch["text_of_row"], expected["text_of_row"])
+        first = int(np.flatnonzero(windows.tokens.text_of_row == 1)[0])
+        assert batch["features"][0].item() == first
+        assert batch["features"][-1].item() == 0
+
+    def test_a_frozen_tuned_body_reads_each_window_once(
+        self, make, bert, source, sentiment_texts, monkeypatch
+    ):
+        n_passes = []
+        forward = TransformerBody.forward
+
+        def counting(self, input_ids, *args, **kwargs):
+            n_passes.append(len(input_ids))
+            return forward(self, input_ids, *args, **kwargs)
+
+        monkeypatch.setattr(TransformerBody, "forward", counting)
+        model = make(
+            encoder=clone(source.encoder),
+            init_from=FrozenEstimator(source),
+            max_epochs=5,
+            early_stopping=True,
+            calibrate=True,
+        )
+        texts, labels = sentiment_texts
+        model.fit(texts, labels)
+        n_windows = len(model._input.rows(texts).tokens)
+        assert n_windows > len(texts)
+        assert sum(n_passes) == n_windows
+        logits = model.decision_function(texts)
+        monkeypatch.undo()
+        rows = model._input.rows(texts)
+        inputs = rows.batch(np.arange(len(texts)))
+        with torch.no_grad():
+            expected = model.net_.module_.eval()(**inputs)[:, 0]
+        np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
 class TestWindows:
