@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,11 @@ __all__ = [
     "write_folder_beside",
     "write_json",
 ]
+
+# Bytes from which on reading a file takes longer than reading a note about it, and
+# seconds for which it must have been left alone.
+_WORTH_A_NOTE = 2**22
+_SETTLED = 2.0
 
 
 def cache_folder(*parts: str) -> Path:
@@ -58,7 +64,9 @@ def digest_file(path: Path) -> str:
     """SHA-256 of a file's bytes in hexadecimal.
 
     The digest is remembered for as long as the file's size and modification time stay
-    as they are, so asking again costs one look at the folder.
+    as they are, so asking again costs one look at the folder. Those of large files are
+    noted in the user's cache for other processes, under path, inode, size and both
+    times, of which the system alone sets one.
 
     Parameters
     ----------
@@ -86,8 +94,45 @@ def digest_file(path: Path) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _digest_file(path: Path, size: int, mtime_ns: int) -> str:
+    note = _note_of_digest(path) if size >= _WORTH_A_NOTE else None
+    if note is not None and (noted := _read_note(note)):
+        return noted
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    # A cache that cannot be written to costs time only.
+    with contextlib.suppress(OSError):
+        if note is not None and note == _note_of_digest(path):
+            with write_file_beside(note) as beside:
+                beside.write_text(_seal(note, digest), encoding="ascii")
+    return digest
+
+
+def _note_of_digest(path: Path) -> Path | None:
+    """Where the digest of a file in its present state is noted, if it may be."""
+    state = path.stat()
+    # Of two writes within a tick of the clock the second leaves the times as they are.
+    if time.time() - max(state.st_mtime, state.st_ctime) < _SETTLED:
+        return None
+    facts = (str(path), state.st_ino, state.st_size, state.st_mtime_ns)
+    name = hashlib.sha256(repr((*facts, state.st_ctime_ns)).encode()).hexdigest()
+    try:
+        return cache_folder("digests") / name
+    except OSError:
+        return None
+
+
+def _read_note(note: Path) -> str | None:
+    """The digest in a note; None where there is none or it is damaged."""
+    try:
+        content = note.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return content[:64] if content == _seal(note, content[:64]) else None
+
+
+def _seal(note: Path, digest: str) -> str:
+    proof = hashlib.sha256(f"{note.name} {digest}".encode()).hexdigest()
+    return f"{digest} {proof}\n"
 
 
 @contextlib.contextmanager

@@ -127,6 +127,53 @@ class TestDigest:
         monkeypatch.setattr(hashlib, "file_digest", None)
         storage.digest_file(path)
 
+    @pytest.fixture
+    def large(self, tmp_path, monkeypatch):
+        """A file that is worth a note, and settled."""
+        monkeypatch.setattr(storage, "_WORTH_A_NOTE", 1)
+        monkeypatch.setattr(storage, "_SETTLED", -1.0)
+        monkeypatch.setenv("SKTRANSFER_CACHE", str(tmp_path / "cache"))
+        path = tmp_path / "file"
+        path.write_bytes(b"content")
+        return path
+
+    @staticmethod
+    def forget():
+        """As a new process has forgotten it."""
+        storage._digest_file.cache_clear()
+
+    def test_another_process_reads_a_large_file_no_more(self, large, monkeypatch):
+        before = storage.digest_file(large)
+        self.forget()
+        monkeypatch.setattr(hashlib, "file_digest", None)
+        assert storage.digest_file(large) == before
+
+    def test_another_file_with_the_same_size_and_time_is_noticed(self, large):
+        before, state = storage.digest_file(large), large.stat()
+        self.forget()
+        large.write_bytes(b"another")
+        os.utime(large, ns=(state.st_atime_ns, state.st_mtime_ns))
+        assert large.stat().st_mtime_ns == state.st_mtime_ns
+        assert storage.digest_file(large) != before
+
+    def test_a_damaged_note_is_not_believed(self, large, tmp_path):
+        before = storage.digest_file(large)
+        [note] = (tmp_path / "cache" / "digests").iterdir()
+        for content in (b"", b"\xff", b"0" * 64, note.read_bytes().swapcase()):
+            self.forget()
+            note.write_bytes(content)
+            assert storage.digest_file(large) == before
+
+    def test_a_file_changed_just_now_gets_no_note(self, large, tmp_path, monkeypatch):
+        monkeypatch.setattr(storage, "_SETTLED", 3600.0)
+        storage.digest_file(large)
+        assert not (tmp_path / "cache").exists()
+
+    def test_without_a_cache_folder_the_file_is_read(self, large, tmp_path):
+        (tmp_path / "cache").touch()
+        digest = storage.digest_file(large)
+        assert digest == hashlib.sha256(b"content").hexdigest()
+
 
 class TestJson:
     def test_round_trip(self, tmp_path):

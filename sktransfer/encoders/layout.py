@@ -8,6 +8,9 @@ torch nor transformers is imported, and no weights are opened.
 
 from __future__ import annotations
 
+import fnmatch
+import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ __all__ = [
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
 _TOKENIZERS = ("tokenizer*.json", "vocab*", "merges.txt", "*.model", "*_tokens*.json")
+_LENGTHS = "sentence_*_config.json"
 
 # How sentence-transformers wrote the pooling before it wrote one name.
 _POOLING_FLAGS = {
@@ -105,8 +109,9 @@ def find_weights_folder(root: Path) -> Path:
     """
     path = _find_module(root, "Transformer")
     folder = root / path if path else root
-    missing = [] if (folder / "config.json").is_file() else ["config.json"]
-    if not any(folder.glob(_WEIGHTS[0])) and not any(folder.glob(_WEIGHTS[2])):
+    names = _list_names(folder)
+    missing = [] if "config.json" in names else ["config.json"]
+    if not fnmatch.filter(names, _WEIGHTS[0]) + fnmatch.filter(names, _WEIGHTS[2]):
         missing.append("weights (model.safetensors)")
     if missing:
         raise CheckpointError(
@@ -132,16 +137,19 @@ def list_files(root: Path, folder: Path) -> tuple[list[Path], list[Path]]:
     declarations : list of pathlib.Path
         Files in the layout of sentence-transformers, sorted.
     """
-    weights = sorted(folder.glob(_WEIGHTS[0])) or sorted(folder.glob(_WEIGHTS[2]))
-    others = {folder / "config.json", *folder.glob(_WEIGHTS[1])}
+    names = _list_names(folder)
+    chosen = {"config.json", *fnmatch.filter(names, _WEIGHTS[1])}
+    chosen.update(
+        fnmatch.filter(names, _WEIGHTS[0]) or fnmatch.filter(names, _WEIGHTS[2])
+    )
     for pattern in _TOKENIZERS:
-        others.update(folder.glob(pattern))
+        chosen.update(fnmatch.filter(names, pattern))
     pooling = _find_module(root, "Pooling")
     declarations = [root / "modules.json", root / "config_sentence_transformers.json"]
-    declarations += [*folder.glob("sentence_*_config.json")]
+    declarations += [folder / name for name in fnmatch.filter(names, _LENGTHS)]
     if pooling is not None:
         declarations.append(root / pooling / "config.json")
-    content = sorted({*weights, *others})
+    content = [folder / name for name in sorted(chosen)]
     return content, sorted(path for path in declarations if path.is_file())
 
 
@@ -235,7 +243,7 @@ def read_max_length(folder: Path, n_positions: int | None) -> int:
         Tokens, special ones included.
     """
     limits = [n_positions] if n_positions else []
-    for path in sorted(folder.glob("sentence_*_config.json")):
+    for path in sorted(folder.glob(_LENGTHS)):
         declared = _read_if_there(path).get("max_seq_length")
         if declared:
             return min([int(declared), *limits])
@@ -246,13 +254,31 @@ def read_max_length(folder: Path, n_positions: int | None) -> int:
     return min(limits, default=512)
 
 
+def _list_names(folder: Path) -> list[str]:
+    """Names in a folder: it is read at each ``transform``, so once for all patterns."""
+    try:
+        return [entry.name for entry in os.scandir(folder)]
+    except OSError:
+        return []
+
+
 def _find_module(root: Path, kind: str) -> str | None:
     """Path, relative to `root`, of the module of that kind in ``modules.json``."""
-    modules = _read_if_there(root / "modules.json") or []
-    for module in modules:
+    path = root / "modules.json"
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    for module in _read_modules(path, state.st_size, state.st_mtime_ns):
         if str(module.get("type", "")).rpartition(".")[2] == kind:
             return str(module.get("path", ""))
     return None
+
+
+@functools.lru_cache(maxsize=16)
+def _read_modules(path: Path, size: int, mtime_ns: int) -> list[dict[str, Any]]:
+    """Entries of ``modules.json`` in this state."""
+    return _read_if_there(path) or []
 
 
 def _read_if_there(path: Path) -> Any:

@@ -5,6 +5,7 @@ Threads that ask for the same text at the same time wait for the one that is at 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import threading
@@ -16,6 +17,11 @@ from numpy.typing import NDArray
 from sktransfer.encoders.store import Store
 
 __all__ = ["hash_texts", "look_up"]
+
+# Hashes that are remembered, and characters of the longest text for which they are: at
+# most some 64 MB, usually a tenth of it.
+_N_REMEMBERED = 2**15
+_SHORT = 512
 
 
 def hash_texts(texts: Iterable[str], fingerprint: str) -> list[bytes]:
@@ -34,11 +40,19 @@ def hash_texts(texts: Iterable[str], fingerprint: str) -> list[bytes]:
         32 bytes each.
     """
     recipe = bytes.fromhex(fingerprint)[:16]
-    blake2b = hashlib.blake2b
     return [
-        recipe + blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        recipe + (_hash_again(text) if len(text) <= _SHORT else _hash(text))
         for text in texts
     ]
+
+
+def _hash(text: str) -> bytes:
+    content = text.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+# A grid search hashes the same texts a hundred times.
+_hash_again = functools.lru_cache(maxsize=_N_REMEMBERED)(_hash)
 
 
 class _Claim:
@@ -58,6 +72,8 @@ def look_up(
     keys: Sequence[bytes],
     width: int,
     compute: Callable[[list[int]], Iterable[tuple[list[int], NDArray[np.float32]]]],
+    *,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Return the vector of each key, computing those that the store lacks.
 
@@ -73,12 +89,15 @@ def look_up(
         Gets positions in `keys` and yields pairs of positions and their vectors, a part
         at a time. Each part is kept as soon as it comes, so that an interrupted
         computation is not lost.
+    out : float32 array of shape (n_texts, width) or None, default=None
+        Where to put the vectors; None makes a new array.
 
     Returns
     -------
     vectors : float32 array of shape (n_texts, width)
+        `out` where it is given.
     """
-    result = np.empty((len(keys), width), dtype=np.float32)
+    result = np.empty((len(keys), width), dtype=np.float32) if out is None else out
 
     def look_again(indices: list[int]) -> list[int]:
         """Fill in what is there by now and return what is not."""

@@ -113,7 +113,7 @@ class MemoryStore:
         found : bool array of shape (n,)
         """
         with self._lock:
-            values = [self._values.get(key) for key in keys]
+            values = list(map(self._values.get, keys))
             there = [value for value in values if value is not None]
             for key, value in zip(keys, values, strict=True):
                 if value is not None:
@@ -121,9 +121,13 @@ class MemoryStore:
             if count:
                 self._hits += len(there)
                 self._misses += len(values) - len(there)
-        found = np.fromiter((value is not None for value in values), dtype=bool)
         if there:
             joined = np.frombuffer(b"".join(there), dtype=np.float32)
+            if len(there) == len(values):
+                out[:] = joined.reshape(out.shape)
+                return np.ones(len(values), dtype=bool)
+        found = np.fromiter((value is not None for value in values), dtype=bool)
+        if there:
             out[found] = joined.reshape(len(there), -1)
         return found
 

@@ -7,15 +7,16 @@ import threading
 from pathlib import Path
 
 from sktransfer.encoders.disk import DiskStore
+from sktransfer.encoders.recent import RecentStore
 from sktransfer.encoders.store import MemoryStore, memory_store
 
 __all__ = ["disk_store", "open_store"]
 
-_by_folder: dict[Path, DiskStore] = {}
+_by_folder: dict[Path, RecentStore] = {}
 _opening = threading.Lock()
 
 
-def disk_store(folder: str | os.PathLike[str]) -> DiskStore:
+def disk_store(folder: str | os.PathLike[str]) -> RecentStore:
     """Return the store in a folder, one for the whole process.
 
     Parameters
@@ -25,12 +26,12 @@ def disk_store(folder: str | os.PathLike[str]) -> DiskStore:
 
     Returns
     -------
-    store : DiskStore
+    store : RecentStore
     """
     path = Path(folder).expanduser().resolve()
     with _opening:
         if path not in _by_folder:
-            _by_folder[path] = DiskStore(path)
+            _by_folder[path] = RecentStore(DiskStore(path))
         return _by_folder[path]
 
 
@@ -43,7 +44,7 @@ def _forget_other_threads() -> None:
 
 def open_store(
     cache: str | os.PathLike[str] | None,
-) -> MemoryStore | DiskStore | None:
+) -> MemoryStore | RecentStore | None:
     """Return the store that a featurizer's parameter names.
 
     Parameters
@@ -53,7 +54,7 @@ def open_store(
 
     Returns
     -------
-    store : MemoryStore, DiskStore or None
+    store : MemoryStore, RecentStore or None
     """
     if cache is None:
         return None

@@ -253,14 +253,17 @@ for number in range(10_000):
 
         store = disk_store(tmp_path)
         fill(store, keys[:50])
-        store._lock.acquire()
+        locks = [store.disk._lock, store._memory._lock]
+        for lock in locks:
+            lock.acquire()
         child = os.fork()
         if child == 0:
             # The thread that held the lock is not there; pytest must not go on here.
             ok = look(store, keys[:50]).all()
             fill(store, keys[50:])
             os._exit(0 if ok else 1)
-        store._lock.release()
+        for lock in locks:
+            lock.release()
         assert os.waitpid(child, 0)[1] == 0
         assert look(store, keys).all()
 
