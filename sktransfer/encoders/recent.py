@@ -61,7 +61,7 @@ class RecentStore:
         if found.all():
             return found
         rest = np.flatnonzero(~found)
-        wanted = [keys[index] for index in rest]
+        wanted = [keys[index] for index in rest.tolist()]
         vectors = np.empty((len(rest), out.shape[1]), dtype=np.float32)
         there = self.disk.get_many(wanted, vectors, count=count)
         out[rest[there]] = vectors[there]
