@@ -1,6 +1,10 @@
+from .baselines.lexicons import SnowNLPClassifier, VaderClassifier
+from .baselines.nbsvm import NBSVMClassifier
 from .datasets import fetch_reviews, load_mini_reviews
 from .encoders.featurizer import BertFeaturizer
 from .finetune.classifier import TransferSentimentClassifier
+from .finetune.domains import pool_domains
+from .persistence import load, save
 from .words.alignment import align_word_vectors
 from .words.featurizer import WordVectorFeaturizer
 from .words.training import WordVectorTrainer
@@ -8,11 +12,17 @@ from .words.vectors import WordVectors
 
 __all__ = [
     "BertFeaturizer",
+    "NBSVMClassifier",
+    "SnowNLPClassifier",
     "TransferSentimentClassifier",
+    "VaderClassifier",
     "WordVectorFeaturizer",
     "WordVectorTrainer",
     "WordVectors",
     "align_word_vectors",
     "fetch_reviews",
+    "load",
     "load_mini_reviews",
+    "pool_domains",
+    "save",
 ]

@@ -53,10 +53,10 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         Subtract the training mean from the features and divide by one number. Both are
         part of the network and never estimated again, also not on a target domain.
         "auto" is True; sparse features are scaled but not centred.
-    init_from : FrozenEstimator or None, default=None
-        Start from the parameters of this classifier, fitted on the source domain:
-        ``FrozenEstimator(source)``. Structures must agree; where only the classes
-        differ, the last layer starts anew.
+    init_from : str, path, FrozenEstimator or None, default=None
+        Start from the parameters of a classifier fitted on the source domain: the
+        folder that `save` wrote, or ``FrozenEstimator(source)``. Structures must agree;
+        where only the classes differ, the last layer starts anew.
     l2_sp : float >= 0, default=0.0
         Decay of the parameters towards the source's instead of towards zero [2]_.
         Needs `init_from`.
@@ -113,6 +113,8 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Distinct labels, sorted.
+    class_count_ : ndarray of shape (n_classes,)
+        Rows of each class that it learnt from.
     encoder_ : transformer or None
         The fitted encoder; None after a fit on numbers.
     net_ : TransferNet

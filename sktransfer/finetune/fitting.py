@@ -245,6 +245,9 @@ def _train(
         net.max_epochs = 1
     net.partial_fit(rows, None)
     model.net_ = net
+    counts = np.bincount(rows.classes.numpy(), minlength=len(classes))
+    before = getattr(model, "class_count_", 0) if update else 0
+    model.class_count_ = counts + before
     model.classes_ = classes
     model.encoder_ = built.encoder
     model._input = built.input

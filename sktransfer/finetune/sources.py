@@ -6,7 +6,10 @@ target's training goes on from the source's parameters.
 
 from __future__ import annotations
 
+import functools
+import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from sktransfer.bundles.folders import manifest_digest, read_bundle
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidParameterError, TransferError, TransferWarning
 from sktransfer.finetune.embeddings import EmbeddingBody
@@ -29,8 +33,9 @@ def open_source(init_from: Any) -> Any:
 
     Parameters
     ----------
-    init_from : FrozenEstimator or TransferSentimentClassifier
-        The parameter of the classifier. In a pipeline, the last step counts.
+    init_from : str, os.PathLike, FrozenEstimator or TransferSentimentClassifier
+        The parameter of the classifier: a folder that `save` wrote, or a fitted
+        estimator. In a pipeline, the last step counts.
 
     Returns
     -------
@@ -43,8 +48,13 @@ def open_source(init_from: Any) -> Any:
         If the source holds no fit, be it that ``clone`` has taken it off.
     InvalidParameterError
         If the source is something else.
+    ModelFolderError
+        If the folder is missing or damaged.
     """
     source = init_from
+    if isinstance(source, (str, os.PathLike)):
+        folder = Path(source).expanduser().absolute()
+        source = _read_source(folder, manifest_digest(folder))
     while isinstance(source, (FrozenEstimator, Pipeline)):
         source = (
             source.estimator
@@ -54,16 +64,24 @@ def open_source(init_from: Any) -> Any:
     if not hasattr(source, "init_from"):
         raise InvalidParameterError(
             f"init_from is {init_from!r}, but a fitted TransferSentimentClassifier is "
-            "expected: pass FrozenEstimator(source) from sklearn.frozen."
+            "expected: pass the folder that it was saved to, or FrozenEstimator(source) "
+            "from sklearn.frozen."
         )
     if not hasattr(source, "net_"):
         raise NotFittedError(
             "the estimator in init_from is not fitted. If it was when you passed it, "
             "clone() has taken its fit off, as it does to every parameter of an "
-            "estimator in a search or a pipeline: wrap it in FrozenEstimator(source) "
-            "from sklearn.frozen. Otherwise call source.fit(X_source, y_source) first."
+            "estimator in a search or a pipeline: save it and pass the folder, or wrap "
+            "it in FrozenEstimator(source) from sklearn.frozen. Otherwise call "
+            "source.fit(X_source, y_source) first."
         )
     return source
+
+
+# A search starts many fits from one folder. What was read is never changed.
+@functools.lru_cache(maxsize=2)
+def _read_source(folder: Path, digest: str) -> Any:
+    return read_bundle(folder)
 
 
 def carry_over(

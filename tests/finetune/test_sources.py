@@ -1,4 +1,5 @@
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,13 +11,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+from sktransfer.bundles.folders import read_bundle
 from sktransfer.exceptions import (
     InvalidParameterError,
+    ModelFolderError,
     TransferError,
     TransferWarning,
 )
+from sktransfer.finetune.sources import open_source
+from sktransfer.persistence import load, save
 from sktransfer.words.vectors import WordVectors
 
+TEXTS = ["good film", "bad film", "a lovely plot", "an awful plot"] * 3
+LABELS = ["pos", "neg"] * 6
 LONG = "the film is good and the plot is bad " * 12
 
 # Training that changes nothing shows where a network starts.
@@ -284,3 +291,84 @@ def test_the_same_classes_are_no_warning(make, numbers):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         target.fit(X[:20], y[:20])
+
+
+class TestFolders:
+    @pytest.fixture
+    def folder(self, make, tmp_path):
+        """A source model that was saved."""
+        source = make(strategy="fine_tune").fit(TEXTS, LABELS)
+        save(source, tmp_path / "movies")
+        return tmp_path / "movies"
+
+    @pytest.mark.parametrize("kind", [str, Path])
+    @pytest.mark.parametrize("strategy", ["feature_extraction", "fine_tune"])
+    def test_a_folder_is_as_good_as_the_source_itself(
+        self, make, folder, kind, strategy
+    ):
+        parameters = {"strategy": strategy, "max_epochs": 1}
+        ours = make(init_from=kind(folder), **parameters).fit(TEXTS, LABELS)
+        frozen = FrozenEstimator(load(folder))
+        theirs = make(init_from=frozen, **parameters).fit(TEXTS, LABELS)
+        np.testing.assert_array_equal(
+            ours.predict_proba(TEXTS), theirs.predict_proba(TEXTS)
+        )
+
+    def test_in_a_pipeline_the_last_step_is_the_source(self, make, bert, tmp_path):
+        source = make_pipeline(bert(), make(encoder=None)).fit(TEXTS, LABELS)
+        save(source, tmp_path / "pipe")
+        target = make(encoder=None, init_from=str(tmp_path / "pipe"), **STILL)
+        target = make_pipeline(bert(), target).fit(TEXTS, LABELS)
+        np.testing.assert_allclose(
+            target.predict_proba(TEXTS), source.predict_proba(TEXTS), atol=1e-6
+        )
+
+    def test_a_grid_names_folders_and_reads_each_once(self, make, folder, monkeypatch):
+        reads = []
+
+        def read(path):
+            reads.append(path)
+            return read_bundle(path)
+
+        monkeypatch.setattr("sktransfer.finetune.sources.read_bundle", read)
+        grid = {"init_from": [None, str(folder)], "l2_sp": [0.0]}
+        search = GridSearchCV(make(strategy="fine_tune"), grid, cv=3)
+        search.fit(TEXTS, LABELS)
+        assert len(reads) == 1
+        scores = search.cv_results_["mean_test_score"]
+        assert np.isfinite(scores).all()
+
+    def test_a_source_saved_anew_is_read_anew(self, make, folder):
+        target = make(strategy="fine_tune", init_from=str(folder), **STILL)
+        before = target.fit(TEXTS, LABELS).predict_proba(TEXTS)
+        other = make(strategy="fine_tune", random_state=1).fit(TEXTS, LABELS[::-1])
+        save(other, folder)
+        after = target.fit(TEXTS, LABELS).predict_proba(TEXTS)
+        np.testing.assert_allclose(after, other.predict_proba(TEXTS), atol=1e-6)
+        assert not np.allclose(before, after, atol=1e-3)
+
+    def test_the_source_is_not_changed_by_its_targets(self, make, folder):
+        before = load(folder).predict_proba(TEXTS)
+        target = make(strategy="fine_tune", init_from=str(folder), l2_sp=0.1)
+        target.fit(TEXTS, LABELS[::-1])
+        opened = open_source(str(folder))
+        np.testing.assert_array_equal(opened.predict_proba(TEXTS), before)
+
+    def test_a_missing_folder_is_named(self, make, tmp_path):
+        target = make(init_from=str(tmp_path / "nowhere"))
+        with pytest.raises(ModelFolderError, match=r"there is no folder .*nowhere"):
+            target.fit(TEXTS, LABELS)
+
+    def test_a_saved_model_of_another_kind_is_refused(self, make, bert, tmp_path):
+        save(bert().fit(TEXTS), tmp_path / "features")
+        target = make(init_from=str(tmp_path / "features"))
+        with pytest.raises(
+            InvalidParameterError, match="a fitted TransferSent"
+        ):
+            target.fit(TEXTS, LABELS)
+
+    def test_it_predicts_on_the_target_untouched(self, make, folder):
+        source = load(folder)
+        assert source.score(TEXTS, LABELS) == pytest.approx(
+            np.mean(source.predict(TEXTS) == LABELS)
+        )

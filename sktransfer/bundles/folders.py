@@ -1,0 +1,181 @@
+"""The folder: what is in it, whether it is whole, and how it is written at once.
+
+``manifest.json`` names the format and the digest of every other file, ``model.json`` is
+the object, ``tensors.safetensors`` its arrays, ``part-*.skops`` what is scikit-learn's
+alone, and ``README.md`` the card for people, who may edit it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.numpy
+
+from sktransfer.bundles.card import installed_versions
+from sktransfer.bundles.packing import Packer, Unpacker
+from sktransfer.exceptions import ModelFolderError, SktransferError
+from sktransfer.storage import digest_file, read_json, write_folder_beside, write_json
+
+__all__ = ["manifest_digest", "read_bundle", "write_bundle"]
+
+_FORMAT = "sktransfer model"
+_FORMAT_VERSION = 1
+_MANIFEST, _MODEL, _CARD = "manifest.json", "model.json", "README.md"
+_TENSORS = "tensors.safetensors"
+# What comes of files whose digests are right and whose content is not.
+_MISFITS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    safetensors.SafetensorError,
+)
+
+
+def write_bundle(folder: str | os.PathLike[str], value: Any, card: str) -> None:
+    """Write an object to a folder, in place of an older one once it is whole.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        New, empty, or written by this function.
+    value : object
+        Of plain values, arrays, and estimators of this package and of scikit-learn.
+    card : str
+        Markdown for people.
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder holds something else, or the object cannot be saved.
+    """
+    folder = Path(folder).expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise ModelFolderError(f"{folder} is a file, but a model is saved to a folder.")
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MANIFEST).exists():
+        raise ModelFolderError(
+            f"{folder} holds files that are no saved model, and saving would remove "
+            "them: choose a new folder."
+        )
+    packer = Packer()
+    model = packer.pack(value)
+    with write_folder_beside(folder) as beside:
+        write_json(beside / _MODEL, {"model": model, "objects": packer.objects})
+        safetensors.numpy.save_file(packer.tensors, beside / _TENSORS)
+        for name, data in packer.parts.items():
+            (beside / name).write_bytes(data)
+        (beside / _CARD).write_text(card, encoding="utf-8")
+        files = {path.name: digest_file(path) for path in sorted(beside.iterdir())}
+        manifest = {"format": _FORMAT, "format_version": _FORMAT_VERSION}
+        write_json(
+            beside / _MANIFEST,
+            manifest | {"files": files, "versions": installed_versions()},
+        )
+
+
+def read_bundle(folder: str | os.PathLike[str]) -> Any:
+    """Object that `write_bundle` wrote.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+
+    Returns
+    -------
+    value : object
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is missing, damaged, of a later format, or asks for anything but
+        plain values and known types.
+    """
+    path = Path(folder).expanduser().absolute()
+    names = _check_files(path, _read_manifest(path))
+    parts = {n: (path / n).read_bytes() for n in names if n.endswith(".skops")}
+    try:
+        tensors = safetensors.numpy.load_file(path / _TENSORS)
+        content = read_json(path / _MODEL)
+        unpacker = Unpacker(content["objects"], tensors, parts)
+        return unpacker.unpack(content["model"])
+    except ModelFolderError as error:
+        raise ModelFolderError(f"{folder} cannot be loaded: {error}") from error
+    except SktransferError:  # such as weights that are not on this machine
+        raise
+    except _MISFITS as error:
+        raise ModelFolderError(
+            f"{folder} cannot be loaded: what it holds does not fit together "
+            f"({type(error).__name__}: {error}). Save the model again."
+        ) from error
+
+
+def manifest_digest(folder: str | os.PathLike[str]) -> str:
+    """SHA-256 that changes with whatever is in the folder.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        Of a saved model.
+
+    Returns
+    -------
+    digest : str of 64 characters
+    """
+    path = Path(folder).expanduser().absolute()
+    _read_manifest(path)
+    return digest_file(path / _MANIFEST)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise ModelFolderError(f"there is no folder {folder}: check the path.")
+    path = folder / _MANIFEST
+    try:
+        manifest = read_json(path)
+        if not isinstance(manifest, dict):
+            raise TypeError("no JSON object")
+    except FileNotFoundError as error:
+        raise ModelFolderError(
+            f"{folder} has no {_MANIFEST}, so it is no model that sktransfer saved."
+        ) from error
+    except (json.JSONDecodeError, UnicodeError, TypeError) as error:
+        raise ModelFolderError(f"{path} is damaged: {error}.") from error
+    version = manifest.get("format_version")
+    if manifest.get("format") != _FORMAT or not isinstance(version, int):
+        raise ModelFolderError(f"{folder} is no model that sktransfer saved.")
+    if version > _FORMAT_VERSION:
+        raise ModelFolderError(
+            f"{folder} has format {version}, and this sktransfer reads up to format "
+            f"{_FORMAT_VERSION}: install a later one."
+        )
+    return manifest
+
+
+def _check_files(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """Names of the files, if each is in the folder and as it was written."""
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not {_MODEL, _TENSORS} <= set(files):
+        raise ModelFolderError(f"{folder / _MANIFEST} does not list the model's files.")
+    for name, digest in files.items():
+        path = folder / name
+        if Path(name).name != name or name in ("", ".", "..") or path.is_symlink():
+            raise ModelFolderError(
+                f"{folder} names the file {name!r}, which is not in the folder itself: "
+                "it is not read."
+            )
+        if name == _CARD:  # people may edit it
+            continue
+        if not path.is_file():
+            raise ModelFolderError(f"{folder} lacks the file {name}: save it again.")
+        if digest_file(path) != digest:
+            raise ModelFolderError(
+                f"{path} is not as it was written (another SHA-256 than in "
+                f"{_MANIFEST}), so nothing of it is used: save the model again."
+            )
+    return list(files)

@@ -1,0 +1,135 @@
+"""How objects of a class are taken apart into plain values, and put together again."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from sktransfer.exceptions import ModelFolderError
+
+__all__ = ["Kind", "estimator_kind", "kind_named", "kind_of"]
+
+# Parts of the package with a module `saving`, which holds a dictionary KINDS. It is
+# imported when an object of that part comes along, so that a folder of word vectors
+# opens without torch.
+_PARTS = ("encoders", "words", "finetune")
+
+# The scorer of TunedThresholdClassifierCV, which it makes anew in each fit.
+_ONLY_IN_FIT = frozenset({"_curve_scorer"})
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The way of one class into a folder and back.
+
+    Attributes
+    ----------
+    take_apart : callable
+        From an object to a dict of values that can be packed.
+    put_together : callable
+        The reverse. What it is given comes from a file: it must check it, and must not
+        run code or open files that it names.
+    """
+
+    take_apart: Callable[[Any], dict[str, Any]]
+    put_together: Callable[[dict[str, Any]], Any]
+
+
+def kind_of(value: object) -> tuple[str, Kind] | None:
+    """Name and kind of an object of this package or of a scikit-learn estimator.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    named : tuple of str and Kind, or None
+        None for everything else.
+    """
+    cls = type(value)
+    package, _, rest = cls.__module__.partition(".")
+    part = rest.partition(".")[0]
+    if package == "sktransfer" and part in _PARTS:
+        kinds = _kinds_of_part(part)
+        if cls.__name__ in kinds:
+            return f"{part}.{cls.__name__}", kinds[cls.__name__]
+    if package in ("sktransfer", "sklearn") and isinstance(value, BaseEstimator):
+        return f"{cls.__module__}:{cls.__name__}", estimator_kind(cls)
+    return None
+
+
+def kind_named(name: str) -> Kind:
+    """Kind that `kind_of` gave this name.
+
+    Parameters
+    ----------
+    name : str
+        From a file, so nothing is imported but modules of this package and of
+        scikit-learn, and nothing is taken from them but estimators.
+
+    Returns
+    -------
+    kind : Kind
+
+    Raises
+    ------
+    ModelFolderError
+        If there is none of this name.
+    """
+    part, _, simple = name.partition(".")
+    if part in _PARTS and simple in (kinds := _kinds_of_part(part)):
+        return kinds[simple]
+    module, _, simple = name.partition(":")
+    if module.split(".")[0] in ("sktransfer", "sklearn"):
+        try:
+            found = getattr(importlib.import_module(module), simple, None)
+        except ImportError:
+            found = None
+        if isinstance(found, type) and issubclass(found, BaseEstimator):
+            return estimator_kind(found)
+    raise ModelFolderError(
+        f"an object of the type {name!r} is asked for, but only estimators of "
+        "sktransfer and of scikit-learn are made from a folder."
+    )
+
+
+def estimator_kind(cls: type[BaseEstimator]) -> Kind:
+    """Kind of an estimator whose state is its parameters and fitted attributes.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of BaseEstimator.
+
+    Returns
+    -------
+    kind : Kind
+    """
+    return Kind(take_estimator_apart, functools.partial(_put_estimator_together, cls))
+
+
+def take_estimator_apart(estimator: Any) -> dict[str, Any]:
+    """Parameters, and the other attributes as what was fitted."""
+    parameters = estimator.get_params(deep=False)
+    left_out = _ONLY_IN_FIT.union(parameters)
+    others = {k: v for k, v in vars(estimator).items() if k not in left_out}
+    return {"parameters": parameters, "fitted": others}
+
+
+def _put_estimator_together(cls: type[Any], fields: dict[str, Any]) -> Any:
+    estimator = cls(**fields["parameters"])
+    vars(estimator).update(fields["fitted"])
+    return estimator
+
+
+@functools.cache
+def _kinds_of_part(part: str) -> dict[str, Kind]:
+    module = importlib.import_module(f"sktransfer.{part}.saving")
+    kinds: dict[str, Kind] = module.KINDS
+    return kinds

@@ -1,0 +1,282 @@
+"""Values as JSON and tensors, and back.
+
+What JSON has is written as it is. Everything else is an object whose key "is" says
+what it stands for: a tuple, a dict, an array, an estimator. Arrays of numbers go to a
+file of tensors, parts that are scikit-learn's alone to files of skops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+
+from sktransfer.bundles.kinds import kind_named, kind_of
+from sktransfer.exceptions import ModelFolderError
+
+__all__ = ["Packer", "Unpacker"]
+
+# What skops does not trust by itself, and what is data all the same.
+_PLAIN_TYPES = frozenset(
+    f"scipy.sparse._{form}.{form}_{kind}"
+    for form in ("csr", "csc", "coo")
+    for kind in ("array", "matrix")
+)
+_TENSOR_KINDS = "biuf"
+
+
+class Packer:
+    """Takes values apart; collects the objects, tensors and files that they need.
+
+    Attributes
+    ----------
+    objects : list of dict
+        What packed values refer to by number, so that an object that several others
+        hold is one object again.
+    tensors : dict of str to ndarray
+        By the name that the packed values use.
+    parts : dict of str to bytes
+        Files of skops, by their names.
+    """
+
+    def __init__(self) -> None:
+        self.objects: list[dict[str, Any] | None] = []
+        self.tensors: dict[str, npt.NDArray[Any]] = {}
+        self.parts: dict[str, bytes] = {}
+        # The values are kept beside their ids, which could be given out again else.
+        self._packed: dict[int, tuple[object, Any]] = {}
+
+    def pack(self, value: Any, where: str = "") -> Any:
+        """JSON for `value`.
+
+        Parameters
+        ----------
+        value : object
+        where : str, default=""
+            The way to it, for names of tensors and messages.
+
+        Returns
+        -------
+        packed : object
+
+        Raises
+        ------
+        ModelFolderError
+            If the value, or a part of it, could only be pickled.
+        """
+        if isinstance(value, np.generic):  # some are Python's own numbers and texts
+            inner = self.pack(value.item(), where)
+            return {"is": "scalar", "dtype": value.dtype.str, "value": inner}
+        if value is None or isinstance(value, (bool, str)):
+            return value
+        if isinstance(value, int):
+            return int(value)
+        if isinstance(value, float):
+            finite = math.isfinite(value)
+            return float(value) if finite else {"is": "float", "value": repr(value)}
+        if isinstance(value, list):
+            return [self.pack(item, f"{where}.{i}") for i, item in enumerate(value)]
+        if id(value) not in self._packed:
+            self._packed[id(value)] = value, self._pack_object(value, where)
+        return self._packed[id(value)][1]
+
+    def _pack_object(self, value: Any, where: str) -> dict[str, Any]:
+        if isinstance(value, tuple) and type(value) is tuple:
+            return {"is": "tuple", "items": self.pack(list(value), where)}
+        if type(value) is dict:
+            items = [
+                [self.pack(key, where), self.pack(item, f"{where}.{key}")]
+                for key, item in value.items()
+            ]
+            return {"is": "dict", "items": items}
+        if isinstance(value, np.ndarray):
+            return self._pack_array(value, where)
+        if isinstance(value, Path):
+            return {"is": "path", "value": str(value)}
+        named = None if _is_only_sklearns(value) else kind_of(value)
+        if named is None:
+            return self._pack_by_skops(value, where)
+        name, kind = named
+        number = len(self.objects)
+        self.objects.append(None)
+        fields = {
+            key: self.pack(field, f"{where}.{key}")
+            for key, field in kind.take_apart(value).items()
+        }
+        self.objects[number] = {"type": name, "fields": fields}
+        return {"is": "object", "number": number}
+
+    def _pack_array(self, array: npt.NDArray[Any], where: str) -> dict[str, Any]:
+        native = array.dtype.newbyteorder("=")
+        if array.dtype.kind not in _TENSOR_KINDS or array.dtype.itemsize > 8:
+            # Labels, most of all: texts, dates, or Python's own objects.
+            items = array.ravel().tolist()
+            if array.dtype.kind in "mM":
+                items = array.ravel().astype(np.int64).tolist()
+            kind = {"is": "array", "dtype": native.str, "shape": list(array.shape)}
+            return kind | {"items": self.pack(items, where)}
+        name = where.lstrip(".") or "value"
+        while name in self.tensors:
+            name += "_"
+        # A copy, where it is a view or memory-mapped: the file wants it in one piece.
+        self.tensors[name] = np.ascontiguousarray(array, dtype=native)
+        return {"is": "tensor", "name": name, "shape": list(array.shape)}
+
+    def _pack_by_skops(self, value: Any, where: str) -> dict[str, Any]:
+        # Imported late: skops imports all that scikit-learn has, and torch with it.
+        import skops.io
+
+        try:
+            data = skops.io.dumps(value)
+            foreign = set(skops.io.get_untrusted_types(data=data)) - _PLAIN_TYPES
+        except Exception as error:
+            raise ModelFolderError(_unsaveable(value, where, str(error))) from error
+        if foreign:
+            what = f"it holds {', '.join(sorted(foreign))}"
+            raise ModelFolderError(_unsaveable(value, where, what))
+        name = f"part-{len(self.parts)}.skops"
+        self.parts[name] = data
+        return {"is": "skops", "file": name}
+
+
+class Unpacker:
+    """Puts together what a `Packer` took apart.
+
+    Parameters
+    ----------
+    objects : sequence of dict
+    tensors : mapping of str to ndarray
+    parts : mapping of str to bytes
+    """
+
+    def __init__(
+        self,
+        objects: Sequence[dict[str, Any]],
+        tensors: Mapping[str, npt.NDArray[Any]],
+        parts: Mapping[str, bytes],
+    ) -> None:
+        self._objects = objects
+        self._made: dict[int, Any] = {}
+        self._tensors = tensors
+        self._parts = parts
+
+    def unpack(self, packed: Any) -> Any:
+        """Value of which `packed` is the JSON.
+
+        Parameters
+        ----------
+        packed : object
+
+        Returns
+        -------
+        value : object
+
+        Raises
+        ------
+        ModelFolderError
+            If it asks for a type that is not made from files.
+        """
+        if isinstance(packed, list):
+            return [self.unpack(item) for item in packed]
+        if not isinstance(packed, dict):
+            return packed
+        way: Callable[[dict[str, Any]], Any] | None = {
+            "array": self._array,
+            "dict": self._dict,
+            "float": lambda p: float(p["value"]),
+            "object": self._object,
+            "path": lambda p: Path(p["value"]),
+            "scalar": self._scalar,
+            "skops": self._skops,
+            "tensor": self._tensor,
+            "tuple": lambda p: tuple(self.unpack(p["items"])),
+        }.get(packed.get("is", ""))
+        if way is None:
+            raise ModelFolderError(f"it holds something unknown: {str(packed)[:80]}.")
+        return way(packed)
+
+    def _dict(self, packed: dict[str, Any]) -> dict[Any, Any]:
+        return {self.unpack(key): self.unpack(item) for key, item in packed["items"]}
+
+    def _object(self, packed: dict[str, Any]) -> Any:
+        number = packed["number"]
+        if number not in self._made:
+            found = self._objects[number]
+            kind = kind_named(found["type"])
+            fields = {key: self.unpack(part) for key, part in found["fields"].items()}
+            self._made[number] = kind.put_together(fields)
+        return self._made[number]
+
+    def _scalar(self, packed: dict[str, Any]) -> Any:
+        return _dtype(packed["dtype"]).type(self.unpack(packed["value"]))
+
+    def _array(self, packed: dict[str, Any]) -> npt.NDArray[Any]:
+        dtype = np.dtype("O") if packed["dtype"] == "|O" else _dtype(packed["dtype"])
+        items = self.unpack(packed["items"])
+        if dtype.kind in "mM":
+            return np.array(items, np.int64).view(dtype).reshape(packed["shape"])
+        array = np.empty(len(items), dtype)
+        array[:] = items
+        return array.reshape(packed["shape"])
+
+    def _tensor(self, packed: dict[str, Any]) -> npt.NDArray[Any]:
+        # A scalar array has no shape in some formats.
+        return self._tensors[packed["name"]].reshape(packed["shape"])
+
+    def _skops(self, packed: dict[str, Any]) -> Any:
+        import skops.io
+
+        data = self._parts[packed["file"]]
+        foreign = set(skops.io.get_untrusted_types(data=data)) - _PLAIN_TYPES
+        if foreign:
+            raise ModelFolderError(
+                f"{packed['file']} asks for the types {', '.join(sorted(foreign))}, "
+                "which are not made from files."
+            )
+        return skops.io.loads(data, trusted=sorted(_PLAIN_TYPES))
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    dtype = np.dtype(name)
+    if dtype.kind not in "biufcSUmM":
+        raise ModelFolderError(f"it holds an array of the type {name!r}.")
+    return dtype
+
+
+def _is_only_sklearns(value: Any) -> bool:
+    """Whether an estimator is scikit-learn's and holds nothing of this package."""
+    is_theirs = isinstance(value, BaseEstimator) and _package(value) == "sklearn"
+    return is_theirs and not _holds_ours(value, set())
+
+
+def _holds_ours(value: Any, seen: set[int]) -> bool:
+    if id(value) in seen:
+        return False
+    seen.add(id(value))
+    if _package(value) == "sktransfer":
+        return True
+    if isinstance(value, (list, tuple, set)):
+        return any(_holds_ours(item, seen) for item in value)
+    if isinstance(value, dict):
+        return any(_holds_ours(item, seen) for item in value.values())
+    if isinstance(value, BaseEstimator):
+        return any(_holds_ours(item, seen) for item in vars(value).values())
+    return False
+
+
+def _package(value: Any) -> str:
+    return type(value).__module__.partition(".")[0]
+
+
+def _unsaveable(value: Any, where: str, why: str) -> str:
+    place = where.lstrip(".") or "the object"
+    return (
+        f"{place} is {value!r:.80}, of the type {type(value).__qualname__}, which "
+        f"cannot be saved without a pickle ({why}): set it to something that can, "
+        "such as a name, a number or an estimator of scikit-learn."
+    )

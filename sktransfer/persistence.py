@@ -1,0 +1,128 @@
+"""Estimators to folders and back."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils.validation import check_is_fitted
+
+from sktransfer.bundles.card import write_card
+from sktransfer.bundles.folders import read_bundle, write_bundle
+from sktransfer.exceptions import InvalidParameterError
+
+__all__ = ["load", "save"]
+
+
+def save(
+    estimator: Any,
+    folder: str | os.PathLike[str],
+    *,
+    scores: dict[str, float] | None = None,
+    description: str | None = None,
+) -> None:
+    """Write a fitted estimator to a folder, in place of an older one once it is whole.
+
+    The folder holds JSON, tensors in the safetensors format, parts of scikit-learn in
+    the format of skops, and a model card, ``README.md``; no pickle. Pretrained weights
+    are not copied: of an encoder the folder holds what was learnt, and the name and
+    digest of what it was learnt from.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted: one of this package, or one of scikit-learn that may contain some, such
+        as a Pipeline. Of a search the best estimator is saved, and the card tells its
+        score.
+    folder : str or os.PathLike
+        New, empty, or a model saved earlier.
+    scores : dict of str to float or None, default=None
+        What you measured, for the card, such as ``{"accuracy on the test set": 0.87}``.
+    description : str or None, default=None
+        What the model is for, for the card.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    ModelFolderError
+        If a part of it could only be pickled, such as a function, or if the folder
+        holds something else.
+
+    See Also
+    --------
+    load : The way back.
+
+    Notes
+    -----
+    What can be made again is left out: a classifier's callbacks, and the model that it
+    was started from. Word vectors that are no package's are copied with all their
+    numbers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sktransfer import TransferSentimentClassifier, load_mini_reviews
+    >>> from sktransfer import load, save
+    >>> texts, labels = load_mini_reviews("en", return_X_y=True)
+    >>> classifier = TransferSentimentClassifier(random_state=0).fit(texts, labels)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(classifier, folder)
+    ...     load(folder).predict(["What a lovely film!"])
+    array([1])
+    """
+    if not isinstance(estimator, BaseEstimator):
+        raise InvalidParameterError(
+            f"{estimator!r:.80} is of the type {type(estimator).__qualname__}, but a "
+            "fitted estimator of sktransfer or scikit-learn is expected."
+        )
+    check_is_fitted(estimator)
+    best = estimator
+    if isinstance(estimator, BaseSearchCV):
+        if not hasattr(estimator, "best_estimator_"):
+            raise InvalidParameterError(
+                "the search was run with refit=False, so it holds no fitted estimator: "
+                "run it with refit=True, or fit and save the best one yourself."
+            )
+        best = estimator.best_estimator_
+        scores = {"mean in the search": float(estimator.best_score_)} | (scores or {})
+    write_bundle(folder, best, write_card(best, scores or {}, description))
+
+
+def load(folder: str | os.PathLike[str]) -> Any:
+    """Estimator that `save` wrote to a folder.
+
+    Every file is checked against its digest first. Nothing in the folder can run code:
+    only estimators of this package and of scikit-learn are made, from plain values.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+
+    Returns
+    -------
+    estimator : estimator
+        Fitted, on the device that its parameter names.
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is missing, damaged, tampered with, or of a later format.
+    CheckpointNotFoundError
+        If the pretrained weights that it names are nowhere on this machine.
+
+    See Also
+    --------
+    save : Writes the folder.
+
+    Examples
+    --------
+    >>> from sktransfer import load
+    >>> load("nowhere")
+    Traceback (most recent call last):
+    ...
+    sktransfer.exceptions.ModelFolderError: there is no folder ...nowhere: check ...
+    """
+    return read_bundle(folder)

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from sktransfer.bundles.folders import manifest_digest, read_bundle, write_bundle
+from sktransfer.exceptions import ModelFolderError
+
+VALUE = {"numbers": np.arange(5.0), "name": "first", "nested": [(1, None)]}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with `VALUE` in it."""
+    write_bundle(tmp_path / "model", VALUE, "# A card")
+    return tmp_path / "model"
+
+
+def forge(folder, name, content):
+    """Change a file, and its digest with it."""
+    (folder / name).write_bytes(content)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = hashlib.sha256(content).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+class TestWriting:
+    def test_the_value_comes_back(self, folder):
+        again = read_bundle(folder)
+        np.testing.assert_array_equal(again.pop("numbers"), VALUE["numbers"])
+        assert again == {"name": "first", "nested": [(1, None)]}
+
+    def test_the_manifest_has_the_digest_of_every_other_file(self, folder):
+        listed = json.loads((folder / "manifest.json").read_text())["files"]
+        on_disk = {path.name: path for path in folder.iterdir()}
+        on_disk.pop("manifest.json")
+        assert listed == {
+            name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for name, path in on_disk.items()
+        }
+
+    def test_an_older_model_is_replaced_with_all_its_files(self, folder):
+        (folder / "part-7.skops").write_bytes(b"left over")
+        before = manifest_digest(folder)
+        write_bundle(folder, {"name": "second"}, "# Another")
+        assert read_bundle(folder) == {"name": "second"}
+        assert not (folder / "part-7.skops").exists()
+        assert manifest_digest(folder) != before
+
+    def test_an_empty_folder_may_be_there_already(self, tmp_path):
+        write_bundle(tmp_path, 1, "")
+        assert read_bundle(tmp_path) == 1
+
+    def test_foreign_files_are_not_overwritten(self, tmp_path):
+        (tmp_path / "thesis.tex").write_text("ten years of work")
+        with pytest.raises(ModelFolderError, match="files that are no saved model"):
+            write_bundle(tmp_path, 1, "")
+        assert (tmp_path / "thesis.tex").read_text() == "ten years of work"
+
+    def test_a_file_of_that_name_is_not_overwritten(self, tmp_path):
+        (tmp_path / "model").write_text("text")
+        with pytest.raises(ModelFolderError, match="is a file, but a model is saved"):
+            write_bundle(tmp_path / "model", 1, "")
+
+    def test_a_full_disk_leaves_the_older_model(self, folder, monkeypatch):
+        def full(*arguments, **named):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(safetensors.numpy, "save_file", full)
+        with pytest.raises(OSError, match="No space left"):
+            write_bundle(folder, {"name": "second"}, "")
+        assert read_bundle(folder)["name"] == "first"
+        assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+    def test_what_cannot_be_saved_leaves_the_older_model(self, folder):
+        with pytest.raises(ModelFolderError, match="cannot be saved"):
+            write_bundle(folder, {"name": print}, "")
+        assert read_bundle(folder)["name"] == "first"
+
+    def test_a_process_killed_while_it_writes_leaves_the_older_model(self, folder):
+        script = f"""
+            import os, signal
+            import safetensors.numpy
+            from sktransfer.bundles import folders
+
+            def die(tensors, path):
+                path.write_bytes(b"half of a fi")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            safetensors.numpy.save_file = die
+            folders.write_bundle({str(folder)!r}, {{"name": "second"}}, "")
+        """
+        done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)])
+        assert done.returncode == -signal.SIGKILL
+        assert read_bundle(folder)["name"] == "first"
+
+
+class TestReading:
+    def test_a_missing_folder_is_named(self, tmp_path):
+        with pytest.raises(ModelFolderError, match=r"there is no folder .*nowhere"):
+            read_bundle(tmp_path / "nowhere")
+
+    def test_a_folder_of_something_else_is_refused(self, tmp_path):
+        with pytest.raises(ModelFolderError, match=r"has no manifest.json"):
+            read_bundle(tmp_path)
+
+    @pytest.mark.parametrize(
+        "manifest", [{}, [], {"format": "pickles", "format_version": 1}]
+    )
+    def test_a_manifest_of_something_else_is_refused(self, folder, manifest):
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(ModelFolderError, match=r"no model that sktransfer|damaged"):
+            read_bundle(folder)
+
+    def test_a_later_format_says_what_to_do(self, folder):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["format_version"] = 99
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(ModelFolderError, match=r"format 99.* install a later one"):
+            read_bundle(folder)
+
+    @pytest.mark.parametrize("name", ["model.json", "tensors.safetensors"])
+    def test_one_changed_byte_is_noticed(self, folder, name):
+        content = bytearray((folder / name).read_bytes())
+        content[-2] ^= 1
+        (folder / name).write_bytes(content)
+        with pytest.raises(ModelFolderError, match="is not as it was written"):
+            read_bundle(folder)
+
+    @pytest.mark.parametrize("name", ["model.json", "tensors.safetensors"])
+    def test_a_missing_file_is_named(self, folder, name):
+        (folder / name).unlink()
+        with pytest.raises(ModelFolderError, match=f"lacks the file {name}"):
+            read_bundle(folder)
+
+    def test_a_truncated_manifest_is_damaged(self, folder):
+        text = (folder / "manifest.json").read_text()
+        (folder / "manifest.json").write_text(text[: len(text) // 2])
+        with pytest.raises(ModelFolderError, match=r"manifest.json is damaged"):
+            read_bundle(folder)
+
+    @pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "sub/file", ".."])
+    def test_files_outside_the_folder_are_not_read(self, folder, name):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["files"][name] = "0" * 64
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(ModelFolderError, match="not in the folder itself"):
+            read_bundle(folder)
+
+    def test_a_link_to_the_outside_is_not_followed(self, folder, tmp_path):
+        target = tmp_path / "elsewhere.json"
+        (folder / "model.json").rename(target)
+        (folder / "model.json").symlink_to(target)
+        with pytest.raises(ModelFolderError, match="not in the folder itself"):
+            read_bundle(folder)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"{}",
+            b"[1, 2]",
+            b"\xff\xfe",
+            b'{"model": {"is": "tensor", "name": "x", "shape": []}, "objects": []}',
+            b'{"model": {"is": "object", "number": 3}, "objects": []}',
+            b'{"model": {"is": "dict", "items": [[[], 1]]}, "objects": []}',
+            b'{"model": ' + b"[" * 5000 + b"]" * 5000 + b', "objects": []}',
+            b'{"model": {"is": "object", "number": 0}, "objects": [{"type": '
+            b'"sklearn.linear_model._logistic:LogisticRegression", "fields": '
+            b'{"parameters": {"is": "dict", "items": [["nonsense", 1]]}, '
+            b'"fitted": {"is": "dict", "items": []}}}]}',
+        ],
+    )
+    def test_nonsense_with_a_right_digest_is_one_clear_error(self, folder, content):
+        forge(folder, "model.json", content)
+        with pytest.raises(ModelFolderError, match=r"model cannot be loaded: what it"):
+            read_bundle(folder)
+
+    def test_an_object_that_contains_itself_is_refused(self, folder):
+        itself = {"is": "object", "number": 0}
+        name = "sklearn.frozen._frozen:FrozenEstimator"
+        fields = {"parameters": itself, "fitted": itself}
+        content = {"model": itself, "objects": [{"type": name, "fields": fields}]}
+        forge(folder, "model.json", json.dumps(content).encode())
+        with pytest.raises(ModelFolderError, match="RecursionError"):
+            read_bundle(folder)
+
+    def test_people_may_edit_the_card(self, folder):
+        (folder / "README.md").write_text("# Our best model so far")
+        assert read_bundle(folder)["name"] == "first"
+
+    def test_the_folder_may_be_moved_and_be_read_only(self, folder, tmp_path):
+        moved = folder.rename(tmp_path / "elsewhere")
+        for path in [*moved.iterdir(), moved]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        assert read_bundle(moved)["name"] == "first"
+        moved.chmod(0o755)
+
+    def test_a_path_may_start_at_home(self, folder, monkeypatch):
+        monkeypatch.setenv("HOME", str(folder.parent))
+        assert read_bundle("~/model")["name"] == "first"

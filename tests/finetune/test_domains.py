@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.finetune.domains import pool_domains
+
+SOURCE = ["a", "b", "c", "d"], ["neg", "pos", "neg", "pos"]
+TARGET = ["e", "f"], ["pos", "neg"]
+
+
+class TestPoolDomains:
+    def test_the_sources_rows_come_first(self):
+        X, y, _ = pool_domains(SOURCE, TARGET)
+        assert X == ["a", "b", "c", "d", "e", "f"]
+        assert y.tolist() == ["neg", "pos", "neg", "pos", "pos", "neg"]
+
+    @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+    def test_the_target_has_its_share_of_the_weight(self, share):
+        weight = pool_domains(SOURCE, TARGET, target_weight=share)[2]
+        assert weight[4:].sum() / weight.sum() == pytest.approx(share)
+        assert weight.mean() == pytest.approx(1)
+        assert len(set(weight[:4])) == len(set(weight[4:])) == 1
+
+    def test_the_share_of_the_rows_weighs_all_rows_the_same(self):
+        np.testing.assert_allclose(pool_domains(SOURCE, TARGET, 2 / 6)[2], 1)
+
+    def test_any_container_of_texts_will_do(self):
+        series = pd.Series(TARGET[0], index=[7, 9]), pd.Series(TARGET[1])
+        X, y, _ = pool_domains((tuple(SOURCE[0]), np.array(SOURCE[1])), series)
+        assert X == ["a", "b", "c", "d", "e", "f"]
+        assert y[-1] == "neg"
+
+    @pytest.mark.parametrize("as_source", [np.asarray, sparse.csr_array])
+    @pytest.mark.parametrize("as_target", [np.asarray, sparse.csr_array])
+    def test_matrices_are_stacked(self, as_source, as_target):
+        rows = np.arange(12.0).reshape(6, 2)
+        source = as_source(rows[:4]), SOURCE[1]
+        X, y, weight = pool_domains(source, (as_target(rows[4:]), TARGET[1]))
+        dense = X.toarray() if sparse.issparse(X) else X
+        np.testing.assert_array_equal(dense, rows)
+        LogisticRegression().fit(X, y, sample_weight=weight)
+
+    @pytest.mark.parametrize("share", [0, 1, -0.5, True, "half", float("nan")])
+    def test_a_share_out_of_range_is_refused(self, share):
+        with pytest.raises(InvalidParameterError, match="target_weight="):
+            pool_domains(SOURCE, TARGET, share)
+
+    def test_texts_and_numbers_do_not_mix(self):
+        with pytest.raises(InvalidInputError, match="source holds texts and the targ"):
+            pool_domains(SOURCE, (np.zeros((2, 3)), TARGET[1]))
+
+    def test_too_few_labels_name_the_domain(self):
+        with pytest.raises(InvalidInputError, match="target's y has 1 labels"):
+            pool_domains(SOURCE, (TARGET[0], ["pos"]))
+
+    def test_what_is_no_pair_is_refused(self):
+        with pytest.raises(InvalidInputError, match="source is list, but a pair"):
+            pool_domains(SOURCE[0], TARGET)
