@@ -150,7 +150,7 @@ class TestInSearches:
 
     def test_something_else_is_refused(self, make, numbers):
         model = make(encoder=None, init_from=FrozenEstimator(LogisticRegression()))
-        with pytest.raises(InvalidParameterError, match="pass FrozenEstimator"):
+        with pytest.raises(InvalidParameterError, match="or FrozenEstimator"):
             model.fit(*numbers)
         with pytest.raises(InvalidParameterError, match="init_from is 'models/x'"):
             model.set_params(init_from="models/x").fit(*numbers)
