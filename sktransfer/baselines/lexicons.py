@@ -14,8 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.baselines.ordinal import OrdinalModel, fit_ordinal, order_classes
 from sktransfer.baselines.scores import score_snownlp, score_vader
-from sktransfer.exceptions import InvalidInputError
-from sktransfer.finetune.targets import check_labels, check_weights, number_labels
+from sktransfer.baselines.targets import check_targets
 from sktransfer.texts import check_texts
 
 __all__ = ["LexiconClassifier", "SnowNLPClassifier", "VaderClassifier"]
@@ -60,23 +59,14 @@ class LexiconClassifier(ClassifierMixin, BaseEstimator):
         """
         self._validate_params()
         texts = check_texts(X)
-        labels = check_labels(y, len(texts))
-        classes = np.unique(labels)
-        if len(classes) < 2:
-            raise InvalidInputError(
-                f"y holds 1 class only, {classes.tolist()[0]!r}, in all {len(texts)} "
-                "rows, but 2 or more are needed to learn a difference: add rows of "
-                "another class."
-            )
-        rows = np.empty((len(texts), 1))
-        weight = check_weights(sample_weight, self.class_weight, rows, labels, classes)
-        weight = np.ones(len(texts)) if weight is None else weight
-        scores, numbers = self._score(texts), number_labels(labels, classes)
-        order = order_classes(scores, numbers, len(classes), weight)
-        ranks = np.argsort(order)[numbers]
-        model = fit_ordinal(scores, ranks, len(classes), weight)
-        self.classes_ = classes
-        self.order_ = classes[order]
+        targets = check_targets(y, len(texts), sample_weight, self.class_weight)
+        scores = self._score([texts[row] for row in targets.rows])
+        n_classes = len(targets.classes)
+        order = order_classes(scores, targets.numbers, n_classes, targets.weight)
+        ranks = np.argsort(order)[targets.numbers]
+        model = fit_ordinal(scores, ranks, n_classes, targets.weight)
+        self.classes_ = targets.classes
+        self.order_ = targets.classes[order]
         self.slope_, self.cuts_ = model.slope, model.cuts
         return self
 

@@ -134,6 +134,10 @@ class TestContract:
         assert bent.cuts_[0] < plain.cuts_[0]
         assert weighted.cuts_[0] == pytest.approx(bent.cuts_[0])
 
+    def test_rows_of_weight_zero_are_not_there(self, classifier, texts):
+        model = classifier().fit([*texts, "?"], [*LABELS, "other"], [1] * 6 + [0])
+        assert model.classes_.tolist() == ["neg", "pos"]
+
     @pytest.mark.parametrize(
         ("X", "y", "message"),
         [

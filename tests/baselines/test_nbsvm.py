@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -49,16 +50,23 @@ def test_weights_are_those_of_the_paper(counts):
     # Sums of class 1 are 4 1 2 2, of class 0 are 0 3 2 3; one is added to each.
     p, q = np.array([5, 2, 3, 3]) / 13, np.array([1, 4, 3, 4]) / 12
     ratio = np.log(p / q)
-    w = LinearSVC(random_state=0, max_iter=10_000).fit(X * ratio, y).coef_[0]
+    machine = LinearSVC(random_state=0, max_iter=10_000).fit(X * ratio, y)
+    w = machine.coef_[0]
     expected = ratio * (0.75 * np.abs(w).mean() + 0.25 * w)
     np.testing.assert_allclose(model.coef_[0], expected)
+    # As many texts of either class: naive Bayes has no intercept.
+    np.testing.assert_allclose(model.intercept_, 0.25 * machine.intercept_)
 
 
-def test_between_the_two_ends_lie_naive_bayes_and_the_machine(counts):
+def test_the_two_ends_are_naive_bayes_and_the_machine(counts):
     X, y = counts
-    bayes = NBSVMClassifier(beta=0.0, random_state=0).fit(X, y).coef_[0]
+    few, labels = X[:-1], y[:-1]
+    found = NBSVMClassifier(beta=0.0, random_state=0).fit(few, labels)
+    bayes = MultinomialNB(alpha=1.0).fit(few, labels)
+    odds = np.diff(bayes.predict_joint_log_proba(few), axis=1)[:, 0]
+    quotients = found.decision_function(few) / odds
+    np.testing.assert_allclose(quotients, quotients[0])
     ratio = np.log(np.array([5, 2, 3, 3]) / 13) - np.log(np.array([1, 4, 3, 4]) / 12)
-    np.testing.assert_allclose(bayes / ratio, (bayes / ratio)[0])
     machine = NBSVMClassifier(beta=1.0, random_state=0).fit(X, y)
     peer = LinearSVC(random_state=0, max_iter=10_000).fit(X * ratio, y)
     np.testing.assert_allclose(
