@@ -33,18 +33,35 @@ class WarmupDecay:
     n_steps : int
         Steps of the whole training.
     warmup_fraction : float in [0, 1)
-        Share of the steps that warm up.
+        Share of the steps that warm up, of those from `joins` on.
+    joins : int, default=0
+        Step before which the factor is 0.
+    decays_from : int, default=0
+        Step up to which the factor stays 1 once it is warm.
     """
 
-    def __init__(self, n_steps: int, warmup_fraction: float) -> None:
+    def __init__(
+        self,
+        n_steps: int,
+        warmup_fraction: float,
+        *,
+        joins: int = 0,
+        decays_from: int = 0,
+    ) -> None:
         self.n_steps = n_steps
-        self.n_warmup = math.ceil(warmup_fraction * n_steps)
+        self.joins = joins
+        self.n_warmup = math.ceil(warmup_fraction * max(0, n_steps - joins))
+        self.n_flat = max(decays_from, joins + self.n_warmup)
 
     def __call__(self, step: int) -> float:
         """Factor in [0, 1] of step number `step`, counted from 0."""
-        if step < self.n_warmup:
-            return (step + 1) / self.n_warmup
-        return max(0.0, (self.n_steps - step) / max(1, self.n_steps - self.n_warmup))
+        if step < self.joins:
+            return 0.0
+        if step < self.joins + self.n_warmup:
+            return (step - self.joins + 1) / self.n_warmup
+        if step < self.n_flat:
+            return 1.0
+        return max(0.0, (self.n_steps - step) / max(1, self.n_steps - self.n_flat))
 
 
 class WeightedLosses(Callback):
@@ -120,9 +137,9 @@ class BestEpoch(Callback):
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Go back to the best epoch's parameters."""
-        own = net.module_.learning_tensors()
+        own = dict(net.module_.named_parameters())
         for name, tensor in self.best_tensors_.items():
-            own[name].copy_(tensor)
+            own[name].data.copy_(tensor)
         self.best_tensors_ = {}
 
 

@@ -19,7 +19,6 @@ from sktransfer.finetune.callbacks import (
     BestEpoch,
     DecayTowards,
     ProgressOfSteps,
-    WarmupDecay,
 )
 from sktransfer.finetune.construction import (
     Construction,
@@ -36,6 +35,7 @@ from sktransfer.finetune.randomness import draw_seed, private_randomness
 from sktransfer.finetune.settings import FROZEN, TUNED, WORDS, Settings
 from sktransfer.finetune.targets import split_rows
 from sktransfer.finetune.training import TransferNet
+from sktransfer.finetune.unfreezing import GradualRates, GradualUnfreezing, n_stages
 
 __all__ = ["fit_classifier", "update_classifier"]
 
@@ -164,12 +164,17 @@ def _settings(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
         column,
         n_rows,
         network.layout.n_features,
+        n_stages=n_stages(network) if _is_gradual(model, network) else 0,
         encoder_learning_rate=model.encoder_learning_rate,
         head_learning_rate=model.head_learning_rate,
         max_epochs=model.max_epochs,
         batch_size=model.batch_size,
         weight_decay=model.weight_decay,
     )
+
+
+def _is_gradual(model: Any, network: TransferNetwork) -> bool:
+    return model.strategy == "gradual" and network.body is not None
 
 
 def _schedule(
@@ -180,14 +185,22 @@ def _schedule(
     validation: LabelledRows | None,
 ) -> list[tuple[str, Any]]:
     """Callbacks of a full fit: rates by step, progress, early stopping, decay."""
-    n_steps = settings.max_epochs * math.ceil(n_rows / settings.batch_size)
-    factor = WarmupDecay(n_steps, model.warmup_fraction)
-    policy = torch.optim.lr_scheduler.LambdaLR
+    steps_an_epoch = math.ceil(n_rows / settings.batch_size)
+    n_steps = settings.max_epochs * steps_an_epoch
     callbacks: list[tuple[str, Any]] = []
     # The schedule has to come after whatever changes the optimiser's groups.
     if model.l2_sp:
         callbacks.append(("l2_sp", DecayTowards(built.carried, model.l2_sp)))
-    rates = LRScheduler(policy, lr_lambda=factor, step_every="batch", event_name=None)
+    if _is_gradual(model, built.network):
+        callbacks.append(("unfreezing", GradualUnfreezing()))
+    rates = LRScheduler(
+        GradualRates,
+        n_steps=n_steps,
+        steps_an_epoch=steps_an_epoch,
+        warmup_fraction=model.warmup_fraction,
+        step_every="batch",
+        event_name=None,
+    )
     callbacks.append(("rates", rates))
     if validation is not None and model.early_stopping:
         callbacks.append(("best_epoch", BestEpoch(model.n_iter_no_change)))
@@ -213,6 +226,7 @@ def _make_net(
             "head_learning_rate": settings.head_learning_rate,
             "weight_decay": settings.weight_decay,
             "layer_decay": model.layer_decay,
+            "one_by_one": _is_gradual(model, network),
         },
         "criterion__label_smoothing": model.label_smoothing,
         "autocast_dtype": resolve_dtype(model.dtype, device),

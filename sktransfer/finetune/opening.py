@@ -14,7 +14,10 @@ from sktransfer.finetune.inputs import FeatureInput, Input, NumberInput, TokenIn
 from sktransfer.finetune.vocabulary import WordInput
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
-__all__ = ["open_encoder", "same_encoder"]
+__all__ = ["WITHOUT_LAYERS", "open_encoder", "same_encoder"]
+
+#: Strategies that ask for no layers to choose among.
+WITHOUT_LAYERS = ("feature_extraction", "fine_tune", "contrastive")
 
 
 def open_encoder(
@@ -58,7 +61,7 @@ def open_encoder(
     tuned = _tuned_like(source, encoder)
     if strategy == "feature_extraction" and not tuned:
         return encoder, None, FeatureInput(encoder)
-    if isinstance(encoder, WordVectorFeaturizer) and strategy != "partial":
+    if isinstance(encoder, WordVectorFeaturizer) and strategy in WITHOUT_LAYERS:
         before = source._input.vocabulary if tuned else None
         words = WordInput.learn(encoder, texts, before)
         return encoder, words.build_body(np.random.default_rng(seed)), words
@@ -73,7 +76,8 @@ def open_encoder(
     if isinstance(encoder, WordVectorFeaturizer):
         raise InvalidParameterError(
             f"strategy={strategy!r} chooses among layers, but a WordVectorFeaturizer "
-            "has one only: use strategy='fine_tune' or 'feature_extraction' with it."
+            "has one only: use strategy='fine_tune', 'contrastive' or "
+            "'feature_extraction' with it."
         )
     raise InvalidParameterError(
         f"strategy={strategy!r} trains the encoder, which a {type(encoder).__name__} "

@@ -73,6 +73,7 @@ class Settings:
         n_rows: int,
         width: int,
         *,
+        n_stages: int = 0,
         encoder_learning_rate: float | str = "auto",
         head_learning_rate: float | str = "auto",
         max_epochs: int | str = "auto",
@@ -89,6 +90,9 @@ class Settings:
             Training rows, those for validation taken off.
         width : int
             Features that the head reads.
+        n_stages : int, default=0
+            Epochs in which layers still rest, as under "gradual"; `min_epochs` come
+            after them, so that the layers that join last have their share.
         encoder_learning_rate, head_learning_rate, max_epochs, batch_size, weight_decay
             Parameters of the classifier.
 
@@ -105,7 +109,9 @@ class Settings:
         raised = min(max(1.0, _USUAL_WIDTH / width), _MOST_FOR_NARROW)
         size = auto.batch_size if batch_size == "auto" else int(batch_size)
         steps_an_epoch = math.ceil(n_rows / size)
-        epochs = max(auto.min_epochs, math.ceil(auto.min_steps / steps_an_epoch))
+        epochs = max(
+            n_stages + auto.min_epochs, math.ceil(auto.min_steps / steps_an_epoch)
+        )
 
         def number(value: float | str, automatic: float) -> float:
             return automatic if value == "auto" else float(value)

@@ -11,7 +11,13 @@ from sktransfer.exceptions import InvalidParameterError
 from sktransfer.finetune.bodies import Body
 from sktransfer.finetune.network import TransferNetwork
 
-__all__ = ["STRATEGIES", "apply_strategy", "parameter_groups"]
+__all__ = [
+    "STRATEGIES",
+    "apply_strategy",
+    "layers_below_top",
+    "parameter_groups",
+    "set_resting_parts",
+]
 
 
 def _nothing(body: Body, n_layers: int, train_embeddings: bool) -> list[nn.Parameter]:
@@ -21,12 +27,7 @@ def _nothing(body: Body, n_layers: int, train_embeddings: bool) -> list[nn.Param
 def _top_layers(
     body: Body, n_layers: int, train_embeddings: bool
 ) -> list[nn.Parameter]:
-    blocks = body.blocks()
-    if not blocks:
-        raise InvalidParameterError(
-            "strategy='partial' chooses among layers, but this encoder has one set of "
-            "weights for all of them: use strategy='fine_tune' or 'feature_extraction'."
-        )
+    blocks = _separate_layers(body, "partial")
     if not 1 <= n_layers <= len(blocks):
         raise InvalidParameterError(
             f"n_trainable_layers={n_layers}, but the encoder has {len(blocks)} layers: "
@@ -46,9 +47,28 @@ def _everything(
     return [p for p in body.parameters() if id(p) not in resting]
 
 
+def _layer_by_layer(
+    body: Body, n_layers: int, train_embeddings: bool
+) -> list[nn.Parameter]:
+    _separate_layers(body, "gradual")
+    return _everything(body, n_layers, train_embeddings)
+
+
+def _separate_layers(body: Body, strategy: str) -> list[nn.Module]:
+    blocks = body.blocks()
+    if not blocks:
+        raise InvalidParameterError(
+            f"strategy={strategy!r} chooses among layers, but this encoder has one set "
+            "of weights for all of them: use strategy='fine_tune' or "
+            "'feature_extraction'."
+        )
+    return blocks
+
+
 STRATEGIES: dict[str, Callable[[Body, int, bool], list[nn.Parameter]]] = {
     "feature_extraction": _nothing,
     "partial": _top_layers,
+    "gradual": _layer_by_layer,
     "fine_tune": _everything,
 }
 
@@ -73,7 +93,7 @@ def apply_strategy(
     n_trainable_layers : int, default=2
         Layers from the top that learn under "partial".
     train_embeddings : bool, default=False
-        Whether a transformer's token table learns under "fine_tune".
+        Whether a transformer's token table learns under "fine_tune" and "gradual".
     """
     network.requires_grad_(True)
     network.frozen_parts = []
@@ -82,12 +102,46 @@ def apply_strategy(
         return
     choose = STRATEGIES[strategy]
     body.let_learn(choose(body, n_trainable_layers, train_embeddings))
+    set_resting_parts(network)
+
+
+def set_resting_parts(network: TransferNetwork) -> None:
+    """Keep the parts of the body in evaluation mode in which nothing learns.
+
+    Parameters
+    ----------
+    network : TransferNetwork
+        Its `frozen_parts` are set anew.
+    """
+    assert network.body is not None
     network.frozen_parts = [
         module
-        for module in body.modules()
+        for module in network.body.modules()
         if any(True for _ in module.parameters())
         and not any(parameter.requires_grad for parameter in module.parameters())
     ]
+
+
+def layers_below_top(body: Body) -> dict[int, int]:
+    """How many layers lie above each parameter's own.
+
+    Parameters
+    ----------
+    body : Body
+        What lies below its layers counts as one more.
+
+    Returns
+    -------
+    depths : dict of int to int
+        From a parameter's ``id``; 0 in the highest layer.
+    """
+    depths: dict[int, int] = {}
+    blocks = body.blocks()
+    for depth, block in enumerate(reversed(blocks)):
+        depths.update({id(parameter): depth for parameter in block.parameters()})
+    for parameter in body.parameters():
+        depths.setdefault(id(parameter), len(blocks))
+    return depths
 
 
 def parameter_groups(
@@ -97,6 +151,7 @@ def parameter_groups(
     head_learning_rate: float,
     weight_decay: float,
     layer_decay: float = 1.0,
+    one_by_one: bool = False,
 ) -> list[dict[str, Any]]:
     """Groups of learning parameters for the optimiser.
 
@@ -115,20 +170,19 @@ def parameter_groups(
         For parameters of two dimensions or more.
     layer_decay : float in (0, 1], default=1.0
         Factor from one layer to the one below it.
+    one_by_one : bool, default=False
+        Whether layers join the training one an epoch.
 
     Returns
     -------
     groups : list of dict
-        With keys "params", "lr" and "weight_decay".
+        With keys "params", "lr", "weight_decay", and "joins", the epoch in which they
+        begin to learn, counted from 0.
     """
-    below_top: dict[int, int] = {}
-    if network.body is not None:
-        blocks = network.body.blocks()
-        for depth, block in enumerate(reversed(blocks)):
-            below_top.update({id(p): depth for p in block.parameters()})
-        for parameter in network.body.parameters():
-            below_top.setdefault(id(parameter), len(blocks))
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    body = network.body
+    below_top = {} if body is None else layers_below_top(body)
+    lowest = 0 if body is None else len(body.blocks())
+    groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
     for parameter in network.parameters():
         if not parameter.requires_grad:
             continue
@@ -137,8 +191,9 @@ def parameter_groups(
         if depth >= 0:
             rate = encoder_learning_rate * layer_decay**depth
         decay = weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
+        joins = min(depth + 1, lowest) if one_by_one else 0
+        groups.setdefault((rate, decay, joins), []).append(parameter)
     return [
-        {"params": parameters, "lr": rate, "weight_decay": decay}
-        for (rate, decay), parameters in groups.items()
+        {"params": parameters, "lr": rate, "weight_decay": decay, "joins": joins}
+        for (rate, decay, joins), parameters in groups.items()
     ]

@@ -176,7 +176,9 @@ class TestRefusals:
 
     def test_word_vectors_have_one_layer_only(self, make, words, sentiment_texts):
         model = make(strategy="partial", encoder=words())
-        with pytest.raises(InvalidParameterError, match="use strategy='fine_tune' or"):
+        with pytest.raises(
+            InvalidParameterError, match="use strategy='fine_tune', 'con"
+        ):
             model.fit(*sentiment_texts)
 
     @pytest.mark.parametrize("strategy", ["partial", "fine_tune"])
