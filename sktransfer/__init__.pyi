@@ -1,5 +1,7 @@
 from .baselines.lexicons import SnowNLPClassifier, VaderClassifier
 from .baselines.nbsvm import NBSVMClassifier
+from .comparison.comparing import compare_strategies
+from .comparison.result import StrategyComparison
 from .datasets import fetch_reviews, load_mini_reviews
 from .encoders.featurizer import BertFeaturizer
 from .finetune.classifier import TransferSentimentClassifier
@@ -14,12 +16,14 @@ __all__ = [
     "BertFeaturizer",
     "NBSVMClassifier",
     "SnowNLPClassifier",
+    "StrategyComparison",
     "TransferSentimentClassifier",
     "VaderClassifier",
     "WordVectorFeaturizer",
     "WordVectorTrainer",
     "WordVectors",
     "align_word_vectors",
+    "compare_strategies",
     "fetch_reviews",
     "load",
     "load_mini_reviews",

@@ -1,7 +1,6 @@
 """StrategyComparison: what came of a comparison, as tables and sentences.
 
-It holds results and computes none, but for a last refit on request. What draws pictures
-and writes pages reads it and nothing else of this folder.
+It computes nothing but a refit on request. Pictures and pages read it and nothing else.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from sktransfer.comparison.mistakes import find_mistakes
 from sktransfer.comparison.rendering import to_html, to_markdown, write_csv
 from sktransfer.exceptions import InvalidParameterError
 
@@ -119,12 +119,12 @@ class StrategyComparison:
     >>> from sktransfer import compare_strategies, load_mini_reviews
     >>> texts, labels = load_mini_reviews("en", return_X_y=True)
     >>> comparison = compare_strategies(
-    ...     texts, labels, strategies=["majority", "tfidf"], cv=3, random_state=0
+    ...     texts, labels, strategies=["tfidf", "vader"], cv=3, random_state=0
     ... )
     >>> comparison.best_strategy
-    'tfidf'
-    >>> comparison.mistakes("tfidf", n=3)["text"].shape
-    (3,)
+    'vader'
+    >>> comparison.mistakes(n=1)[["label", "predicted"]].to_numpy()
+    array([[1, 0]])
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class StrategyComparison:
         Parameters
         ----------
         strategy : str
-            Name of a strategy.
+            Its name.
         tune_threshold : bool or str, default=False
             As in `best_estimator`.
 
@@ -221,7 +221,7 @@ class StrategyComparison:
         Raises
         ------
         InvalidParameterError
-            As in `best_estimator`, or if there is no such strategy.
+            As there, or if there is no such strategy.
         """
         self._check_known(strategy, list(self.results["strategy"].unique()))
         if self._refit is None:
@@ -238,8 +238,6 @@ class StrategyComparison:
 
     def mistakes(self, strategy: str | None = None, n: int = 10) -> pd.DataFrame:
         """Most confident mistakes of a strategy, out of fold.
-
-        Where several repeats got a text wrong, the most confident one counts.
 
         Parameters
         ----------
@@ -259,23 +257,10 @@ class StrategyComparison:
         InvalidParameterError
             If there are no predictions of that name, or `n` is below 1.
         """
-        if n < 1:
-            raise InvalidParameterError(f"n={n}, but at least 1 is expected.")
         strategy = self.best_strategy if strategy is None else strategy
         self._check_known(strategy, list(self.predictions))
         table = self.predictions[strategy]
-        wrong = table[table["label"] != table["predicted"]]
-        place = {label: column for column, label in enumerate(self.classes.tolist())}
-        columns = [f"probability_{label}" for label in self.classes.tolist()]
-        told = [place[label] for label in wrong["predicted"].tolist()]
-        given = wrong[columns].to_numpy(dtype=float)
-        wrong = wrong.assign(
-            text=[self.texts[row] for row in wrong["row"]],
-            probability=given[np.arange(len(wrong)), np.array(told, dtype=int)],
-        )
-        wrong = wrong.sort_values("probability", ascending=False, kind="stable")
-        kept = ["row", "text", "label", "predicted", "probability"]
-        return wrong.drop_duplicates("row")[kept].head(n).reset_index(drop=True)
+        return find_mistakes(table, self.texts, self.classes.tolist(), n)
 
     def to_markdown(self) -> str:
         """Return the table of results as Markdown, best first, and the verdicts.

@@ -1,0 +1,218 @@
+"""What is compared: a named estimator, and what use it makes of a source domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from sktransfer.comparison.pooled import PooledClassifier
+from sktransfer.exceptions import InvalidParameterError
+
+__all__ = [
+    "USES",
+    "Candidate",
+    "Source",
+    "cost_of",
+    "find_start",
+    "inner_estimators",
+    "prepare",
+    "seed_estimator",
+]
+
+# "only": learn from the source and never from the target; "joint": from both at once;
+# "start": from the target, beginning with the parameters of the source's model.
+USES = ("only", "joint", "start")
+
+# What one text costs, roughly and relative to the others: the order of the rows.
+_STRATEGIES = {
+    "partial": 4,
+    "gradual": 5,
+    "lora": 5,
+    "fine_tune": 6,
+    "contrastive": 6,
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A strategy of the comparison.
+
+    Attributes
+    ----------
+    name : str
+        How users call it.
+    kind : {"baseline", "strategy", "given"}
+        Where it comes from.
+    estimator : classifier
+        Not fitted.
+    use : {"only", "joint", "start"} or None, default=None
+        What it makes of the source; None is nothing.
+    grid : dict or list of dict or None, default=None
+        Parameters to search in each training part.
+    base : str, default=""
+        Name of the candidate that does the same without a source.
+    """
+
+    name: str
+    kind: str
+    estimator: Any
+    use: str | None = None
+    grid: Any = None
+    base: str = ""
+
+    def with_use(self, use: str, name: str) -> Candidate:
+        """Return the same with a use of the source, under another name."""
+        return replace(self, use=use, name=name, base=self.name)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source domain.
+
+    Attributes
+    ----------
+    texts : list of str, of length n
+        Without those that are in the target domain too.
+    labels : ndarray of shape (n,)
+        Of the target's kind.
+    """
+
+    texts: list[str]
+    labels: Any
+
+
+def inner_estimators(estimator: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Estimators inside of one, itself first, each with the prefix of its parameters.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is frozen in it is not looked into.
+    prefix : str, default=""
+        Of the parameters of `estimator`.
+
+    Yields
+    ------
+    prefix : str
+        Empty, or ending in two underscores.
+    inner : estimator
+    """
+    yield prefix, estimator
+    if isinstance(estimator, FrozenEstimator):
+        return
+    for name, value in estimator.get_params(deep=False).items():
+        if _is_estimator(value):
+            yield from inner_estimators(value, f"{prefix}{name}__")
+        elif isinstance(value, (list, tuple)):
+            # Steps of a pipeline, transformers of a union.
+            for part in value:
+                if isinstance(part, tuple) and len(part) > 1 and _is_estimator(part[1]):
+                    yield from inner_estimators(part[1], f"{prefix}{part[0]}__")
+
+
+def _is_estimator(value: Any) -> bool:
+    return hasattr(value, "get_params") and not isinstance(value, type)
+
+
+def cost_of(candidate: Candidate) -> int:
+    """How dear a candidate is, so that cheap ones come first.
+
+    Parameters
+    ----------
+    candidate : Candidate
+
+    Returns
+    -------
+    cost : int
+        0 without an encoder, 1 with word vectors, 3 with a frozen transformer, more
+        where layers of one learn.
+    """
+    cost = 0
+    for _, inner in inner_estimators(candidate.estimator):
+        name = type(inner).__name__
+        tuned = _STRATEGIES.get(getattr(inner, "strategy", ""), 0)
+        if name == "WordVectorFeaturizer":
+            cost = max(cost, 1)
+        elif name == "BertFeaturizer":
+            cost = max(cost, 3)
+        elif name == "TransferSentimentClassifier":
+            cost = max(cost, 3 if getattr(inner, "encoder", 0) is None else 0, tuned)
+    use = {None: 0, "only": 1, "start": 2, "joint": 3}[candidate.use]
+    return 10 * cost + use + (5 if candidate.grid else 0)
+
+
+def seed_estimator(estimator: Any, seed: int) -> Any:
+    """Clone, with a seed wherever it has none.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Left as it is.
+    seed : int
+        For each ``random_state`` that is None.
+
+    Returns
+    -------
+    seeded : estimator
+    """
+    seeded = clone(estimator)
+    found = {
+        f"{prefix}random_state": seed
+        for prefix, inner in inner_estimators(seeded)
+        if getattr(inner, "random_state", 0) is None
+    }
+    return seeded.set_params(**found)
+
+
+def prepare(candidate: Candidate, source: Source | None, source_model: Any) -> Any:
+    """Estimator of a candidate, which from here on is one like any other.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        What is wanted.
+    source : Source or None
+        The source domain, for "joint".
+    source_model : classifier or None
+        The candidate's estimator fitted on the source, for "only" and "start".
+
+    Returns
+    -------
+    estimator : classifier
+        Not fitted, but for "only".
+
+    Raises
+    ------
+    InvalidParameterError
+        If the estimator cannot start from another.
+    """
+    if candidate.use is None:
+        return candidate.estimator
+    if candidate.use == "only":
+        return FrozenEstimator(source_model)
+    if candidate.use == "joint":
+        assert source is not None
+        return PooledClassifier(candidate.estimator, source.texts, source.labels)
+    name = find_start(candidate.estimator)
+    if name is None:
+        raise InvalidParameterError(
+            f"{candidate.name!r} has no parameter init_from, so it cannot start from a "
+            "model of the source domain: take a TransferSentimentClassifier."
+        )
+    return clone(candidate.estimator).set_params(
+        **{name: FrozenEstimator(source_model)}
+    )
+
+
+def find_start(estimator: Any) -> str | None:
+    """Name of the parameter that takes a source model, if there is one."""
+    names = (
+        f"{p}init_from"
+        for p, e in inner_estimators(estimator)
+        if hasattr(e, "init_from")
+    )
+    return next(names, None)

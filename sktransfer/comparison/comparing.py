@@ -1,0 +1,266 @@
+"""compare_strategies: named estimators under one cross-validation.
+
+The top of this folder: it checks what the user gives, and leaves splitting, choosing,
+running and summing up to the modules below it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sktransfer.comparison.choosing import choose_baseline, choose_candidates
+from sktransfer.comparison.curves import choose_sizes
+from sktransfer.comparison.defaults import Setting
+from sktransfer.comparison.encoding import EncodingCosts
+from sktransfer.comparison.fingerprints import check_candidates
+from sktransfer.comparison.folds import bind_rows, make_folds
+from sktransfer.comparison.ground import (
+    choose_cache,
+    describe_data,
+    draw_seed,
+    measure_distance,
+    share_all,
+)
+from sktransfer.comparison.journal import open_journal
+from sktransfer.comparison.refitting import Refit
+from sktransfer.comparison.result import StrategyComparison
+from sktransfer.comparison.schedule import Data, Schedule
+from sktransfer.comparison.scoring import Scoring
+from sktransfer.comparison.sentences import tell
+from sktransfer.comparison.sources import SourceModels, check_source
+from sktransfer.comparison.summary import Summary
+from sktransfer.comparison.watching import watch_with
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.finetune.targets import check_labels
+from sktransfer.packages import require_extra
+from sktransfer.texts import check_texts
+
+__all__ = ["compare_strategies"]
+
+
+def compare_strategies(
+    X: Any,
+    y: Any,
+    *,
+    strategies: Mapping[str, Any] | Iterable[str] | None = None,
+    baseline: str | None = "auto",
+    source: tuple[Any, Any] | None = None,
+    groups: Any = None,
+    cv: Any = 5,
+    n_repeats: int = 1,
+    train_sizes: Iterable[float] | None = None,
+    scoring: Any = "accuracy",
+    param_grids: Mapping[str, Any] | None = None,
+    encoder: Any = None,
+    max_source: int | None = 1000,
+    time_budget: float | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    verbose: int = 0,
+    on_result: Callable[[dict[str, Any]], object] | None = None,
+) -> StrategyComparison:
+    """Cross-validate transfer strategies and baselines on the same folds.
+
+    Copies of a text, and texts of one group, are never on both sides of a split. Each
+    text goes through each frozen encoder once, however many strategies and folds there
+    are. Cheap strategies come first; one that fails becomes a row with its error.
+
+    Parameters
+    ----------
+    X : iterable of str, of length n
+        Texts of the target domain.
+    y : array-like of shape (n,)
+        Their labels.
+    strategies : None, list of str, or dict of str to classifier or str, default=None
+        What to compare. None chooses by the language of the texts and by what is
+        installed. Names stand for defaults: "majority", "tfidf", "nbsvm", "vader"
+        (English), "snownlp" (Chinese), "word_vectors", "word_vectors_tuned", "frozen",
+        "frozen_64_32", "partial", "gradual", "lora", "contrastive", "fine_tune" and,
+        with a source, "source_only", "joint" and "transferred". A dict also takes
+        classifiers for texts; with a source each of them is compared with what it makes
+        of the source, too.
+    baseline : str or None, default="auto"
+        Strategy that the others are tested against. "auto" is "tfidf", which then
+        takes part in any case, as does "majority". None tests nothing.
+    source : tuple of (iterable of str, array-like) or None, default=None
+        Texts and labels of a source domain. Texts that are in X, too, are left out.
+    groups : array-like of shape (n,) or None, default=None
+        Texts of one group stay together, as sentences of one review have to.
+    cv : int, splitter or iterable of (train, test), default=5
+        Number of stratified folds, or what makes them.
+    n_repeats : int, default=1
+        How often the folds are drawn anew, where `cv` is a number.
+    train_sizes : iterable of int or float, or None, default=None
+        Learning curves: numbers of labelled texts, or shares of the training part as
+        floats. Smaller parts are inside of the larger ones and stratified. None trains
+        on whole training parts only.
+    scoring : str or callable, default="accuracy"
+        Main metric, as in scikit-learn; the greater the better. Accuracy, balanced
+        accuracy and macro F1 are told beside it in any case.
+    param_grids : dict of str to grid or None, default=None
+        For strategies of these names, parameters to search within each training part
+        (nested cross-validation).
+    encoder : BertFeaturizer, str or None, default=None
+        Transformer of the default strategies. None is "all-MiniLM-L6-v2" where all
+        texts are English, else "multilingual-e5-small".
+    max_source : int or None, default=1000
+        At most so many source texts are used, drawn at random; None is all of them.
+    time_budget : float or None, default=None
+        Seconds after which no new fold is begun; what is left becomes rows with the
+        status "skipped". The refit of `StrategyComparison.best_estimator` is not in it.
+    folder : path-like or None, default=None
+        Keep a journal of finished folds, vectors and source models there. The same
+        call goes on where an earlier one stopped, be it by kill -9; more strategies may
+        be added. What failed or was skipped is tried again.
+    n_jobs : int or None, default=None
+        Folds that run at the same time, as in scikit-learn. Networks use several cores
+        anyway.
+    random_state : int, RandomState instance or None, default=None
+        Folds, subsets, and every ``random_state`` of a strategy that is None.
+    verbose : int, default=0
+        1 writes a line for each row to the standard error.
+    on_result : callable or None, default=None
+        Called whenever a row has moved on, with a dict: "strategy", "kind",
+        "train_size", "status" ("running", or as in the results), "error", "n_folds",
+        "n_folds_planned" and the means so far, "score", "fit_seconds" and
+        "predict_seconds".
+
+    Returns
+    -------
+    comparison : StrategyComparison
+        Tables, predictions out of fold, and what follows in plain sentences.
+
+    Raises
+    ------
+    InvalidInputError
+        If texts, labels, groups or the source cannot be used.
+    InvalidParameterError
+        If a parameter is out of range, or `folder` holds another comparison.
+    MissingExtraError
+        If pandas, or what a strategy that was named needs, is not installed.
+
+    See Also
+    --------
+    TransferSentimentClassifier : What the strategies with networks are.
+    sklearn.model_selection.GridSearchCV : Searches parameters of one estimator.
+
+    Notes
+    -----
+    Vectors of frozen encoders are made beforehand, and each strategy's seconds include
+    what encoding its texts took. The model of the source is trained once; its seconds
+    are in those of "source_only".
+
+    Examples
+    --------
+    >>> from sktransfer import compare_strategies, load_mini_reviews
+    >>> texts, labels = load_mini_reviews("en", return_X_y=True)
+    >>> comparison = compare_strategies(
+    ...     texts, labels, strategies=["tfidf", "frozen"], cv=3, random_state=0
+    ... )
+    >>> comparison.best_strategy
+    'frozen'
+    >>> comparison.results["strategy"].tolist()
+    ['majority', 'tfidf', 'frozen']
+    """
+    require_extra("pandas", "compare", "compare_strategies")
+    started = time.monotonic()
+    texts = check_texts(X)
+    labels = check_labels(y, len(texts))
+    _check_counts(groups, len(texts), max_source, time_budget)
+    place = None if folder is None else Path(folder).expanduser()
+    seed = draw_seed(random_state, place)
+    bound = bind_rows(texts, groups)
+    groups = None if groups is None else list(groups)
+    folds = make_folds(
+        labels, bound, cv=cv, n_repeats=n_repeats, groups=groups, seed=seed
+    )
+    classes = np.unique(labels)
+    data = Data(
+        texts,
+        labels,
+        classes,
+        bound,
+        folds,
+        choose_sizes(train_sizes, folds, len(classes)),
+        Scoring.resolve(scoring),
+        seed,
+    )
+    domain = None
+    if source is not None:
+        domain = check_source(source, texts, max_source=max_source, seed=seed)
+    least = min(
+        np.unique(labels[fold.train], return_counts=True)[1].min() for fold in folds
+    )
+    source_texts = None if domain is None else domain.texts
+    setting = Setting.of(texts, source_texts, encoder, int(least))
+    candidates = choose_candidates(strategies, baseline, param_grids, setting)
+    baseline = choose_baseline(baseline, candidates)
+    with ExitStack() as stack:
+        settings = describe_data(data, domain)
+        journal = stack.enter_context(open_journal(place, settings))
+        check_candidates(candidates, journal)
+        cache = choose_cache(place, n_jobs, stack)
+        sharing = candidates if cache is None else share_all(candidates, cache)
+        sources = SourceModels(
+            domain, classes, seed, None if place is None else place / "sources"
+        )
+        schedule = Schedule(
+            data,
+            journal,
+            sources,
+            EncodingCosts([*texts, *(source_texts or [])]),
+            n_jobs=n_jobs,
+            deadline=None if time_budget is None else started + time_budget,
+            watch=watch_with(on_result, len(folds), verbose),
+        )
+        outcomes = schedule.run(sharing)
+        distance = measure_distance(sharing, schedule.costs, data, domain)
+    why = f"the time budget of {time_budget} seconds was used up"
+    summary = Summary(data, candidates, outcomes, baseline, why)
+    results = summary.results()
+    kept = cache if place is not None else None
+    return StrategyComparison(
+        results,
+        summary.folds(),
+        summary.predictions(),
+        classes=classes,
+        texts=texts,
+        labels=labels,
+        scoring=data.scoring.name,
+        baseline=baseline,
+        source=None if domain is None else (domain.texts, domain.labels),
+        verdicts=tell(summary, results, distance),
+        domain_distance=distance,
+        refit=Refit(data, candidates if kept is None else sharing, sources, kept),
+    )
+
+
+def _check_counts(
+    groups: Any, n_texts: int, max_source: Any, time_budget: float | None
+) -> None:
+    if groups is not None and len(groups) != n_texts:
+        raise InvalidInputError(
+            f"X has {n_texts} texts but groups has {len(groups)} entries: pass one "
+            "group per text."
+        )
+    if max_source is not None and (
+        not isinstance(max_source, Integral) or max_source < 2
+    ):
+        raise InvalidParameterError(
+            f"max_source={max_source!r}, but None or a number of texts of at least 2 "
+            "is expected."
+        )
+    if time_budget is not None and not time_budget > 0:
+        raise InvalidParameterError(
+            f"time_budget={time_budget!r}, but None or a positive number of seconds is "
+            "expected."
+        )

@@ -1,0 +1,190 @@
+"""Each text once through each frozen encoder, and what that costs each strategy.
+
+Strategies that share an encoder share its vectors, so whichever comes first would seem
+slow and the others fast. Here the vectors are made beforehand, timed, and each strategy
+is charged for the texts it reads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import clone
+
+from sktransfer.comparison.candidates import Candidate, inner_estimators
+from sktransfer.comparison.fingerprints import describe_candidate, digest_of
+
+__all__ = [
+    "Charge",
+    "EncodingCosts",
+    "find_encoder",
+    "share_vectors",
+    "unshare_vectors",
+]
+
+# Texts that are encoded for their time alone, where all vectors were there before.
+_N_SAMPLED = 32
+
+
+@dataclass(frozen=True)
+class Charge:
+    """Seconds that a text costs a strategy on top of what is measured.
+
+    Attributes
+    ----------
+    train, test : float
+        Seconds a text.
+    fixed : float
+        Seconds a fit, for texts that every fit reads.
+    """
+
+    train: float = 0.0
+    test: float = 0.0
+    fixed: float = 0.0
+
+
+@dataclass
+class EncodingCosts:
+    """Seconds a text of each encoder, measured when its vectors are made.
+
+    Attributes
+    ----------
+    texts : sequence of str, of length n
+        All that any strategy reads.
+    by_encoder : dict of str to float
+        Digest of an encoder's parameters to seconds a text.
+    """
+
+    texts: Sequence[str]
+    by_encoder: dict[str, float] = field(default_factory=dict)
+
+    def charge(self, estimator: Any) -> tuple[Charge, dict[str, float]]:
+        """Make the vectors that an estimator will read, and tell what they cost.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Its frozen encoders are looked for at any depth.
+
+        Returns
+        -------
+        charge : Charge
+        fresh : dict of str to float
+            The entries of `by_encoder` that were measured just now.
+        """
+        train = test = 0.0
+        fresh = {}
+        for encoder, tuned in _find_encoders(estimator):
+            digest = digest_of(describe_candidate(Candidate("", "", encoder)))
+            if digest not in self.by_encoder:
+                seconds = _encode(encoder, self.texts)
+                self.by_encoder[digest] = fresh[digest] = seconds
+            train += self.by_encoder[digest]
+            # A tuned encoder reads test texts itself, and is timed at that.
+            test += 0.0 if tuned else self.by_encoder[digest]
+        n_fixed = len(getattr(estimator, "source_texts", ()))
+        return Charge(train, test, train * n_fixed), fresh
+
+
+def share_vectors(estimator: Any, cache: Path) -> Any:
+    """Clone, with vectors kept in a folder where they were to be kept in memory.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Left as it is. What is frozen in it stays as it is, too.
+    cache : pathlib.Path
+        The folder.
+
+    Returns
+    -------
+    sharing : estimator
+    """
+    sharing = clone(estimator)
+    for _, inner in inner_estimators(sharing):
+        if _is_encoder(inner) and inner.cache == "memory":
+            inner.set_params(cache=cache)
+    return sharing
+
+
+def unshare_vectors(fitted: Any, cache: Path) -> Any:
+    """Undo `share_vectors` in what was fitted, in place.
+
+    Parameters
+    ----------
+    fitted : estimator
+        It no longer names the folder afterwards.
+    cache : pathlib.Path
+        The folder.
+
+    Returns
+    -------
+    fitted : estimator
+    """
+    for _, inner in inner_estimators(fitted):
+        encoders: list[Any] = [inner, getattr(inner, "encoder_", None)]
+        for encoder in encoders:
+            if _is_encoder(encoder) and encoder.cache == cache:
+                encoder.set_params(cache="memory")
+    return fitted
+
+
+def find_encoder(estimators: Iterable[Any]) -> Any:
+    """First frozen encoder of several estimators.
+
+    Parameters
+    ----------
+    estimators : iterable of estimator
+
+    Returns
+    -------
+    encoder : BertFeaturizer or None
+        Not fitted.
+    """
+    found = (e for estimator in estimators for e, _ in _find_encoders(estimator))
+    return next(found, None)
+
+
+def _is_encoder(estimator: Any) -> bool:
+    return hasattr(estimator, "cache_info") and hasattr(estimator, "transform")
+
+
+def _find_encoders(estimator: Any) -> list[tuple[Any, bool]]:
+    """Encoders that an estimator reads, and whether it tunes a copy of them."""
+    found = []
+    owners = dict(inner_estimators(estimator))
+    for prefix, inner in owners.items():
+        if _is_encoder(inner):
+            parent = owners.get(prefix[:-2].rpartition("__")[0])
+            owner = owners.get(prefix.removesuffix("encoder__"), parent)
+            strategy = getattr(owner, "strategy", "feature_extraction")
+            found.append((inner, strategy != "feature_extraction"))
+    return found
+
+
+def _encode(encoder: Any, texts: Sequence[str]) -> float:
+    """Have an encoder's cache know all texts; returns the seconds a text took."""
+    encoder = clone(encoder)
+    first, rest = list(texts[:1]), list(dict.fromkeys(texts))
+    # Weights are loaded at the first text, which is no cost of a text.
+    encoder.fit(first).transform(first)
+    seconds, n_encoded = _time(encoder, rest)
+    if n_encoded:
+        return seconds / n_encoded
+    encoder.set_params(cache=None)
+    sample = rest[:_N_SAMPLED]
+    seconds, _ = _time(encoder.fit(first), sample)
+    return seconds / len(sample)
+
+
+def _time(encoder: Any, texts: Sequence[str]) -> tuple[float, int]:
+    """Seconds that texts take, and how many of them the cache did not know."""
+    from sktransfer.encoders.process import n_texts_encoded
+
+    before, started = n_texts_encoded(), time.perf_counter()
+    encoder.transform(texts)
+    return time.perf_counter() - started, n_texts_encoded() - before

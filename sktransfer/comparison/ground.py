@@ -1,0 +1,159 @@
+"""What a comparison stands on before a fold is run: its seed, its name, its vectors."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from joblib import effective_n_jobs
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from sktransfer.comparison.candidates import Candidate, Source
+from sktransfer.comparison.encoding import EncodingCosts, find_encoder, share_vectors
+from sktransfer.comparison.fingerprints import digest_texts
+from sktransfer.comparison.journal import recorded_seed
+from sktransfer.comparison.schedule import Data
+from sktransfer.exceptions import CheckpointNotFoundError
+from sktransfer.statistics.distances import proxy_a_distance
+
+__all__ = [
+    "choose_cache",
+    "describe_data",
+    "draw_seed",
+    "measure_distance",
+    "share_all",
+]
+
+
+def draw_seed(random_state: Any, folder: Path | None) -> int:
+    """One seed for everything; a comparison that goes on keeps the one it drew.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        Of the user.
+    folder : pathlib.Path or None
+        Where a journal may be.
+
+    Returns
+    -------
+    seed : int
+    """
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    recorded = recorded_seed(folder) if random_state is None else None
+    if recorded is not None:
+        return recorded
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def describe_data(data: Data, source: Source | None) -> dict[str, Any]:
+    """What must be the same for finished folds to count.
+
+    Parameters
+    ----------
+    data : Data
+        The target domain and its folds.
+    source : Source or None
+        The source domain.
+
+    Returns
+    -------
+    settings : dict of str to str, int or None
+    """
+    rows = [column for f in data.folds for column in (f.train, f.test)]
+    theirs = None
+    if source is not None:
+        theirs = digest_texts(source.texts, source.labels.tolist())
+    return {
+        "texts": digest_texts(data.texts),
+        "labels": digest_texts(data.labels.tolist()),
+        "source": theirs,
+        "folds": digest_texts(*rows),
+        "train_sizes": str([size.n_texts for size in data.sizes]),
+        "scoring": data.scoring.name,
+        "random_state": data.seed,
+    }
+
+
+def choose_cache(
+    folder: Path | None, n_jobs: int | None, stack: ExitStack
+) -> Path | None:
+    """Where vectors are kept, so that all who need them find them.
+
+    Parameters
+    ----------
+    folder : pathlib.Path or None
+        Of the comparison.
+    n_jobs : int or None
+        With several processes and no folder, one is made for the time being.
+    stack : contextlib.ExitStack
+        Removes it.
+
+    Returns
+    -------
+    cache : pathlib.Path or None
+        None is the memory of this process.
+    """
+    if folder is not None:
+        return folder / "vectors"
+    if effective_n_jobs(n_jobs) == 1:
+        return None
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sktransfer-")))
+
+
+def share_all(candidates: list[Candidate], cache: Path) -> list[Candidate]:
+    """Candidates whose encoders keep their vectors in one folder.
+
+    Parameters
+    ----------
+    candidates : list of Candidate
+        Left as they are.
+    cache : pathlib.Path
+        The folder.
+
+    Returns
+    -------
+    sharing : list of Candidate
+    """
+    return [
+        replace(candidate, estimator=share_vectors(candidate.estimator, cache))
+        for candidate in candidates
+    ]
+
+
+def measure_distance(
+    candidates: list[Candidate], costs: EncodingCosts, data: Data, source: Source | None
+) -> float | None:
+    """Proxy A-distance of the domains, on vectors that were made anyway.
+
+    Parameters
+    ----------
+    candidates : list of Candidate
+        Their first encoder counts.
+    costs : EncodingCosts
+        Tells whether any encoder has run.
+    data : Data
+        The target domain.
+    source : Source or None
+        The source domain.
+
+    Returns
+    -------
+    distance : float or None
+        None without a source, or without an encoder.
+    """
+    encoder = find_encoder(candidate.estimator for candidate in candidates)
+    if source is None or encoder is None or not costs.by_encoder:
+        return None
+    try:
+        encoder = clone(encoder).fit(data.texts)
+        sides = [encoder.transform(texts) for texts in (source.texts, data.texts)]
+    except CheckpointNotFoundError:
+        return None
+    return proxy_a_distance(*sides, random_state=data.seed)

@@ -1,0 +1,197 @@
+"""A journal of finished work: one line of JSON a fold, safe against kill -9.
+
+A line is appended, flushed and put on disk before the next fold begins. Each has a
+digest, so that one that was cut short, or changed, is seen and its work done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import Timeout
+
+from sktransfer.exceptions import InvalidParameterError, SktransferWarning
+from sktransfer.storage import locked
+
+__all__ = ["Journal", "open_journal", "recorded_seed"]
+
+_FORMAT = 1
+_NAME = "journal.jsonl"
+
+
+class Journal:
+    """Entries of a comparison, in memory and, where there is a folder, on disk.
+
+    Parameters
+    ----------
+    file : file object or None, default=None
+        To append to.
+    entries : list of dict, default=()
+        What an earlier run has left.
+
+    Attributes
+    ----------
+    entries : list of dict
+        In the order of writing.
+    """
+
+    def __init__(
+        self, file: IO[bytes] | None = None, entries: list[dict[str, Any]] | None = None
+    ) -> None:
+        self._file = file
+        self.entries = list(entries or [])
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Add an entry; it is on the disk when this returns.
+
+        Parameters
+        ----------
+        entry : dict
+            What JSON can hold.
+        """
+        self.entries.append(entry)
+        if self._file is not None:
+            self._file.write(_seal(entry))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        """Entries with that value of "entry".
+
+        Parameters
+        ----------
+        kind : str
+
+        Returns
+        -------
+        entries : list of dict
+        """
+        return [entry for entry in self.entries if entry["entry"] == kind]
+
+
+@contextlib.contextmanager
+def open_journal(folder: Path | None, settings: Mapping[str, Any]) -> Iterator[Journal]:
+    """Open the journal in a folder, a new one or one to go on with.
+
+    Parameters
+    ----------
+    folder : pathlib.Path or None
+        Created if it is missing; None keeps entries in memory only.
+    settings : mapping of str to str, int, float, None
+        What must be the same for entries to be used again.
+
+    Yields
+    ------
+    journal : Journal
+
+    Raises
+    ------
+    InvalidParameterError
+        If the folder's journal is of other data or settings, or is in use.
+    """
+    if folder is None:
+        yield Journal()
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _NAME
+    try:
+        with locked(path, timeout=0):
+            entries, n_bytes = _read(path)
+            header = {"entry": "header", "format": _FORMAT, "settings": dict(settings)}
+            if entries:
+                _check_header(entries[0], header, path)
+            with path.open("ab") as file:
+                # What follows the last whole line was cut short.
+                file.truncate(n_bytes)
+                journal = Journal(file, entries)
+                if not entries:
+                    journal.write(header)
+                yield journal
+    except Timeout as error:
+        raise InvalidParameterError(
+            f"folder={str(folder)!r} is in use by another comparison: wait for it, or "
+            "name another folder."
+        ) from error
+
+
+def recorded_seed(folder: Path | None) -> int | None:
+    """Return the seed that a comparison without `random_state` has drawn before.
+
+    Parameters
+    ----------
+    folder : pathlib.Path or None
+        Of its journal.
+
+    Returns
+    -------
+    seed : int or None
+        None where there is no journal.
+    """
+    if folder is None or not (entries := _read(folder / _NAME)[0]):
+        return None
+    seed = entries[0].get("settings", {}).get("random_state")
+    return seed if isinstance(seed, int) else None
+
+
+def _seal(entry: dict[str, Any]) -> bytes:
+    body = json.dumps(entry, ensure_ascii=True, separators=(",", ":")).encode()
+    return _digest(body) + b" " + body + b"\n"
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest()[:16].encode()
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Intact lines of a journal, and where the last whole line ends."""
+    if not path.exists():
+        return [], 0
+    entries, n_bytes, n_damaged = [], 0, 0
+    content = path.read_bytes()
+    for line in content.splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        digest, _, body = line[:-1].partition(b" ")
+        n_bytes += len(line)
+        if digest == _digest(body):
+            entries.append(json.loads(body))
+        else:
+            n_damaged += 1
+    if n_damaged:
+        warnings.warn(
+            f"{path} has {n_damaged} damaged lines: what they told is done again.",
+            SktransferWarning,
+            stacklevel=4,
+        )
+    return entries, n_bytes
+
+
+def _check_header(found: dict[str, Any], expected: dict[str, Any], path: Path) -> None:
+    if found.get("entry") != "header" or found.get("format") != _FORMAT:
+        raise InvalidParameterError(
+            f"{path} was not written by this version of compare_strategies: name "
+            "another folder, or delete this one."
+        )
+    old, new = found["settings"], expected["settings"]
+    others = [name for name in new if old.get(name) != new[name]]
+    if others:
+        told = "; ".join(
+            f"{name} was {_shorten(old.get(name))} and is {_shorten(new[name])}"
+            for name in others
+        )
+        raise InvalidParameterError(
+            f"folder={str(path.parent)!r} holds another comparison, which cannot be "
+            f"gone on with: {told}. Name another folder, or delete this one."
+        )
+
+
+def _shorten(value: Any) -> str:
+    told = str(value)
+    return told if len(told) <= 24 else told[:12] + "..."

@@ -1,0 +1,208 @@
+"""What follows from a comparison, in plain sentences."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sktransfer.comparison.summary import Summary
+from sktransfer.statistics.corrections import holm_correction
+from sktransfer.statistics.verdicts import transfer_verdict, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["tell"]
+
+# Where one class has more than this share, accuracy says little.
+_SKEWED = 0.7
+
+
+def tell(
+    summary: Summary, results: pd.DataFrame, domain_distance: float | None
+) -> list[str]:
+    """Sentences on what was found.
+
+    Parameters
+    ----------
+    summary : Summary
+        Folds and tests.
+    results : DataFrame
+        Its table.
+    domain_distance : float or None
+        Proxy A-distance.
+
+    Returns
+    -------
+    sentences : list of str
+        Each with its full stop.
+    """
+    done = _largest(results[results["status"] == "done"])
+    sentences: list[str] = []
+    if not done.empty:
+        best = done.iloc[int(done["score"].argmax())]
+        sentences += _on_best(summary, done, best)
+        sentences += _on_cheaper(summary, done, best)
+        sentences += _on_source(summary)
+        sentences += _on_skew(summary, done, best)
+        sentences += _on_curves(results, best["strategy"])
+    if domain_distance is not None:
+        sentences.append(
+            f"the proxy A-distance of source and target is {domain_distance:.2f}, "
+            "between 0 (alike) and 2 (always told apart)"
+        )
+    sentences += _on_gaps(results)
+    names = tuple(f"{name} " for name in results["strategy"].unique())
+    return [
+        f"{text if text.startswith(names) else text[0].upper() + text[1:]}."
+        for text in sentences
+    ]
+
+
+def _largest(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of each strategy at its largest size."""
+    sizes = table.groupby("strategy")["train_size"].transform("max")
+    return table[table["train_size"] == sizes]
+
+
+def _scale(summary: Summary) -> dict[str, Any]:
+    """How differences are told: scores within 0 and 1 in points."""
+    for outcomes in summary.outcomes.values():
+        for outcome in outcomes:
+            if abs(outcome.get("metrics", {}).get("score", 0.0)) > 1:
+                return {"scale": 1.0, "unit": f"of {summary.data.scoring.name}"}
+    return {"scale": 100.0, "unit": "points"}
+
+
+def _on_best(
+    summary: Summary, done: pd.DataFrame, best: pd.Series[Any]
+) -> Iterator[str]:
+    name, scoring = best["strategy"], summary.data.scoring.name
+    found = f"{name} scores best: {scoring} {best['score']:.3f}"
+    if not math.isnan(best["score_low"]):
+        found += f", 95 % interval {best['score_low']:.3f} to {best['score_high']:.3f}"
+    yield found
+    if summary.baseline in (None, name):
+        return
+    for row in done.to_dict("records"):
+        test = summary.test(row["strategy"], str(summary.baseline))
+        # One sentence a rival would be a page: the best one, and what falls behind.
+        behind = row["pvalue"] < 0.05 and row["difference"] < 0
+        if test is not None and (row["strategy"] == name or behind):
+            yield verdict(
+                row["strategy"],
+                str(summary.baseline),
+                row["difference"],
+                row["pvalue"],
+                **_scale(summary),
+            )
+
+
+def _on_cheaper(
+    summary: Summary, done: pd.DataFrame, best: pd.Series[Any]
+) -> Iterator[str]:
+    """The cheapest strategy that was not shown to be worse than the best."""
+    name = best["strategy"]
+    costs = done.set_index("strategy")["fit_seconds"]
+    others = [
+        other
+        for other in done["strategy"]
+        if other not in (name, summary.baseline) and costs[other] < costs[name] / 1.5
+    ]
+    tests = [summary.test(other, name) for other in others]
+    pairs = [(o, t) for o, t in zip(others, tests, strict=True) if t is not None]
+    pvalues = holm_correction([test.pvalue for _, test in pairs])
+    near = [
+        (other, test, float(pvalue))
+        for (other, test), pvalue in zip(pairs, pvalues, strict=True)
+        if pvalue >= 0.05
+    ]
+    if near:
+        # Of those that are cheap enough, the one that comes closest.
+        other, test, pvalue = max(near, key=lambda entry: entry[1].mean_difference)
+        yield verdict(
+            other,
+            name,
+            test.mean_difference,
+            pvalue,
+            interval=test.confidence_interval,
+            seconds=float(costs[other]),
+            baseline_seconds=float(costs[name]),
+            **_scale(summary),
+        )
+
+
+def _on_source(summary: Summary) -> Iterator[str]:
+    """Whether the source helped, for each use of it, corrected over the uses."""
+    names = {candidate.name for candidate in summary.candidates}
+    uses = [c for c in summary.candidates if c.use is not None and c.base in names]
+    tests = [summary.test(candidate.name, candidate.base) for candidate in uses]
+    pairs = [(c, t) for c, t in zip(uses, tests, strict=True) if t is not None]
+    if not pairs:
+        return
+    pvalues = holm_correction([test.pvalue for _, test in pairs])
+    for (candidate, test), pvalue in zip(pairs, pvalues, strict=True):
+        against = f"{candidate.name} against {candidate.base}"
+        if candidate.use == "only":
+            yield verdict(
+                candidate.name,
+                candidate.base,
+                test.mean_difference,
+                float(pvalue),
+                **_scale(summary),
+            )
+        else:
+            found = transfer_verdict(
+                test.mean_difference, float(pvalue), **_scale(summary)
+            )
+            yield f"{against}: {found}"
+
+
+def _on_skew(
+    summary: Summary, done: pd.DataFrame, best: pd.Series[Any]
+) -> Iterator[str]:
+    data = summary.data
+    label, count = Counter(data.labels.tolist()).most_common(1)[0]
+    share = count / len(data.labels)
+    if share <= _SKEWED or data.scoring.name != "accuracy":
+        return
+    other = done.iloc[int(done["balanced_accuracy"].argmax())]
+    found = (
+        f"{share:.0%} of the texts are {label!r}, so that accuracy says little: by "
+        f"balanced accuracy {other['strategy']} is best "
+        f"({other['balanced_accuracy']:.3f}"
+    )
+    if other["strategy"] != best["strategy"]:
+        found += f", {best['strategy']} {best['balanced_accuracy']:.3f}"
+    yield f"{found})"
+
+
+def _on_curves(results: pd.DataFrame, best: str) -> Iterator[str]:
+    """From which size on the best one leads the cheapest one with the same encoder."""
+    done = results[(results["status"] == "done") & (results["train_size"] > 0)]
+    table = done.pivot_table(index="train_size", columns="strategy", values="score")
+    if len(table) < 2 or best not in table:
+        return
+    rivals = [name for name in table.columns if name != best]
+    if not rivals:
+        return
+    lead = table[best].ge(table[rivals].max(axis=1)).tolist()
+    leading = [size for size, ahead in zip(table.index, lead, strict=True) if ahead]
+    behind = [size for size, ahead in zip(table.index, lead, strict=True) if not ahead]
+    if not behind:
+        yield f"{best} scores best at every number of texts"
+    elif leading and max(behind) < min(leading):
+        first = table.loc[max(behind)].astype(float)
+        yield (
+            f"{best} scores best from {min(leading)} labelled texts on; with "
+            f"{max(behind)} it is {first.idxmax()}"
+        )
+
+
+def _on_gaps(results: pd.DataFrame) -> Iterator[str]:
+    for status in ("failed", "skipped"):
+        names = results.loc[results["status"] == status, "strategy"].unique().tolist()
+        if names:
+            yield f"{status}: {', '.join(names)} (see the column error)"
