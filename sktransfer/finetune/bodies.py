@@ -1,13 +1,13 @@
-"""An encoder as layers that can learn: a transformer, or a table of word vectors.
+"""A transformer as layers that can learn.
 
-A body begins as a copy of what the featurizer uses and gives the same vectors; only the
+It begins as a copy of what the featurizer uses and gives the same vectors; only the
 copy ever changes.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,64 +19,20 @@ from sktransfer.encoders.encoding import token_states
 from sktransfer.encoders.parameters import resolve_layers
 from sktransfer.encoders.pooling import pool
 from sktransfer.exceptions import CheckpointError
+from sktransfer.finetune.adapters import (
+    Adaptation,
+    add_adapters,
+    choose_layers,
+    is_adapter,
+    merge,
+    plain_name,
+    remove_adapters,
+    unmerge,
+)
+from sktransfer.finetune.body import Body
 from sktransfer.finetune.skipping import replacing_input, skipping
 
-__all__ = ["Body", "TransformerBody"]
-
-
-class Body(nn.Module):
-    """Tokens to features, with layers that a strategy can let learn.
-
-    Attributes
-    ----------
-    tuned : set of str
-        Names of the parameters that learn or have learnt; a pickle holds these and
-        takes the others from the checkpoint.
-    """
-
-    tuned: set[str]
-
-    #: Whether the table is all there is to learn.
-    is_table: bool = False
-
-    def blocks(self) -> list[nn.Module]:
-        """Layers from the bottom to the top, without what embeds the tokens."""
-        raise NotImplementedError
-
-    def token_table(self) -> nn.Parameter:
-        """One row a token."""
-        raise NotImplementedError
-
-    def idle(self) -> list[nn.Parameter]:
-        """Parameters that no feature depends on."""
-        return []
-
-    def let_learn(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make these parameters learn and all the others rest."""
-        chosen = {id(parameter) for parameter in parameters}
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad_(id(parameter) in chosen)
-            if parameter.requires_grad:
-                self.tuned.add(name)
-
-    def learns(self) -> bool:
-        """Whether a step of training changes any of the parameters."""
-        return any(parameter.requires_grad for parameter in self.parameters())
-
-    def tuned_tensors(self) -> dict[str, torch.Tensor]:
-        """Parameters in which the body may differ from its checkpoint, by name."""
-        return {
-            name: parameter.data
-            for name, parameter in self.named_parameters()
-            if name in self.tuned
-        }
-
-    def take_tuned(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Take over what another body of the same checkpoint has learnt."""
-        own = dict(self.named_parameters())
-        for name, tensor in tensors.items():
-            own[name].data.copy_(tensor)
-        self.tuned.update(tensors)
+__all__ = ["TransformerBody"]
 
 
 class TransformerBody(Body):
@@ -92,6 +48,8 @@ class TransformerBody(Body):
         Hidden states that are averaged, as in the featurizer.
     normalize : bool, default=False
         Whether vectors are scaled to length 1.
+    adaptation : Adaptation or None, default=None
+        Adapters that `take_tuned` is to find, as another body's `adaptation` has them.
     """
 
     def __init__(
@@ -101,6 +59,7 @@ class TransformerBody(Body):
         pooling: tuple[str, ...],
         layers: int | tuple[int, ...] = -1,
         normalize: bool = False,
+        adaptation: Adaptation | None = None,
     ) -> None:
         super().__init__()
         self.checkpoint = checkpoint
@@ -111,6 +70,13 @@ class TransformerBody(Body):
         self.tuned = set()
         # What a layer gives beside its states, in a tuple; most give no tuple.
         self.n_extra: int | None = None
+        self.adaptation = adaptation
+        # Weights without what merged adapters add to them.
+        self._bases: dict[str, torch.Tensor] = {}
+        if adaptation is not None:
+            # Drawn only to be overwritten: the caller's stream must not notice.
+            with torch.random.fork_rng(devices=[]):
+                add_adapters(self.transformer, adaptation)
 
     def forward(
         self,
@@ -183,6 +149,82 @@ class TransformerBody(Body):
         # One set of weights for all layers, as in ALBERT: there is nothing to choose.
         return []
 
+    def adapt(self, rank: int) -> None:
+        """Put adapters of `rank` beside the linear layers, or take up those there are.
+
+        Parameters
+        ----------
+        rank : int
+            Where there are adapters of another rank, they become part of the weights.
+        """
+        if self.adaptation is not None and self.adaptation["rank"] == rank:
+            self._unmerge()
+            return
+        self.fold()
+        blocks = self.blocks() or [self.transformer]
+        adaptation = choose_layers(self.transformer, blocks, rank)
+        add_adapters(self.transformer, adaptation)
+        self.adaptation = adaptation
+
+    def adapters(self) -> list[nn.Parameter]:
+        """Parameters of the adapters."""
+        return [p for name, p in self.named_parameters() if is_adapter(name)]
+
+    def merge(self) -> None:
+        """Make adapters part of the weights until they learn on."""
+        if self.adaptation is not None and not self._bases:
+            self._bases = merge(self.transformer)
+
+    def fold(self) -> None:
+        """Make adapters part of the weights for good."""
+        if self.adaptation is None:
+            return
+        self.merge()
+        self.tuned = set(self.merged_tensors())
+        remove_adapters(self.transformer)
+        self.adaptation, self._bases = None, {}
+
+    def _unmerge(self) -> None:
+        if self._bases:
+            unmerge(self.transformer, self._bases)
+            self._bases = {}
+
+    def tuned_tensors(self) -> dict[str, torch.Tensor]:
+        """Parameters in which the body may differ from its checkpoint, by name.
+
+        Of adapters these are their own, and the weights beside them only if they had
+        been tuned before.
+        """
+        return {
+            name: self._bases.get(name.removeprefix("transformer."), parameter.data)
+            for name, parameter in self._plain_parameters()
+            if name in self.tuned
+        }
+
+    def merged_tensors(self) -> dict[str, torch.Tensor]:
+        """`tuned_tensors` for a body without adapters that is to give the same."""
+        targets = self.adaptation["targets"] if self.adaptation else []
+        tuned = {f"transformer.{name}.weight" for name in targets} | self.tuned
+        self.merge()
+        return {
+            name: parameter.data
+            for name, parameter in self._plain_parameters()
+            if name in tuned and not is_adapter(name)
+        }
+
+    def take_tuned(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take over what another body of the same checkpoint has learnt."""
+        self._unmerge()
+        own = dict(self._plain_parameters())
+        for name, tensor in tensors.items():
+            own[name].data.copy_(tensor)
+        self.tuned.update(tensors)
+        self.merge()
+
+    def _plain_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        for name, parameter in self.named_parameters():
+            yield plain_name(name), parameter
+
     def token_table(self) -> nn.Parameter:
         """Token embeddings, of shape (vocabulary, hidden size)."""
         table: nn.Parameter = self.transformer.get_input_embeddings().weight
@@ -194,6 +236,7 @@ class TransformerBody(Body):
             "pooling": self.pooling,
             "layers": self.layers,
             "normalize": self.normalize,
+            "adaptation": self.adaptation,
             "tuned": {
                 name: tensor.cpu().numpy()
                 for name, tensor in self.tuned_tensors().items()

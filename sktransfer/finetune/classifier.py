@@ -33,16 +33,19 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         What turns texts into features; it is cloned and fitted. None is
         ``BertFeaturizer()``. Ignored where X is numbers. Under "feature_extraction" any
         transformer of texts will do.
-    strategy : {"feature_extraction", "partial", "fine_tune"}, \
+    strategy : {"feature_extraction", "partial", "gradual", "lora", "fine_tune"}, \
             default="feature_extraction"
-        Which layers of the encoder learn: none, the top `n_trainable_layers`, or all.
-        Ignored where X is numbers, as there is no encoder.
+        What of the encoder learns: nothing, the top `n_trainable_layers`, one layer
+        more each epoch from the top [1]_, adapters beside all layers [3]_ (needs the
+        extra "lora"), or all layers. Ignored where X is numbers. Word vectors take
+        "feature_extraction" and "fine_tune".
     n_trainable_layers : int, default=2
         Layers that learn under "partial", counted from the top.
+    lora_rank : int, default=8
+        Rank of the adapters under "lora".
     train_embeddings : bool, default=False
-        Whether a transformer's token table learns under "fine_tune". It holds most of
-        the weights, of which a few hundred texts touch a sliver. Word vectors always
-        learn under "fine_tune".
+        Whether a transformer's token table, most of its weights, learns under
+        "fine_tune" and "gradual". Word vectors always learn under "fine_tune".
     hidden_layer_sizes : tuple of int, default=(64, 32)
         Hidden units of the head; ``()`` is a linear head.
     activation : {"relu", "gelu", "tanh", "identity"}, default="relu"
@@ -62,11 +65,12 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         Needs `init_from`.
     max_epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" is the longer of 100 steps and 3 epochs
-        where layers of a transformer learn, else of 200 steps and 10 epochs.
+        where layers of a transformer learn, else of 200 steps and 10 epochs; "gradual"
+        has 3 epochs after all layers have joined. With fewer, the lowest never learn.
     batch_size : int or "auto", default="auto"
         Rows a step; "auto" is 16 where layers of a transformer learn, else 32.
     encoder_learning_rate : float or "auto", default="auto"
-        Peak rate of AdamW; "auto" is 1e-4 for a transformer and 5e-3 for word vectors.
+        Peak rate of AdamW; "auto" is 1e-4, for adapters 1e-3, for word vectors 5e-3.
     head_learning_rate : float or "auto", default="auto"
         The same for the head; "auto" is 1e-3, and up to 5e-3 for features narrower than
         384.
@@ -141,6 +145,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
        Classification". ACL.
     .. [2] Li, Grandvalet and Davoine (2018). "Explicit Inductive Bias for Transfer
        Learning with Convolutional Networks". ICML.
+    .. [3] Hu et al. (2022). "LoRA: Low-Rank Adaptation of Large Language Models". ICLR.
 
     Examples
     --------
@@ -159,6 +164,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         strategy: str = "feature_extraction",
         *,
         n_trainable_layers: int = 2,
+        lora_rank: int = 8,
         train_embeddings: bool = False,
         hidden_layer_sizes: tuple[int, ...] = (64, 32),
         activation: str = "relu",
@@ -191,6 +197,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         self.encoder = encoder
         self.strategy = strategy
         self.n_trainable_layers = n_trainable_layers
+        self.lora_rank = lora_rank
         self.train_embeddings = train_embeddings
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation

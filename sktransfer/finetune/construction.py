@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from sktransfer.exceptions import TruncationWarning
+from sktransfer.finetune.adapters import is_adapter
 from sktransfer.finetune.batches import FeatureRows, LabelledRows, Rows
 from sktransfer.finetune.heads import measure_scale
 from sktransfer.finetune.inputs import FeatureInput, Input, TokenTexts, WindowFeatures
@@ -89,7 +90,11 @@ def construct(
         model.strategy,
         n_trainable_layers=model.n_trainable_layers,
         train_embeddings=model.train_embeddings,
+        lora_rank=model.lora_rank,
     )
+    if source is not None:
+        # Adapters begin at nothing, so that towards where they began is to the source.
+        carried |= {name for name, _ in network.named_parameters() if is_adapter(name)}
     return Construction(network, reader, encoder, carried, rows)
 
 
@@ -112,6 +117,7 @@ def reopen(model: Any) -> Construction:
         model.strategy,
         n_trainable_layers=model.n_trainable_layers,
         train_embeddings=model.train_embeddings,
+        lora_rank=model.lora_rank,
     )
     return Construction(network, model._input, model.encoder_, set())
 

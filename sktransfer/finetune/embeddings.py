@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from sktransfer.finetune.bodies import Body
+from sktransfer.finetune.body import Body
 
 __all__ = ["PADDING", "EmbeddingBody"]
 

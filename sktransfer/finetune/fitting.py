@@ -32,7 +32,7 @@ from sktransfer.finetune.parameters import check_parameters
 from sktransfer.finetune.prefix import keep_states
 from sktransfer.finetune.preparation import check_data, check_validation
 from sktransfer.finetune.randomness import draw_seed, private_randomness
-from sktransfer.finetune.settings import FROZEN, TUNED, WORDS, Settings
+from sktransfer.finetune.settings import FROZEN, LORA, TUNED, WORDS, Settings
 from sktransfer.finetune.targets import split_rows
 from sktransfer.finetune.training import TransferNet
 from sktransfer.finetune.unfreezing import GradualRates, GradualUnfreezing, n_stages
@@ -150,7 +150,7 @@ def update_classifier(
         # The optimiser's moments live on from call to call. A full fit leaves none:
         # its rates have fallen to 0.
         net = None if first else model.net_
-        if net is None or not getattr(net, "updates_", False):
+        if net is None or not net.can_go_on():
             settings = _settings(model, built.network, len(rows))
             net = _make_net(model, built.network, settings, [], device, seed)
         _train(model, built, net, known, rows, update=True)
@@ -159,7 +159,9 @@ def update_classifier(
 def _settings(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
     column = FROZEN
     if network.body is not None and network.body.learns():
-        column = WORDS if isinstance(network.body, EmbeddingBody) else TUNED
+        column = LORA if model.strategy == "lora" else TUNED
+        if isinstance(network.body, EmbeddingBody):
+            column = WORDS
     return Settings.resolve(
         column,
         n_rows,
@@ -258,6 +260,8 @@ def _train(
     if update:
         net.max_epochs = 1
     net.partial_fit(rows, None)
+    if built.network.body is not None:
+        built.network.body.merge()
     model.net_ = net
     counts = np.bincount(rows.classes.numpy(), minlength=len(classes))
     before = getattr(model, "class_count_", 0) if update else 0

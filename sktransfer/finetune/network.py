@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sktransfer.finetune.bodies import Body
+from sktransfer.finetune.body import Body
 from sktransfer.finetune.heads import FeatureScaler, build_head
 
 __all__ = ["HeadLayout", "TransferNetwork", "average_by_text"]

@@ -9,7 +9,8 @@ from sklearn.base import clone
 
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidParameterError
-from sktransfer.finetune.bodies import Body, TransformerBody
+from sktransfer.finetune.bodies import TransformerBody
+from sktransfer.finetune.body import Body
 from sktransfer.finetune.inputs import FeatureInput, Input, NumberInput, TokenInput
 from sktransfer.finetune.vocabulary import WordInput
 from sktransfer.words.featurizer import WordVectorFeaturizer

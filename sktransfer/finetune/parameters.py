@@ -40,6 +40,7 @@ CONSTRAINTS: dict[str, Any] = {
     "encoder": "no_validation",
     "strategy": [StrOptions(set(STRATEGIES))],
     "n_trainable_layers": [Interval(Integral, 1, None, closed="left")],
+    "lora_rank": [Interval(Integral, 1, None, closed="left")],
     "train_embeddings": ["boolean"],
     "hidden_layer_sizes": [tuple, list],
     "activation": [StrOptions(set(ACTIVATIONS))],

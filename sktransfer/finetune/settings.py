@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["FROZEN", "TUNED", "WORDS", "Defaults", "Settings"]
+__all__ = ["FROZEN", "LORA", "TUNED", "WORDS", "Defaults", "Settings"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Defaults:
 
 FROZEN = Defaults(0.0, 1e-3, min_steps=200, min_epochs=10, batch_size=32)
 TUNED = Defaults(1e-4, 1e-3, min_steps=100, min_epochs=3, batch_size=16)
+LORA = Defaults(1e-3, 1e-3, min_steps=100, min_epochs=3, batch_size=16)
 WORDS = Defaults(5e-3, 1e-3, min_steps=200, min_epochs=10, batch_size=32)
 
 # Rates of the head are those of features this wide, or wider.

@@ -153,7 +153,7 @@ def _carry_body(source: Any, network: TransferNetwork, encoder: Any) -> set[str]
     names = {f"body.{name}" for name, _ in ours.named_parameters()}
     if not learnt:
         return names
-    tuned = {name: tensor.clone() for name, tensor in theirs.tuned_tensors().items()}
+    tuned = {name: tensor.clone() for name, tensor in theirs.merged_tensors().items()}
     if isinstance(ours, EmbeddingBody):
         # The target's table holds the source's words first, then its own new ones.
         table = ours.table.weight.detach().clone()

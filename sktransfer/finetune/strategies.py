@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from sktransfer.exceptions import InvalidParameterError
-from sktransfer.finetune.bodies import Body
+from sktransfer.finetune.body import Body
 from sktransfer.finetune.network import TransferNetwork
 
 __all__ = [
@@ -54,6 +54,10 @@ def _layer_by_layer(
     return _everything(body, n_layers, train_embeddings)
 
 
+def _adapters(body: Body, n_layers: int, train_embeddings: bool) -> list[nn.Parameter]:
+    return body.adapters()
+
+
 def _separate_layers(body: Body, strategy: str) -> list[nn.Module]:
     blocks = body.blocks()
     if not blocks:
@@ -69,6 +73,7 @@ STRATEGIES: dict[str, Callable[[Body, int, bool], list[nn.Parameter]]] = {
     "feature_extraction": _nothing,
     "partial": _top_layers,
     "gradual": _layer_by_layer,
+    "lora": _adapters,
     "fine_tune": _everything,
 }
 
@@ -79,6 +84,7 @@ def apply_strategy(
     *,
     n_trainable_layers: int = 2,
     train_embeddings: bool = False,
+    lora_rank: int = 8,
 ) -> None:
     """Let the parameters of `strategy` learn and freeze the others.
 
@@ -94,12 +100,18 @@ def apply_strategy(
         Layers from the top that learn under "partial".
     train_embeddings : bool, default=False
         Whether a transformer's token table learns under "fine_tune" and "gradual".
+    lora_rank : int, default=8
+        Rank of the adapters under "lora".
     """
     network.requires_grad_(True)
     network.frozen_parts = []
     body = network.body
     if body is None:
         return
+    if strategy == "lora":
+        body.adapt(lora_rank)
+    else:
+        body.fold()
     choose = STRATEGIES[strategy]
     body.let_learn(choose(body, n_trainable_layers, train_embeddings))
     set_resting_parts(network)

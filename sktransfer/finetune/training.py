@@ -92,7 +92,7 @@ class TransferNet(NeuralNet):
         *,
         criterion: type[nn.Module] = WeightedLoss,
         optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW,
-        rates: dict[str, float] | None = None,
+        rates: dict[str, Any] | None = None,
         autocast_dtype: torch.dtype = torch.float32,
         shuffle_seed: int = 0,
         **kwargs: Any,
@@ -122,6 +122,15 @@ class TransferNet(NeuralNet):
         groups = parameter_groups(self.module_, **self.rates)
         self.optimizer_ = self.optimizer(groups, **options)
         return self
+
+    def can_go_on(self) -> bool:
+        """Whether the optimiser is one of updates and knows all that learns now."""
+        if not getattr(self, "updates_", False) or not hasattr(self, "optimizer_"):
+            return False
+        groups = self.optimizer_.param_groups
+        known = {id(parameter) for group in groups for parameter in group["params"]}
+        learning = (p for p in self.module_.parameters() if p.requires_grad)
+        return all(id(parameter) in known for parameter in learning)
 
     def get_iterator(self, dataset: LabelledRows, training: bool = False) -> Any:
         """Shuffled batches of like length for training, all rows in order else."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +36,34 @@ def bert(tiny_bert):
         return BertFeaturizer(**defaults | parameters)
 
     return bert
+
+
+@pytest.fixture
+def save_encoder(tmp_path, tiny_bert):
+    """Save a small model of an architecture, with the tiny BERT's tokenizer."""
+    from transformers import AutoConfig, AutoModel
+
+    def save_encoder(config, **options):
+        sizes = {
+            "vocab_size": AutoConfig.from_pretrained(tiny_bert).vocab_size,
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 64,
+            "max_position_embeddings": 70,
+            "pad_token_id": 0,
+            "bos_token_id": 2,
+            "eos_token_id": 3,
+        }
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = AutoModel.from_config(config(**sizes | options))
+        model.save_pretrained(tmp_path)
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(Path(tiny_bert, name), tmp_path)
+        return BertFeaturizer(str(tmp_path), dtype="float32", device="cpu")
+
+    return save_encoder
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,9 @@
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 import transformers
 from sklearn.frozen import FrozenEstimator
 
-from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.finetune import fitting, prefix
 from sktransfer.finetune.batches import LabelledRows
 from sktransfer.finetune.bodies import TransformerBody
@@ -106,37 +102,10 @@ ARCHITECTURES = {
 }
 
 
-@pytest.fixture
-def save(tmp_path, tiny_bert):
-    """Save a small model of an architecture, with the tiny BERT's tokenizer."""
-
-    def save(config, **options):
-        sizes = {
-            "vocab_size": transformers.AutoConfig.from_pretrained(tiny_bert).vocab_size,
-            "hidden_size": 32,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "intermediate_size": 64,
-            "max_position_embeddings": 70,
-            "pad_token_id": 0,
-            "bos_token_id": 2,
-            "eos_token_id": 3,
-        }
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            model = transformers.AutoModel.from_config(config(**sizes | options))
-        model.save_pretrained(tmp_path)
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copy(Path(tiny_bert, name), tmp_path)
-        return BertFeaturizer(str(tmp_path), dtype="float32", device="cpu")
-
-    return save
-
-
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_other_architectures_give_what_they_gave(save, name):
+def test_other_architectures_give_what_they_gave(save_encoder, name):
     config, options = ARCHITECTURES[name]
-    body, data = body_with(save(config, **options))
+    body, data = body_with(save_encoder(config, **options))
     rows = kept(body, data)
     assert isinstance(rows, KeptTexts)
     inputs = rows.batch(np.arange(4))

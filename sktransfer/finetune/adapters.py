@@ -1,0 +1,192 @@
+"""strategy="lora": small matrices beside the frozen ones, by peft.
+
+Beside the weight W of a linear layer learn two thin matrices A and B; the layer then
+multiplies by ``W + alpha / rank * B A`` (Hu et al. 2022, "LoRA: Low-Rank Adaptation of
+Large Language Models"). B starts at zero, so that training starts from W. For
+prediction the product is added to W, and the layer costs what it cost before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypedDict
+
+import torch
+from torch import nn
+
+from sktransfer.exceptions import InvalidParameterError
+from sktransfer.packages import require_extra
+
+__all__ = [
+    "Adaptation",
+    "add_adapters",
+    "choose_layers",
+    "is_adapter",
+    "layers_with_adapters",
+    "merge",
+    "plain_name",
+    "remove_adapters",
+    "unmerge",
+]
+
+_NAME = "default"
+
+# What the learnt product counts, in units of 1 / rank. Twice the rank is usual.
+_ALPHA_PER_RANK = 2
+
+
+class Adaptation(TypedDict):
+    """What it takes to build the same adapters again.
+
+    Attributes
+    ----------
+    rank : int
+        Rows of A and columns of B.
+    alpha : float
+        The product of both counts ``alpha / rank``.
+    targets : list of str
+        Names of the linear layers that have adapters.
+    """
+
+    rank: int
+    alpha: float
+    targets: list[str]
+
+
+def choose_layers(
+    transformer: nn.Module, blocks: Iterable[nn.Module], rank: int
+) -> Adaptation:
+    """Adapters of `rank` for all linear layers within `blocks`.
+
+    Those of the feed-forward part are among them: adapters there matter more than those
+    on the attention, and all layers together match full fine-tuning where attention
+    alone does not (Dettmers et al. 2023, "QLoRA", section 4; Biderman et al. 2024,
+    "LoRA Learns Less and Forgets Less", section 4.6).
+
+    Parameters
+    ----------
+    transformer : torch.nn.Module
+        A model of transformers.
+    blocks : iterable of torch.nn.Module
+        Its layers; the whole transformer where they share one set of weights.
+    rank : int
+        Of the matrices.
+
+    Returns
+    -------
+    adaptation : Adaptation
+
+    Raises
+    ------
+    InvalidParameterError
+        If there is no linear layer.
+    """
+    within = {id(module) for block in blocks for module in block.modules()}
+    targets = [
+        name
+        for name, module in transformer.named_modules()
+        if id(module) in within and isinstance(module, nn.Linear)
+    ]
+    if not targets:
+        raise InvalidParameterError(
+            "strategy='lora' puts adapters on linear layers, but "
+            f"{type(transformer).__name__} has none: use strategy='fine_tune'."
+        )
+    return {"rank": rank, "alpha": float(_ALPHA_PER_RANK * rank), "targets": targets}
+
+
+def add_adapters(transformer: nn.Module, adaptation: Adaptation) -> None:
+    """Put new adapters beside linear layers; A is drawn, B is zero.
+
+    Parameters
+    ----------
+    transformer : torch.nn.Module
+        Changed in place.
+    adaptation : Adaptation
+        Which, and of what rank.
+
+    Raises
+    ------
+    MissingExtraError
+        If peft is not installed.
+    """
+    require_extra("peft", "lora", "strategy='lora'")
+    from peft import LoraConfig, inject_adapter_in_model
+
+    config = LoraConfig(
+        r=adaptation["rank"],
+        lora_alpha=adaptation["alpha"],
+        target_modules=list(adaptation["targets"]),
+    )
+    training = transformer.training
+    inject_adapter_in_model(config, transformer, adapter_name=_NAME)
+    transformer.train(training)
+
+
+def remove_adapters(transformer: nn.Module) -> None:
+    """Take adapters out; the linear layers stay as they are at the moment.
+
+    Parameters
+    ----------
+    transformer : torch.nn.Module
+        Changed in place.
+    """
+    for name, layer in list(layers_with_adapters(transformer)):
+        transformer.set_submodule(name, layer.base_layer)
+    del transformer.peft_config
+
+
+def layers_with_adapters(transformer: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Names and modules of the linear layers that have adapters."""
+    for name, module in transformer.named_modules():
+        if hasattr(module, "lora_A") and hasattr(module, "base_layer"):
+            yield name, module
+
+
+def merge(transformer: nn.Module) -> dict[str, torch.Tensor]:
+    """Add what the adapters have learnt to the weights of their layers.
+
+    Parameters
+    ----------
+    transformer : torch.nn.Module
+        With adapters that are not merged; changed in place.
+
+    Returns
+    -------
+    bases : dict of str to torch.Tensor
+        The weights as they were, by the plain names of the parameters. Subtracting what
+        was added would not give them back to the last digit.
+    """
+    bases = {}
+    for name, layer in layers_with_adapters(transformer):
+        weight = layer.base_layer.weight
+        bases[f"{name}.weight"] = weight.data
+        weight.data = weight.data.clone()
+        layer.merge()
+    return bases
+
+
+def unmerge(transformer: nn.Module, bases: dict[str, torch.Tensor]) -> None:
+    """Give merged layers their own weights back.
+
+    Parameters
+    ----------
+    transformer : torch.nn.Module
+        Changed in place.
+    bases : dict of str to torch.Tensor
+        What `merge` returned.
+    """
+    for name, layer in layers_with_adapters(transformer):
+        weight = layer.base_layer.weight
+        weight.data = bases[f"{name}.weight"].to(weight.device)
+        layer.merged_adapters.clear()
+
+
+def is_adapter(name: str) -> bool:
+    """Whether a parameter of this name belongs to an adapter."""
+    return ".lora_A." in name or ".lora_B." in name
+
+
+def plain_name(name: str) -> str:
+    """Name that a parameter has where there are no adapters."""
+    return name.replace(".base_layer.", ".")

@@ -1,0 +1,89 @@
+"""An encoder as a strategy sees it: layers, a table of tokens, what has learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+__all__ = ["Body"]
+
+
+class Body(nn.Module):
+    """Tokens to features, with layers that a strategy can let learn.
+
+    Attributes
+    ----------
+    tuned : set of str
+        Names of the parameters that learn or have learnt; a pickle holds these and
+        takes the others from the checkpoint.
+    """
+
+    tuned: set[str]
+
+    #: Whether the table is all there is to learn.
+    is_table: bool = False
+
+    def blocks(self) -> list[nn.Module]:
+        """Layers from the bottom to the top, without what embeds the tokens."""
+        raise NotImplementedError
+
+    def token_table(self) -> nn.Parameter:
+        """One row a token."""
+        raise NotImplementedError
+
+    def idle(self) -> list[nn.Parameter]:
+        """Parameters that no feature depends on."""
+        return []
+
+    def let_learn(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Make these parameters learn and all the others rest."""
+        chosen = {id(parameter) for parameter in parameters}
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(id(parameter) in chosen)
+            if parameter.requires_grad:
+                self.tuned.add(name)
+
+    def learns(self) -> bool:
+        """Whether a step of training changes any of the parameters."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+    def adapt(self, rank: int) -> None:
+        """Put adapters of `rank` beside the linear layers, or take up those there are.
+
+        Parameters
+        ----------
+        rank : int
+            Where there are adapters of another rank, they become part of the weights.
+        """
+        raise NotImplementedError
+
+    def adapters(self) -> list[nn.Parameter]:
+        """Parameters of the adapters."""
+        return []
+
+    def merge(self) -> None:
+        """Make adapters part of the weights until they learn on."""
+
+    def fold(self) -> None:
+        """Make adapters part of the weights for good."""
+
+    def tuned_tensors(self) -> dict[str, torch.Tensor]:
+        """Parameters in which the body may differ from its checkpoint, by name."""
+        return {
+            name: parameter.data
+            for name, parameter in self.named_parameters()
+            if name in self.tuned
+        }
+
+    def take_tuned(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take over what another body of the same checkpoint has learnt."""
+        own = dict(self.named_parameters())
+        for name, tensor in tensors.items():
+            own[name].data.copy_(tensor)
+        self.tuned.update(tensors)
+
+    def merged_tensors(self) -> dict[str, torch.Tensor]:
+        """`tuned_tensors` for a body without adapters that is to give the same."""
+        return self.tuned_tensors()
