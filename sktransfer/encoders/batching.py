@@ -23,6 +23,8 @@ LONG_TEXTS = ("truncate", "head_tail", "window")
 
 # Encodings are ten times the size of the ids taken from them, so few are held at once.
 _CHUNK = 4096
+# Batches a worker from which on it does not matter how the last ones fall.
+_MANY = 16
 
 
 def tokenize(
@@ -134,7 +136,9 @@ def merge_windows(vectors: NDArray[np.float32], rows: TokenRows) -> NDArray[np.f
     return (sums / totals[:, None]).astype(np.float32, copy=False)
 
 
-def batches_by_length(lengths: Ints, batch_tokens: int) -> list[Ints]:
+def batches_by_length(
+    lengths: Ints, batch_tokens: int, n_workers: int = 1
+) -> list[Ints]:
     """Split rows into batches of like length within a budget of padded tokens.
 
     Parameters
@@ -143,6 +147,9 @@ def batches_by_length(lengths: Ints, batch_tokens: int) -> list[Ints]:
         Tokens of each row.
     batch_tokens : int
         Most tokens of a batch, padding included. A longer row is a batch of its own.
+    n_workers : int, default=1
+        With several the batches are as equal as rows can be divided, and as many that
+        each worker has as many: none waits for the last one.
 
     Returns
     -------
@@ -158,6 +165,10 @@ def batches_by_length(lengths: Ints, batch_tokens: int) -> list[Ints]:
     [[1], [2, 0], [3]]
     """
     order = np.argsort(-lengths, kind="stable")
+    if n_workers > 1:
+        batches = _divide_evenly(order, lengths, batch_tokens, n_workers)
+        if batches:
+            return batches
     batches = []
     start = 0
     while start < len(order):
@@ -165,6 +176,29 @@ def batches_by_length(lengths: Ints, batch_tokens: int) -> list[Ints]:
         batches.append(order[start : start + n_rows])
         start += n_rows
     return batches
+
+
+def _divide_evenly(
+    order: Ints, lengths: Ints, batch_tokens: int, n_workers: int
+) -> list[Ints]:
+    """Batches of about the same number of tokens; none where that cannot be."""
+    ends = np.cumsum(lengths[order])
+    total = int(ends[-1]) if len(ends) else 0
+    fewest = -(-total // (batch_tokens * n_workers))
+    # Of so many the last one hardly counts.
+    if fewest > _MANY:
+        return []
+    # Padding may need more batches than tokens do.
+    for factor in range(fewest, 2 * fewest + 2):
+        shares = total * np.arange(1, factor * n_workers) / (factor * n_workers)
+        batches = np.split(order, np.searchsorted(ends, shares, side="left") + 1)
+        batches = [batch for batch in batches if len(batch)]
+        if all(
+            len(batch) == 1 or len(batch) * lengths[batch[0]] <= batch_tokens
+            for batch in batches
+        ):
+            return batches
+    return []
 
 
 def _count_special_tokens(tokenizer: Tokenizer) -> tuple[int, int]:

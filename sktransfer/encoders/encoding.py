@@ -141,8 +141,8 @@ def encode_rows(
     lengths = rows.lengths
     reporting = threading.Lock()
     n_workers = torch.get_num_threads() if encoder.device.type == "cpu" else 1
-    if lengths.sum() > _WORTH_SHARING:
-        batch_tokens = min(batch_tokens, 1 + int(lengths.sum()) // n_workers)
+    if lengths.sum() <= _WORTH_SHARING:
+        n_workers = 1
 
     def encode(indices: Ints) -> bool:
         if not _fits(encoder, rows, indices, layers, pooling, vectors):
@@ -153,7 +153,7 @@ def encode_rows(
         return True
 
     while len(waiting):
-        batches = batches_by_length(lengths[waiting], batch_tokens)
+        batches = batches_by_length(lengths[waiting], batch_tokens, n_workers)
         left = do_each(encode, [waiting[batch] for batch in batches], n_workers)
         waiting = np.concatenate(left) if left else waiting[:0]
         batch_tokens = max(1, batch_tokens // 2)

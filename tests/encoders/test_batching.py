@@ -121,10 +121,11 @@ def test_rows_are_taken_in_the_order_asked_for(digits):
 @given(
     lengths=st.lists(st.integers(1, 50), min_size=1, max_size=60),
     batch_tokens=st.integers(1, 200),
+    n_workers=st.integers(1, 5),
 )
-def test_each_row_is_in_one_batch_within_the_budget(lengths, batch_tokens):
+def test_each_row_is_in_one_batch_within_the_budget(lengths, batch_tokens, n_workers):
     lengths = np.array(lengths)
-    batches = batches_by_length(lengths, batch_tokens)
+    batches = batches_by_length(lengths, batch_tokens, n_workers)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * lengths[batch].max() <= batch_tokens
@@ -147,3 +148,12 @@ def test_windows_leave_no_token_out(digits, counts, max_length):
         assert all(part[0] == CLS and part[-1] == SEP for part in parts)
         read = [token for part in parts[:-1] for token in part[1 : 1 + step]]
         assert read + parts[-1][1:-1] == [n % 10 for n in range(count)]
+
+
+@pytest.mark.parametrize("n_workers", [2, 3, 8])
+def test_workers_have_as_many_tokens_each(n_workers):
+    lengths = np.random.default_rng(0).integers(5, 60, size=400)
+    batches = batches_by_length(lengths, 1000, n_workers)
+    assert len(batches) % n_workers == 0
+    tokens = [int(lengths[batch].sum()) for batch in batches]
+    assert max(tokens) - min(tokens) <= 2 * lengths.max()
