@@ -19,6 +19,8 @@ __all__ = [
     "cost_of",
     "find_start",
     "inner_estimators",
+    "is_estimator",
+    "named_parts",
     "prepare",
     "seed_estimator",
 ]
@@ -105,17 +107,26 @@ def inner_estimators(estimator: Any, prefix: str = "") -> Iterator[tuple[str, An
     if isinstance(estimator, FrozenEstimator):
         return
     for name, value in estimator.get_params(deep=False).items():
-        if _is_estimator(value):
+        if is_estimator(value):
             yield from inner_estimators(value, f"{prefix}{name}__")
-        elif isinstance(value, (list, tuple)):
-            # Steps of a pipeline, transformers of a union.
-            for part in value:
-                if isinstance(part, tuple) and len(part) > 1 and _is_estimator(part[1]):
-                    yield from inner_estimators(part[1], f"{prefix}{part[0]}__")
+        for part, part_estimator in named_parts(value):
+            yield from inner_estimators(part_estimator, f"{prefix}{part}__")
 
 
-def _is_estimator(value: Any) -> bool:
+def is_estimator(value: Any) -> bool:
+    """Whether a parameter's value is an estimator."""
     return hasattr(value, "get_params") and not isinstance(value, type)
+
+
+def named_parts(value: Any) -> list[tuple[str, Any]]:
+    """Estimators in a parameter such as the steps of a pipeline, with their names."""
+    if not isinstance(value, (list, tuple)):
+        return []
+    return [
+        (part[0], part[1])
+        for part in value
+        if isinstance(part, tuple) and len(part) > 1 and is_estimator(part[1])
+    ]
 
 
 def cost_of(candidate: Candidate) -> int:

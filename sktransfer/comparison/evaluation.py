@@ -171,7 +171,7 @@ def evaluate(
         )
         fit_seconds = time.perf_counter() - started
         said = predict(model, tested, classes)
-        metrics = measure(model, said, tested, labels[task.test], scoring)
+        metrics = measure(model, said, tested, labels[task.test], classes, scoring)
     except Exception as error:
         return outcome | {"status": "failed", "error": describe_error(error)}
     if not math.isfinite(metrics["score"]):

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from sktransfer.comparison.candidates import Candidate, inner_estimators
+from sktransfer.comparison.candidates import (
+    Candidate,
+    inner_estimators,
+    is_estimator,
+    named_parts,
+)
 from sktransfer.comparison.journal import Journal
 from sktransfer.exceptions import InvalidParameterError
 
@@ -86,8 +91,10 @@ def describe_candidate(candidate: Candidate) -> dict[str, str]:
             found[f"{prefix}estimator"] = _describe_fitted(inner.estimator)
             continue
         for name, value in inner.get_params(deep=False).items():
-            if name not in _WITHOUT_EFFECT:
-                found.setdefault(f"{prefix}{name}", _describe(value))
+            if name in _WITHOUT_EFFECT or is_estimator(value):
+                continue
+            told = [part[0] for part in named_parts(value)] or value
+            found.setdefault(f"{prefix}{name}", _describe(told))
     return found
 
 
@@ -143,7 +150,7 @@ def _describe(value: Any) -> str:
         return "{" + ", ".join(sorted(map(_describe, value))) + "}"
     if isinstance(value, os.PathLike):
         return str(os.fspath(value))
-    if hasattr(value, "get_params") and not isinstance(value, type):
+    if is_estimator(value):
         inner = describe_candidate(Candidate("", "", value))
         return f"{_name(type(value))}({digest_of(inner)})"
     if isinstance(value, type) or (
@@ -169,4 +176,4 @@ def _describe_fitted(model: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    return f"{value.__module__}.{value.__qualname__}"
+    return f"{getattr(value, '__module__', None)}.{value.__qualname__}"

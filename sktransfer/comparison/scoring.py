@@ -15,6 +15,7 @@ from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score, f1_score, get_scorer, recall_score
 from sklearn.metrics._scorer import _BaseScorer
+from sklearn.utils.metaestimators import available_if
 
 from sktransfer.exceptions import InvalidParameterError
 
@@ -158,6 +159,7 @@ def measure(
     prediction: Prediction,
     texts: list[str],
     labels: npt.NDArray[Any],
+    classes: npt.NDArray[Any],
     scoring: Scoring,
 ) -> dict[str, float]:
     """Metrics of a prediction.
@@ -172,6 +174,8 @@ def measure(
         Texts of a test part.
     labels : ndarray of shape (n,)
         Their labels.
+    classes : ndarray of shape (c,)
+        Of the comparison, sorted.
     scoring : Scoring
         The main metric.
 
@@ -194,11 +198,20 @@ def measure(
     if scoring.name in METRICS and isinstance(scoring.scorer, _BaseScorer):
         score = found[scoring.name]
     elif isinstance(scoring.scorer, _BaseScorer):
-        score = scoring.scorer(_Answers(prediction, len(texts)), texts, labels)
+        score = scoring.scorer(_Answers(prediction, classes), texts, labels)
     else:
         score = scoring.scorer(model, texts, labels)
     found[scoring.name] = found["score"] = score
     return {name: float(value) for name, value in found.items()}
+
+
+def _has_decisions(answers: _Answers) -> bool:
+    return answers.prediction.decisions is not None
+
+
+def _has_probabilities(answers: _Answers) -> bool:
+    prediction = answers.prediction
+    return not (_has_decisions(answers) or np.isnan(prediction.probabilities).any())
 
 
 class _Answers(ClassifierMixin, BaseEstimator):
@@ -208,14 +221,20 @@ class _Answers(ClassifierMixin, BaseEstimator):
     and of labels would each have a transformer read the texts again.
     """
 
-    def __init__(self, prediction: Prediction, n_texts: int) -> None:
+    def __init__(self, prediction: Prediction, classes: npt.NDArray[Any]) -> None:
         self.prediction = prediction
-        self.n_texts = n_texts
-        self.classes_ = prediction.classes
-        if prediction.decisions is not None:
-            self.decision_function = lambda X: np.asarray(prediction.decisions)
-        elif not np.isnan(prediction.probabilities).any():
-            self.predict_proba = lambda X: prediction.probabilities
+        self.classes = classes
+        self.classes_ = classes if prediction.decisions is None else prediction.classes
+
+    @available_if(_has_decisions)  # type: ignore[untyped-decorator]
+    def decision_function(self, X: Any) -> Floats | None:
+        """Decisions as they were."""
+        return self.prediction.decisions
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Floats:
+        """Probabilities as they were."""
+        return self.prediction.probabilities
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Labels as they were predicted."""

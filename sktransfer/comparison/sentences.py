@@ -84,13 +84,15 @@ def _on_best(
     if not math.isnan(best["score_low"]):
         found += f", 95 % interval {best['score_low']:.3f} to {best['score_high']:.3f}"
     yield found
-    if summary.baseline in (None, name):
+    if summary.baseline is None:
         return
+    if summary.baseline == name:
+        yield "no strategy scores better than the baseline"
     for row in done.to_dict("records"):
-        test = summary.test(row["strategy"], str(summary.baseline))
         # One sentence a rival would be a page: the best one, and what falls behind.
         behind = row["pvalue"] < 0.05 and row["difference"] < 0
-        if test is not None and (row["strategy"] == name or behind):
+        tested = not math.isnan(row["pvalue"])
+        if tested and (row["strategy"] == name or behind):
             yield verdict(
                 row["strategy"],
                 str(summary.baseline),
