@@ -65,7 +65,7 @@ def construct(
     features = None
     if isinstance(rows, FeatureRows):
         features = rows.matrix
-    elif source is None and model.scale_features:
+    elif source is None and model.scale_features and model.strategy != "contrastive":
         features = _first_features(encoder, data.X)
     width = encoder.n_features_out_ if features is None else features.shape[1]
     n_classes = len(data.classes)

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from skorch.callbacks import GradientNormClipping, LRScheduler
 from skorch.helper import predefined_split
 
 from sktransfer.encoders.devices import resolve_device, resolve_dtype
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.finetune.batches import LabelledRows
 from sktransfer.finetune.calibration import find_temperature
-from sktransfer.finetune.callbacks import (
-    BestEpoch,
-    DecayTowards,
-    ProgressOfSteps,
-)
 from sktransfer.finetune.construction import (
     Construction,
     construct,
     label_rows,
     reopen,
 )
-from sktransfer.finetune.embeddings import EmbeddingBody
-from sktransfer.finetune.network import TransferNetwork
+from sktransfer.finetune.contrastive import (
+    refuse_updates,
+    scale_adapted,
+    train_head,
+    tune_by_pairs,
+)
+from sktransfer.finetune.nets import make_net, make_schedule, settings_for
+from sktransfer.finetune.pairs import learns_by_pairs
 from sktransfer.finetune.parameters import check_parameters
 from sktransfer.finetune.prefix import keep_states
 from sktransfer.finetune.preparation import check_data, check_validation
 from sktransfer.finetune.randomness import draw_seed, private_randomness
-from sktransfer.finetune.settings import FROZEN, LORA, TUNED, WORDS, Settings
 from sktransfer.finetune.targets import split_rows
 from sktransfer.finetune.training import TransferNet
-from sktransfer.finetune.unfreezing import GradualRates, GradualUnfreezing, n_stages
 
 __all__ = ["fit_classifier", "update_classifier"]
 
@@ -80,6 +76,14 @@ def fit_classifier(
         built = reopen(model) if goes_on else construct(model, data, train, seed)
         dtype = resolve_dtype(model.dtype, device)
         rows = label_rows(built, data, device, dtype)
+        tuning = None
+        if learns_by_pairs(model.strategy, built.network):
+            tuning = tune_by_pairs(model, built, rows.take(train), device, seed)
+            # The body rests now, and what it gives is what the head learns from.
+            built.rows = rows.rows
+            rows = label_rows(built, data, device, dtype)
+            if model.scale_features and not goes_on:
+                scale_adapted(built.network, rows.take(train), built.carried)
         learning, validation = rows, None
         if given is not None:
             validation = label_rows(built, given, device, dtype)
@@ -90,17 +94,17 @@ def fit_classifier(
                 "calibrate=True needs rows to validate on, and there are none: pass "
                 "X_val and y_val to fit, or set early_stopping=True."
             )
-        settings = _settings(model, built.network, len(learning))
+        settings = settings_for(model, built.network, len(learning))
         if settings.max_epochs > 1:
             body = built.network.body
             learning = keep_states(body, learning, device, dtype)
             if validation is not None:
                 validation = keep_states(body, validation, device, dtype)
-        callbacks = _schedule(model, built, settings, len(learning), validation)
-        net = _make_net(model, built.network, settings, callbacks, device, seed)
+        callbacks = make_schedule(model, built, settings, len(learning), validation)
+        net = make_net(model, built.network, settings, callbacks, device, seed)
         if validation is not None:
             net.set_params(train_split=predefined_split(validation))
-        _train(model, built, net, data.classes, learning)
+        _train(model, built, net, data.classes, learning, tuning=tuning)
         if model.calibrate and validation is not None:
             model.temperature_ = find_temperature(
                 net.predict_logits(validation.rows),
@@ -142,6 +146,7 @@ def update_classifier(
             f"{model.classes_.tolist()}: pass the same ones, or None."
         )
     data = check_data(model, X, y, sample_weight, known, reset=first)
+    refuse_updates(model.strategy, data.texts)
     seed, device = draw_seed(random_state), resolve_device(model.device)
     with private_randomness(seed, device):
         everything = np.arange(len(data.numbers))
@@ -151,97 +156,9 @@ def update_classifier(
         # its rates have fallen to 0.
         net = None if first else model.net_
         if net is None or not net.can_go_on():
-            settings = _settings(model, built.network, len(rows))
-            net = _make_net(model, built.network, settings, [], device, seed)
+            settings = settings_for(model, built.network, len(rows))
+            net = make_net(model, built.network, settings, [], device, seed)
         _train(model, built, net, known, rows, update=True)
-
-
-def _settings(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
-    column = FROZEN
-    if network.body is not None and network.body.learns():
-        column = LORA if model.strategy == "lora" else TUNED
-        if isinstance(network.body, EmbeddingBody):
-            column = WORDS
-    return Settings.resolve(
-        column,
-        n_rows,
-        network.layout.n_features,
-        n_stages=n_stages(network) if _is_gradual(model, network) else 0,
-        encoder_learning_rate=model.encoder_learning_rate,
-        head_learning_rate=model.head_learning_rate,
-        max_epochs=model.max_epochs,
-        batch_size=model.batch_size,
-        weight_decay=model.weight_decay,
-    )
-
-
-def _is_gradual(model: Any, network: TransferNetwork) -> bool:
-    return model.strategy == "gradual" and network.body is not None
-
-
-def _schedule(
-    model: Any,
-    built: Construction,
-    settings: Settings,
-    n_rows: int,
-    validation: LabelledRows | None,
-) -> list[tuple[str, Any]]:
-    """Callbacks of a full fit: rates by step, progress, early stopping, decay."""
-    steps_an_epoch = math.ceil(n_rows / settings.batch_size)
-    n_steps = settings.max_epochs * steps_an_epoch
-    callbacks: list[tuple[str, Any]] = []
-    # The schedule has to come after whatever changes the optimiser's groups.
-    if model.l2_sp:
-        callbacks.append(("l2_sp", DecayTowards(built.carried, model.l2_sp)))
-    if _is_gradual(model, built.network):
-        callbacks.append(("unfreezing", GradualUnfreezing()))
-    rates = LRScheduler(
-        GradualRates,
-        n_steps=n_steps,
-        steps_an_epoch=steps_an_epoch,
-        warmup_fraction=model.warmup_fraction,
-        step_every="batch",
-        event_name=None,
-    )
-    callbacks.append(("rates", rates))
-    if validation is not None and model.early_stopping:
-        callbacks.append(("best_epoch", BestEpoch(model.n_iter_no_change)))
-    if model.verbose == 1:
-        callbacks.append(("progress", ProgressOfSteps(n_steps, model.strategy)))
-    return callbacks
-
-
-def _make_net(
-    model: Any,
-    network: TransferNetwork,
-    settings: Settings,
-    callbacks: list[tuple[str, Any]],
-    device: torch.device,
-    seed: int,
-) -> TransferNet:
-    clipping = []
-    if model.max_grad_norm is not None:
-        clipping = [("clipping", GradientNormClipping(model.max_grad_norm))]
-    options = {
-        "rates": {
-            "encoder_learning_rate": settings.encoder_learning_rate,
-            "head_learning_rate": settings.head_learning_rate,
-            "weight_decay": settings.weight_decay,
-            "layer_decay": model.layer_decay,
-            "one_by_one": _is_gradual(model, network),
-        },
-        "criterion__label_smoothing": model.label_smoothing,
-        "autocast_dtype": resolve_dtype(model.dtype, device),
-        "shuffle_seed": seed,
-        "max_epochs": settings.max_epochs,
-        "batch_size": settings.batch_size,
-        "callbacks": [*clipping, *callbacks, *(model.callbacks or [])],
-        "train_split": None,
-        "device": str(device),
-        # skorch's table has a line an epoch; 1 is our progress bar.
-        "verbose": max(0, int(model.verbose) - 1),
-    }
-    return TransferNet(network, **(options | (model.net_params or {})))
 
 
 def _train(
@@ -252,6 +169,7 @@ def _train(
     rows: LabelledRows,
     *,
     update: bool = False,
+    tuning: TransferNet | None = None,
 ) -> None:
     """Run the net; an interrupt leaves the best so far on `model` and goes on up."""
     if not getattr(net, "initialized_", False):
@@ -259,7 +177,10 @@ def _train(
     net.updates_ = update
     if update:
         net.max_epochs = 1
-    net.partial_fit(rows, None)
+    if tuning is None:
+        net.partial_fit(rows, None)
+    else:
+        train_head(net, rows, tuning)
     if built.network.body is not None:
         built.network.body.merge()
     model.net_ = net

@@ -11,7 +11,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["FROZEN", "LORA", "TUNED", "WORDS", "Defaults", "Settings"]
+__all__ = [
+    "FROZEN",
+    "LORA",
+    "TUNED",
+    "WORDS",
+    "Defaults",
+    "Settings",
+    "defaults_for_pairs",
+]
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,35 @@ FROZEN = Defaults(0.0, 1e-3, min_steps=200, min_epochs=10, batch_size=32)
 TUNED = Defaults(1e-4, 1e-3, min_steps=100, min_epochs=3, batch_size=16)
 LORA = Defaults(1e-3, 1e-3, min_steps=100, min_epochs=3, batch_size=16)
 WORDS = Defaults(5e-3, 1e-3, min_steps=200, min_epochs=10, batch_size=32)
+
+# All pairs of a batch teach more in a step than its rows alone.
+_FEW_PAIRS = Defaults(5e-5, 1e-3, min_steps=20, min_epochs=1, batch_size=32)
+_PAIRS = Defaults(1e-4, 1e-3, min_steps=40, min_epochs=1, batch_size=32)
+_FEW_WORD_PAIRS = Defaults(5e-3, 1e-3, min_steps=20, min_epochs=1, batch_size=32)
+_WORD_PAIRS = Defaults(5e-3, 1e-3, min_steps=40, min_epochs=1, batch_size=32)
+_MANY_A_CLASS = 32
+
+
+def defaults_for_pairs(n_rows: int, n_classes: int, *, words: bool) -> Defaults:
+    """Column of the table for strategy="contrastive", while it tunes the encoder.
+
+    Parameters
+    ----------
+    n_rows : int
+        Training rows.
+    n_classes : int
+        Classes that they belong to.
+    words : bool
+        Whether the encoder is a table of word vectors.
+
+    Returns
+    -------
+    defaults : Defaults
+    """
+    if n_rows < _MANY_A_CLASS * n_classes:
+        return _FEW_WORD_PAIRS if words else _FEW_PAIRS
+    return _WORD_PAIRS if words else _PAIRS
+
 
 # Rates of the head are those of features this wide, or wider.
 _USUAL_WIDTH = 384

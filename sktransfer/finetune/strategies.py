@@ -75,6 +75,7 @@ STRATEGIES: dict[str, Callable[[Body, int, bool], list[nn.Parameter]]] = {
     "gradual": _layer_by_layer,
     "lora": _adapters,
     "fine_tune": _everything,
+    "contrastive": _everything,
 }
 
 

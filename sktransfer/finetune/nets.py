@@ -1,0 +1,185 @@
+"""The net of one training: numbers for "auto", the callbacks, the skorch net."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from skorch.callbacks import GradientNormClipping, LRScheduler
+
+from sktransfer.encoders.devices import resolve_dtype
+from sktransfer.finetune.batches import LabelledRows
+from sktransfer.finetune.callbacks import (
+    BestEpoch,
+    DecayTowards,
+    ProgressOfSteps,
+)
+from sktransfer.finetune.construction import Construction
+from sktransfer.finetune.embeddings import EmbeddingBody
+from sktransfer.finetune.network import TransferNetwork
+from sktransfer.finetune.pairs import learns_by_pairs
+from sktransfer.finetune.settings import (
+    FROZEN,
+    LORA,
+    TUNED,
+    WORDS,
+    Settings,
+    defaults_for_pairs,
+)
+from sktransfer.finetune.training import TransferNet
+from sktransfer.finetune.unfreezing import GradualRates, GradualUnfreezing, n_stages
+
+__all__ = ["make_net", "make_schedule", "settings_for"]
+
+
+def settings_for(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
+    """Numbers of the training that comes next, by what of `network` learns in it.
+
+    Parameters
+    ----------
+    model : TransferSentimentClassifier
+        Its parameters.
+    network : TransferNetwork
+        With a strategy applied.
+    n_rows : int
+        Rows to learn from.
+
+    Returns
+    -------
+    settings : Settings
+    """
+    column, lengths = FROZEN, (model.max_epochs, model.batch_size)
+    by_pairs = learns_by_pairs(model.strategy, network)
+    if network.body is not None and network.body.learns():
+        words = isinstance(network.body, EmbeddingBody)
+        column = LORA if model.strategy == "lora" else WORDS if words else TUNED
+        if by_pairs:
+            n_classes = max(2, network.layout.n_outputs)
+            column = defaults_for_pairs(n_rows, n_classes, words=words)
+    elif by_pairs:
+        # They are the encoder's, which has been tuned already.
+        lengths = ("auto", "auto")
+    return Settings.resolve(
+        column,
+        n_rows,
+        network.layout.n_features,
+        n_stages=n_stages(network) if _is_gradual(model, network) else 0,
+        encoder_learning_rate=model.encoder_learning_rate,
+        head_learning_rate=model.head_learning_rate,
+        max_epochs=lengths[0],
+        batch_size=lengths[1],
+        weight_decay=model.weight_decay,
+    )
+
+
+def _is_gradual(model: Any, network: TransferNetwork) -> bool:
+    return model.strategy == "gradual" and network.body is not None
+
+
+def make_schedule(
+    model: Any,
+    built: Construction,
+    settings: Settings,
+    n_rows: int,
+    validation: LabelledRows | None,
+) -> list[tuple[str, Any]]:
+    """Callbacks of a full fit: rates by step, progress, early stopping, decay.
+
+    Parameters
+    ----------
+    model : TransferSentimentClassifier
+        Its parameters.
+    built : Construction
+        What is trained.
+    settings : Settings
+        How long.
+    n_rows : int
+        Rows to learn from.
+    validation : LabelledRows or None
+        Rows to stop early on.
+
+    Returns
+    -------
+    callbacks : list of (str, skorch callback)
+    """
+    steps_an_epoch = math.ceil(n_rows / settings.batch_size)
+    n_steps = settings.max_epochs * steps_an_epoch
+    callbacks: list[tuple[str, Any]] = []
+    # The schedule has to come after whatever changes the optimiser's groups.
+    if model.l2_sp:
+        callbacks.append(("l2_sp", DecayTowards(built.carried, model.l2_sp)))
+    if _is_gradual(model, built.network):
+        callbacks.append(("unfreezing", GradualUnfreezing()))
+    rates = LRScheduler(
+        GradualRates,
+        n_steps=n_steps,
+        steps_an_epoch=steps_an_epoch,
+        warmup_fraction=model.warmup_fraction,
+        step_every="batch",
+        event_name=None,
+    )
+    callbacks.append(("rates", rates))
+    if validation is not None and model.early_stopping:
+        callbacks.append(("best_epoch", BestEpoch(model.n_iter_no_change)))
+    if model.verbose == 1:
+        callbacks.append(("progress", ProgressOfSteps(n_steps, model.strategy)))
+    return callbacks
+
+
+def make_net(
+    model: Any,
+    network: TransferNetwork,
+    settings: Settings,
+    callbacks: list[tuple[str, Any]],
+    device: torch.device,
+    seed: int,
+    kind: type[TransferNet] = TransferNet,
+) -> TransferNet:
+    """Net that trains `network`.
+
+    Parameters
+    ----------
+    model : TransferSentimentClassifier
+        Its parameters.
+    network : TransferNetwork
+        With a strategy applied.
+    settings : Settings
+        Rates and lengths.
+    callbacks : list of (str, skorch callback)
+        Beside those of every net.
+    device : torch.device
+        Where it runs.
+    seed : int
+        Decides the order of the rows.
+    kind : type, default=TransferNet
+        Class of the net.
+
+    Returns
+    -------
+    net : TransferNet
+        Not initialised.
+    """
+    clipping = []
+    if model.max_grad_norm is not None:
+        clipping = [("clipping", GradientNormClipping(model.max_grad_norm))]
+    options = {
+        "rates": {
+            "encoder_learning_rate": settings.encoder_learning_rate,
+            "head_learning_rate": settings.head_learning_rate,
+            "weight_decay": settings.weight_decay,
+            "layer_decay": model.layer_decay,
+            "one_by_one": _is_gradual(model, network),
+        },
+        "criterion__label_smoothing": model.label_smoothing,
+        "autocast_dtype": resolve_dtype(model.dtype, device),
+        "shuffle_seed": seed,
+        "max_epochs": settings.max_epochs,
+        "batch_size": settings.batch_size,
+        "callbacks": [*clipping, *callbacks, *(model.callbacks or [])],
+        "train_split": None,
+        "device": str(device),
+        # skorch's table has a line an epoch; 1 is our progress bar.
+        "verbose": max(0, int(model.verbose) - 1),
+    }
+    return kind(network, **(options | (model.net_params or {})))
