@@ -22,10 +22,9 @@ __all__ = ["TransferSentimentClassifier"]
 class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     """Texts or numbers to labels, by a small network on a pretrained encoder.
 
-    The encoder is frozen ("feature_extraction"), tuned at the top ("partial") or tuned
-    as a whole ("fine_tune"); the head above it has, by default, 64 and 32 hidden units
-    with ReLU and dropout, and a sigmoid (a softmax for more than two classes). With
-    `init_from` the network starts from a model of a source domain.
+    `strategy` says what of the encoder learns. The head above it has, by default, 64
+    and 32 hidden units with ReLU and dropout, and a sigmoid (a softmax for more than
+    two classes). With `init_from` the network starts from a model of a source domain.
 
     Parameters
     ----------
@@ -33,19 +32,20 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         What turns texts into features; it is cloned and fitted. None is
         ``BertFeaturizer()``. Ignored where X is numbers. Under "feature_extraction" any
         transformer of texts will do.
-    strategy : {"feature_extraction", "partial", "gradual", "lora", "fine_tune"}, \
-            default="feature_extraction"
+    strategy : {"feature_extraction", "partial", "gradual", "lora", "fine_tune", \
+            "contrastive"}, default="feature_extraction"
         What of the encoder learns: nothing, the top `n_trainable_layers`, one layer
         more each epoch from the top [1]_, adapters beside all layers [3]_ (needs the
-        extra "lora"), or all layers. Ignored where X is numbers. Word vectors take
-        "feature_extraction" and "fine_tune".
+        extra "lora"), or all layers. "contrastive" has all layers learn which texts
+        share a class, before it trains the head on what they give then [4]_. Ignored
+        where X is numbers. Word vectors take the first, and the last two.
     n_trainable_layers : int, default=2
         Layers that learn under "partial", counted from the top.
     lora_rank : int, default=8
         Rank of the adapters under "lora".
     train_embeddings : bool, default=False
         Whether a transformer's token table, most of its weights, learns under
-        "fine_tune" and "gradual". Word vectors always learn under "fine_tune".
+        "fine_tune", "gradual" and "contrastive". Word vectors learn whenever they can.
     hidden_layer_sizes : tuple of int, default=(64, 32)
         Hidden units of the head; ``()`` is a linear head.
     activation : {"relu", "gelu", "tanh", "identity"}, default="relu"
@@ -67,13 +67,14 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         Passes over the training rows. "auto" is the longer of 100 steps and 3 epochs
         where layers of a transformer learn, else of 200 steps and 10 epochs; "gradual"
         has 3 epochs after all layers have joined. With fewer, the lowest never learn.
+        "contrastive" takes 20 steps, 40 from 32 texts a class, and the head its own.
     batch_size : int or "auto", default="auto"
-        Rows a step; "auto" is 16 where layers of a transformer learn, else 32.
+        Rows a step; "auto" is 16 where a transformer learns by rows alone, else 32.
     encoder_learning_rate : float or "auto", default="auto"
-        Peak rate of AdamW; "auto" is 1e-4, for adapters 1e-3, for word vectors 5e-3.
+        Peak rate of AdamW; "auto" is 1e-4, for adapters 1e-3, for word vectors 5e-3,
+        and 5e-5 under "contrastive" with less than 32 texts a class.
     head_learning_rate : float or "auto", default="auto"
-        The same for the head; "auto" is 1e-3, and up to 5e-3 for features narrower than
-        384.
+        The same for the head; "auto" is 1e-3, up to 5e-3 for less than 384 features.
     weight_decay : float or "auto", default="auto"
         Of AdamW, not on biases and norms; "auto" is 0.01.
     layer_decay : float in (0, 1], default=1.0
@@ -105,8 +106,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     device : str, default="auto"
         Where the network runs; "auto" takes a GPU where there is one.
     dtype : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the encoder's matrix products while it is tuned; "auto" is bfloat16
-        where the hardware multiplies it natively.
+        Of the encoder's products in training; "auto" is bfloat16 where it is native.
     random_state : int, RandomState instance or None, default=None
         Initial head, order of the rows, dropout, validation part. The same int gives
         the same model on the same machine and number of threads.
@@ -124,7 +124,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     net_ : TransferNet
         The trained skorch net.
     history_ : skorch.history.History
-        Losses and seconds of each epoch.
+        Losses and seconds of each epoch; under "contrastive" also its `part`.
     n_parameters_, n_trainable_parameters_ : int
         Of the network: all, and those that learnt.
     temperature_ : float
@@ -146,6 +146,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     .. [2] Li, Grandvalet and Davoine (2018). "Explicit Inductive Bias for Transfer
        Learning with Convolutional Networks". ICML.
     .. [3] Hu et al. (2022). "LoRA: Low-Rank Adaptation of Large Language Models". ICLR.
+    .. [4] Tunstall et al. (2022). "Efficient Few-Shot Learning Without Prompts".
 
     Examples
     --------

@@ -52,7 +52,7 @@ WORDS = Defaults(5e-3, 1e-3, min_steps=200, min_epochs=10, batch_size=32)
 _FEW_PAIRS = Defaults(5e-5, 1e-3, min_steps=20, min_epochs=1, batch_size=32)
 _PAIRS = Defaults(1e-4, 1e-3, min_steps=40, min_epochs=1, batch_size=32)
 _FEW_WORD_PAIRS = Defaults(5e-3, 1e-3, min_steps=20, min_epochs=1, batch_size=32)
-_WORD_PAIRS = Defaults(5e-3, 1e-3, min_steps=40, min_epochs=1, batch_size=32)
+_WORD_PAIRS = Defaults(5e-3, 1e-3, min_steps=60, min_epochs=1, batch_size=32)
 _MANY_A_CLASS = 32
 
 
