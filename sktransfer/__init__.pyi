@@ -4,9 +4,17 @@ from .comparison.comparing import compare_strategies
 from .comparison.result import StrategyComparison
 from .datasets import fetch_reviews, load_mini_reviews
 from .encoders.featurizer import BertFeaturizer
+from .explanation.contributions import Explanation
+from .explanation.explaining import explain
 from .finetune.classifier import TransferSentimentClassifier
 from .finetune.domains import pool_domains
 from .persistence import load, save
+from .plotting.confusion import ConfusionDisplay
+from .plotting.cost import CostDisplay
+from .plotting.curves import TransferCurveDisplay
+from .plotting.domains import DomainMapDisplay
+from .plotting.scores import ScoreDisplay
+from .report.writing import write_report
 from .words.alignment import align_word_vectors
 from .words.featurizer import WordVectorFeaturizer
 from .words.training import WordVectorTrainer
@@ -14,9 +22,15 @@ from .words.vectors import WordVectors
 
 __all__ = [
     "BertFeaturizer",
+    "ConfusionDisplay",
+    "CostDisplay",
+    "DomainMapDisplay",
+    "Explanation",
     "NBSVMClassifier",
+    "ScoreDisplay",
     "SnowNLPClassifier",
     "StrategyComparison",
+    "TransferCurveDisplay",
     "TransferSentimentClassifier",
     "VaderClassifier",
     "WordVectorFeaturizer",
@@ -24,9 +38,11 @@ __all__ = [
     "WordVectors",
     "align_word_vectors",
     "compare_strategies",
+    "explain",
     "fetch_reviews",
     "load",
     "load_mini_reviews",
     "pool_domains",
     "save",
+    "write_report",
 ]

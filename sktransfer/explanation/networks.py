@@ -1,0 +1,127 @@
+"""Which part of an estimator is a network, and how gradients get at its words.
+
+torch is imported only where a network is found: a pipeline of counts needs none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sktransfer.explanation.anatomy import Anatomy, margins
+from sktransfer.explanation.attribution import Attribution
+from sktransfer.explanation.linear import attribute_parts, probe_linear
+from sktransfer.explanation.vectors import featurizer_parts, table_parts
+from sktransfer.words.featurizer import WordVectorFeaturizer
+
+__all__ = ["attribute_vectors", "integrate_transformer"]
+
+# What a body in float32 may differ by from the half precision or the integers that the
+# estimator computes in, beside a margin of 1.
+_CLOSE = 0.1
+
+
+def attribute_vectors(anatomy: Anatomy, text: str, method: str) -> Attribution | None:
+    """Contributions of words whose vectors are pooled by a sum or a mean.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+    text : str
+    method : {"auto", "exact", "gradients"}
+        What is allowed.
+
+    Returns
+    -------
+    attribution : Attribution or None
+        Exact where the decision on the pooled vectors is linear; None where the
+        estimator is of another kind.
+    """
+    network, body = anatomy.network, anatomy.body
+    first = anatomy.transformers[0] if anatomy.transformers else None
+    if isinstance(first, WordVectorFeaturizer):
+        found, decide = featurizer_parts(first, text), anatomy.decide_after(1)
+    elif body is not None and body.is_table:
+        from sktransfer.explanation.heads import NetworkHead
+
+        head, number = NetworkHead(network), anatomy.number
+        found = table_parts(network._input, body, text)
+
+        def decide(features: Any) -> Any:
+            return margins(head, features, number)
+    else:
+        return None
+    if found is None:
+        return None
+    spans, parts = found
+    exact = None if method == "gradients" else attribute_parts(decide, spans, parts)
+    # What stands between the vectors and a network has no gradient here.
+    if exact is not None or method == "exact" or len(anatomy.transformers) > 1:
+        return exact
+    if network is None:
+        return None
+    from sktransfer.explanation.gradients import integrate_parts
+    from sktransfer.explanation.heads import torch_head
+
+    return integrate_parts(torch_head(network, anatomy.number), spans, parts)
+
+
+def integrate_transformer(anatomy: Anatomy, text: str) -> Attribution | None:
+    """Contributions of the tokens that a transformer reads.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+    text : str
+
+    Returns
+    -------
+    attribution : Attribution or None
+        None where no transformer comes first, where the text is read in windows, or
+        where neither a network nor a linear decision stands above.
+    """
+    body = anatomy.body
+    first = anatomy.transformers[0] if anatomy.transformers else None
+    if body is not None and not body.is_table:
+        featurizer = anatomy.network.encoder_
+    elif hasattr(first, "checkpoint_") and hasattr(first, "max_length_"):
+        featurizer = first
+    else:
+        return None
+    from sktransfer.explanation.gradients import with_gradients
+
+    with with_gradients():
+        found = _integrate(anatomy, text, featurizer)
+    if found is None:
+        return None
+    expected = float(anatomy.margins([text])[0])
+    close = abs(found.value - expected) <= _CLOSE * max(1.0, abs(expected))
+    return found if close else None
+
+
+def _integrate(anatomy: Anatomy, text: str, featurizer: Any) -> Attribution | None:
+    from sktransfer.explanation.gradients import integrate_tokens
+    from sktransfer.explanation.heads import linear_head, torch_head
+    from sktransfer.explanation.tokens import read_tokens
+    from sktransfer.finetune.bodies import TransformerBody
+
+    tokens = read_tokens(featurizer, text)
+    if tokens is None:
+        return None
+    if anatomy.network is not None and len(anatomy.transformers) <= 1:
+        decide = torch_head(anatomy.network, anatomy.number)
+    else:
+        linear = probe_linear(anatomy.decide_after(1), featurizer.transform([text]))
+        if linear is None:
+            return None
+        decide = linear_head(*linear)
+    body = anatomy.body
+    if body is None:
+        # The weights that the process shares are not to have hooks put on them.
+        body = TransformerBody(
+            featurizer.checkpoint_,
+            pooling=featurizer.pooling_,
+            layers=featurizer.layers,
+            normalize=featurizer.normalize,
+        )
+        body.requires_grad_(False).eval()
+    return integrate_tokens(body, decide, tokens)
