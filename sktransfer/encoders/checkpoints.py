@@ -11,7 +11,7 @@ import functools
 import hashlib
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,8 @@ class Checkpoint:
         Layers above the embeddings.
     pad_id : int
         Id of the token that fills up a batch.
+    revision : str or None, default=None
+        Branch, tag or commit that was asked for.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Checkpoint:
     hidden_size: int
     n_layers: int
     pad_id: int
+    revision: str | None = None
 
 
 def find_checkpoint(
@@ -125,7 +128,8 @@ def find_checkpoint(
     root = find_folder(model, revision=revision, local_files_only=local_files_only)
     folder = layout.find_weights_folder(root)
     content, declarations = layout.list_files(root, folder)
-    return _describe(str(model), root, folder, _stat(content), _stat(declarations))
+    found = _describe(str(model), root, folder, _stat(content), _stat(declarations))
+    return found if revision is None else replace(found, revision=revision)
 
 
 _States = tuple[tuple[Path, int, int], ...]

@@ -266,7 +266,7 @@ def require_unchanged(checkpoint: Checkpoint) -> None:
     CheckpointError
         If they are others now, with which the tuned layers make no sense.
     """
-    found = find_checkpoint(checkpoint.name)
+    found = find_checkpoint(checkpoint.name, revision=checkpoint.revision)
     if found.digest != checkpoint.digest:
         raise CheckpointError(
             f"the weights {checkpoint.name!r} in {found.folder} are not those that "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from sktransfer.finetune.contrastive import (
     tune_by_pairs,
 )
 from sktransfer.finetune.nets import make_net, make_schedule, settings_for
+from sktransfer.finetune.network import restored_on_failure
 from sktransfer.finetune.pairs import learns_by_pairs
 from sktransfer.finetune.parameters import check_parameters
 from sktransfer.finetune.prefix import keep_states
@@ -72,8 +74,9 @@ def fit_classifier(
             seed=split_seed,
         )
     device = resolve_device(model.device)
-    with private_randomness(seed, device):
+    with private_randomness(seed, device), contextlib.ExitStack() as stack:
         built = reopen(model) if goes_on else construct(model, data, train, seed)
+        stack.enter_context(restored_on_failure(built.network))
         dtype = resolve_dtype(model.dtype, device)
         rows = label_rows(built, data, device, dtype)
         tuning = None
@@ -148,9 +151,10 @@ def update_classifier(
     data = check_data(model, X, y, sample_weight, known, reset=first)
     refuse_updates(model.strategy, data.texts)
     seed, device = draw_seed(random_state), resolve_device(model.device)
-    with private_randomness(seed, device):
+    with private_randomness(seed, device), contextlib.ExitStack() as stack:
         everything = np.arange(len(data.numbers))
         built = construct(model, data, everything, seed) if first else reopen(model)
+        stack.enter_context(restored_on_failure(built.network))
         rows = label_rows(built, data, device, resolve_dtype(model.dtype, device))
         # The optimiser's moments live on from call to call. A full fit leaves none:
         # its rates have fallen to 0.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -9,10 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from sktransfer.exceptions import TrainingError
 from sktransfer.finetune.body import Body
 from sktransfer.finetune.heads import FeatureScaler, build_head
 
-__all__ = ["HeadLayout", "TransferNetwork", "average_by_text"]
+__all__ = ["HeadLayout", "TransferNetwork", "average_by_text", "restored_on_failure"]
 
 
 @dataclass(frozen=True)
@@ -172,3 +175,29 @@ class TransferNetwork(nn.Module):
         }
         self.load_state_dict(tensors, strict=False)
         self.eval()
+
+
+@contextlib.contextmanager
+def restored_on_failure(network: TransferNetwork) -> Iterator[None]:
+    """Give a network back what it had learnt before if training comes to nothing.
+
+    Parameters
+    ----------
+    network : TransferNetwork
+        With a strategy applied.
+
+    Yields
+    ------
+    None
+        While it is trained in place.
+    """
+    kept = {name: tensor.clone() for name, tensor in network.learning_tensors().items()}
+    try:
+        yield
+    except TrainingError:
+        own = dict(network.named_parameters())
+        for name, tensor in kept.items():
+            own[name].data.copy_(tensor)
+        if network.body is not None:
+            network.body.merge()
+        raise

@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 
 from sktransfer.bundles.folders import manifest_digest, read_bundle
 from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.encoders.parameters import resolve_layers
 from sktransfer.exceptions import InvalidParameterError, TransferError, TransferWarning
 from sktransfer.finetune.embeddings import EmbeddingBody
 from sktransfer.finetune.network import TransferNetwork
@@ -64,8 +65,8 @@ def open_source(init_from: Any) -> Any:
     if not hasattr(source, "init_from"):
         raise InvalidParameterError(
             f"init_from is {init_from!r}, but a fitted TransferSentimentClassifier is "
-            "expected: pass the folder that it was saved to, or FrozenEstimator(source) "
-            "from sklearn.frozen."
+            "expected: pass the folder that it was saved to, or "
+            "FrozenEstimator(source) from sklearn.frozen."
         )
     if not hasattr(source, "net_"):
         raise NotFittedError(
@@ -191,7 +192,13 @@ def _differences(source: Any, network: TransferNetwork, encoder: Any) -> list[st
                 f"the source's encoder is {source.encoder_.checkpoint_.name!r}, the "
                 f"target's {encoder.checkpoint_.name!r}"
             )
-        for name in ("pooling_", "layers", "normalize"):
+        depths = (
+            resolve_layers(one.layers, one.checkpoint_)
+            for one in (source.encoder_, encoder)
+        )
+        # The last layer has two names.
+        names = ("pooling_", "normalize") + (("layers",) if len({*depths}) > 1 else ())
+        for name in names:
             if getattr(source.encoder_, name) != getattr(encoder, name):
                 found.append(
                     f"{name.rstrip('_')}={getattr(source.encoder_, name)!r} in the "

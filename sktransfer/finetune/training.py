@@ -15,6 +15,7 @@ from torch import nn
 from torch.func import functional_call
 
 from sktransfer.encoders.process import ensure_not_forked
+from sktransfer.exceptions import TrainingError
 from sktransfer.finetune.batches import (
     Batch,
     EvaluationBatches,
@@ -153,6 +154,9 @@ class TransferNet(NeuralNet):
             pass
         except KeyboardInterrupt:
             self.interrupted_ = True
+            raise
+        except TrainingError:
+            self.updates_ = False  # the optimiser's moments are of no use any more
             raise
         return self
 

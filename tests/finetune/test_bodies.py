@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import torch
 
 from sktransfer.encoders.checkpoints import find_checkpoint, load_module
 from sktransfer.exceptions import CheckpointError
+from sktransfer.finetune import bodies
 from sktransfer.finetune.bodies import TransformerBody
 from sktransfer.finetune.inputs import TokenInput
 
@@ -105,6 +107,18 @@ class TestPickles:
             CheckpointError, match="not those that this model was tuned"
         ):
             pickle.loads(stored)
+
+    def test_the_revision_is_asked_for_again(self, body, monkeypatch):
+        asked = []
+
+        def find(name, **options):
+            asked.append((name, options))
+            return body.checkpoint
+
+        monkeypatch.setattr(bodies, "find_checkpoint", find)
+        body.checkpoint = dataclasses.replace(body.checkpoint, revision="v2")
+        pickle.loads(pickle.dumps(body))
+        assert asked == [(body.checkpoint.name, {"revision": "v2"})]
 
     def test_weights_that_are_gone_are_named(self, body, folder):
         stored = pickle.dumps(body)

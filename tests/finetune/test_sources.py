@@ -187,6 +187,20 @@ class TestDifferences:
             with pytest.raises(TransferError, match=message):
                 target.fit(texts, labels)
 
+    def test_the_last_layer_has_two_names(self, make, bert, sentiment_texts):
+        source = make(encoder=bert(layers=-1), strategy="partial", max_epochs=1)
+        source.fit(*sentiment_texts)
+        target = make(
+            encoder=bert(layers=2),
+            strategy="partial",
+            init_from=FrozenEstimator(source),
+        )
+        target.set_params(**STILL).fit(*sentiment_texts)
+        texts, _ = sentiment_texts
+        np.testing.assert_allclose(
+            target.decision_function(texts), source.decision_function(texts), atol=1e-5
+        )
+
     @pytest.mark.parametrize("n_classes", [2, 3])
     def test_other_classes_start_the_last_layer_anew(self, make, numbers, n_classes):
         X, _ = numbers
@@ -362,9 +376,7 @@ class TestFolders:
     def test_a_saved_model_of_another_kind_is_refused(self, make, bert, tmp_path):
         save(bert().fit(TEXTS), tmp_path / "features")
         target = make(init_from=str(tmp_path / "features"))
-        with pytest.raises(
-            InvalidParameterError, match="a fitted TransferSent"
-        ):
+        with pytest.raises(InvalidParameterError, match="a fitted TransferSent"):
             target.fit(TEXTS, LABELS)
 
     def test_it_predicts_on_the_target_untouched(self, make, folder):

@@ -295,6 +295,55 @@ class TestInterruptions:
             model.net_  # noqa: B018
 
 
+class TestFailures:
+    """A training that comes to nothing leaves the model as it was."""
+
+    @pytest.mark.parametrize(
+        "strategy", ["feature_extraction", "partial", "lora", "fine_tune"]
+    )
+    def test_in_partial_fit(self, make, sentiment_texts, strategy):
+        texts, labels = sentiment_texts
+        model = make(strategy=strategy)
+        model.partial_fit(texts, labels, classes=["neg", "pos"])
+        before = model.decision_function(texts)
+        callback = SpoilIn(1)
+        # skorch asks for callbacks when a net is made: this one is the model's own.
+        model.net_.callbacks_.append(("spoil", callback))
+        with pytest.raises(TrainingError, match="loss became nan"):
+            model.partial_fit(texts, labels)
+        np.testing.assert_allclose(model.decision_function(texts), before, atol=1e-5)
+        model.partial_fit(texts, labels)
+        after = model.decision_function(texts)
+        assert np.isfinite(after).all()
+        assert np.abs(after - before).max() > 0
+
+    @pytest.mark.parametrize("strategy", ["feature_extraction", "gradual", "lora"])
+    def test_in_a_warm_start(self, make, sentiment_texts, strategy):
+        texts, labels = sentiment_texts
+        model = make(strategy=strategy).fit(texts, labels)
+        before = model.decision_function(texts)
+        model.set_params(warm_start=True, callbacks=[SpoilIn(2)])
+        with pytest.raises(TrainingError, match="loss became nan"):
+            model.fit(texts, labels)
+        np.testing.assert_allclose(model.decision_function(texts), before, atol=1e-5)
+
+
+class SpoilIn(Callback):
+    """Gradients that are no numbers, from an epoch of a training on."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_train_begin(self, net, **kwargs):
+        self.n_before = len(net.history)
+
+    def on_grad_computed(self, net, *args, **kwargs):
+        if len(net.history) - self.n_before >= self.epoch:
+            for parameter in net.module_.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.fill_(np.nan)
+
+
 class TestWhatPassesThrough:
     def test_callbacks_are_called(self, make, numbers):
         class Count(Callback):
