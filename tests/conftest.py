@@ -114,3 +114,108 @@ def sentiment_texts() -> tuple[list[str], np.ndarray]:
     ]
     labels = np.array(["pos"] * len(good) + ["neg"] * len(bad))
     return texts, np.tile(labels, len(things))
+
+
+@pytest.fixture(scope="session")
+def make_comparison():
+    """Function that makes a comparison of made-up results, as large as asked for."""
+
+    def make(
+        n_strategies=6,
+        *,
+        train_sizes=(240,),
+        names=None,
+        classes=("neg", "pos"),
+        failed=1,
+        with_source=False,
+    ):
+        import pandas as pd
+
+        from sktransfer.comparison.result import StrategyComparison
+
+        random = np.random.default_rng(0)
+        texts = [f"the battery of phone {i} is fine, I like it" for i in range(60)]
+        texts[0] = "<script>document.title = 'taken over'</script> & <b>bold</b>"
+        labels = np.array(classes)[np.arange(60) % len(classes)]
+        if names is None:
+            names = ["majority", "tfidf", *(f"strategy {i}" for i in range(98))]
+        names = names[:n_strategies]
+        results, folds, predictions = [], [], {}
+        for place, name in enumerate(names):
+            kind = "baseline" if place < 2 else "strategy" if place % 4 else "given"
+            status = "failed" if place >= len(names) - failed else "done"
+            for size in train_sizes:
+                mean = 0.55 + 0.04 * place + 0.02 * np.log2(size / 16)
+                scores = mean + random.normal(0, 0.012, 10)
+                if status == "failed":
+                    scores[:] = np.nan
+                row = {"strategy": name, "kind": kind, "train_size": size}
+                measured = {
+                    "accuracy": scores.mean(),
+                    "balanced_accuracy": scores.mean() - 0.01,
+                    "f1_macro": scores.mean() - 0.02,
+                    "fit_seconds": 0.02 * 2.3**place * size / 240,
+                    "predict_seconds": 0.01 * 1.8**place,
+                }
+                if status == "failed":
+                    measured = dict.fromkeys(measured, np.nan)
+                tested = status == "done" and place != 1
+                results.append(
+                    {
+                        **row,
+                        "score": scores.mean(),
+                        "score_std": scores.std(ddof=1),
+                        "score_low": scores.mean() - 0.02,
+                        "score_high": scores.mean() + 0.02,
+                        **measured,
+                        "texts_per_second": 60 / measured["predict_seconds"],
+                        "n_trainable_parameters": 385.0 * 10**place,
+                        "difference": scores.mean() - 0.59 if tested else np.nan,
+                        "pvalue": 0.2 / 4**place if tested else np.nan,
+                        "n_folds": 10,
+                        "status": status,
+                        "error": "ValueError: <b>no</b> GPU" * (status == "failed"),
+                    }
+                )
+                for number, score in enumerate(scores):
+                    at = {"repeat": number // 5, "fold": number % 5}
+                    counts = {
+                        "n_train": size,
+                        "n_test": 12,
+                        "score": score,
+                        "fit_seconds": 1.5,
+                    }
+                    folds.append({**row, **at, **counts, "status": status})
+            if status == "done":
+                guess = random.random((60, len(classes))) * 0.8
+                guess[np.arange(60), np.arange(60) % len(classes)] += 0.1 * place
+                guess[0] = np.eye(len(classes))[1] + 0.01
+                guess /= guess.sum(axis=1, keepdims=True)
+                predictions[name] = pd.DataFrame(
+                    {
+                        "row": np.arange(60),
+                        "repeat": 0,
+                        "label": labels,
+                        "predicted": np.array(classes)[guess.argmax(axis=1)],
+                        **{
+                            f"probability_{label}": guess[:, column]
+                            for column, label in enumerate(classes)
+                        },
+                    }
+                )
+        source = (["the film is fine"] * 30 + ["a bad plot"] * 30, labels)
+        return StrategyComparison(
+            pd.DataFrame(results),
+            pd.DataFrame(folds),
+            predictions,
+            classes=np.array(classes),
+            texts=texts,
+            labels=labels,
+            scoring="accuracy",
+            baseline="tfidf" if "tfidf" in names else names[0],
+            source=source if with_source else None,
+            verdicts=["strategy 2 is better than <tfidf> by 11.9 points (p = 0.003)."],
+            domain_distance=1.31 if with_source else None,
+        )
+
+    return make

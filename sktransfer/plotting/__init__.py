@@ -1,0 +1,1 @@
+"""Pictures of comparisons, in scikit-learn's Display convention; needs matplotlib."""

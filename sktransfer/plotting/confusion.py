@@ -1,0 +1,237 @@
+"""ConfusionDisplay: what each strategy takes for what, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.packages import require_extra
+from sktransfer.plotting.compared import Compared, strategies_of
+from sktransfer.plotting.fonts import Lettering
+from sktransfer.plotting.style import wrap_name
+
+__all__ = ["ConfusionDisplay"]
+
+
+class ConfusionDisplay:
+    """Confusion matrices of several strategies side by side.
+
+    Each cell has the share of its true class and the number of predictions. Use
+    `from_comparison`, `from_estimator` or `from_predictions` to make one.
+
+    Parameters
+    ----------
+    matrices : dict of str to ndarray of shape (n_classes, n_classes)
+        Numbers of predictions, a row for each true class.
+    classes : sequence, of length n_classes
+        Labels in the order of rows and columns.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    ax_ : ndarray of matplotlib Axes, of length n_matrices
+    displays_ : list of sklearn.metrics.ConfusionMatrixDisplay
+
+    See Also
+    --------
+    sklearn.metrics.ConfusionMatrixDisplay : One matrix, with more options.
+
+    Examples
+    --------
+    >>> from sktransfer import ConfusionDisplay
+    >>> truth = ["good", "good", "bad", "bad"]
+    >>> guesses = {
+    ...     "TF-IDF": ["good", "bad", "bad", "good"],
+    ...     "frozen": ["good", "good", "bad", "good"],
+    ... }
+    >>> display = ConfusionDisplay.from_predictions(truth, guesses)
+    >>> display.matrices["frozen"]
+    array([[1, 1],
+           [0, 2]])
+    """
+
+    def __init__(
+        self, matrices: Mapping[str, NDArray[np.int64]], classes: Sequence[Any]
+    ) -> None:
+        self.matrices = matrices
+        self.classes = classes
+
+    @classmethod
+    def from_comparison(
+        cls,
+        comparison: Compared,
+        strategies: Sequence[str] | None = None,
+        *,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the confusions of a comparison's predictions for held-out folds.
+
+        Parameters
+        ----------
+        comparison : StrategyComparison
+        strategies : sequence of str, default=None
+            Which ones; None is the best one beside the baseline.
+        ax : matplotlib Axes or sequence of them, default=None
+            One for each strategy; None makes a new figure.
+
+        Returns
+        -------
+        display : ConfusionDisplay
+        """
+        held = comparison.predictions
+        if strategies is None:
+            usual = dict.fromkeys([comparison.best_strategy, comparison.baseline])
+            strategies = [name for name in usual if name is not None and name in held]
+        unknown = [name for name in strategies if name not in held]
+        if unknown or not strategies:
+            raise InvalidParameterError(
+                f"strategies={list(strategies)}, but predictions are held for "
+                f"{[name for name in strategies_of(comparison) if name in held]}: pass "
+                "some of these."
+            )
+        classes = list(comparison.classes)
+        matrices = {
+            name: confusion_matrix(
+                held[name]["label"].to_numpy(),
+                held[name]["predicted"].to_numpy(),
+                labels=classes,
+            )
+            for name in strategies
+        }
+        return cls(matrices, classes).plot(ax)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
+        """Draw the confusions of one or several fitted classifiers.
+
+        Parameters
+        ----------
+        estimator : estimator, or dict of str to estimator
+            Fitted classifiers.
+        X : sequence of str, of length n_texts
+            Texts that they have not seen.
+        y : array-like of shape (n_texts,)
+            Their labels.
+        ax : matplotlib Axes or sequence of them, default=None
+            One for each estimator; None makes a new figure.
+
+        Returns
+        -------
+        display : ConfusionDisplay
+        """
+        named = estimator
+        if not isinstance(estimator, Mapping):
+            named = {type(estimator).__name__: estimator}
+        guesses = {name: fitted.predict(X) for name, fitted in named.items()}
+        return cls.from_predictions(y, guesses, ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls, y_true: Any, y_pred: Any, *, classes: Any = None, ax: Any = None
+    ) -> Self:
+        """Draw the confusions of labels that were predicted.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_texts,)
+            Labels.
+        y_pred : array-like of shape (n_texts,), or dict of str to array-like
+            What was predicted, by name where there are several.
+        classes : sequence, default=None
+            Order of the labels; None sorts those that occur.
+        ax : matplotlib Axes or sequence of them, default=None
+            One for each matrix; None makes a new figure.
+
+        Returns
+        -------
+        display : ConfusionDisplay
+        """
+        named = y_pred if isinstance(y_pred, Mapping) else {"predictions": y_pred}
+        if classes is None:
+            occurring = [np.asarray(labels) for labels in (y_true, *named.values())]
+            classes = np.unique(np.concatenate(occurring)).tolist()
+        matrices = {
+            name: confusion_matrix(y_true, labels, labels=classes)
+            for name, labels in named.items()
+        }
+        return cls(matrices, classes).plot(ax)
+
+    def plot(self, ax: Any = None, *, n_columns: int = 3) -> Self:
+        """Draw the matrices.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or sequence of them, default=None
+            One for each matrix; None makes a new figure.
+        n_columns : int, default=3
+            Most matrices in a row of a new figure.
+
+        Returns
+        -------
+        self : ConfusionDisplay
+        """
+        figure, axes = self._open(ax, min(n_columns, len(self.matrices)))
+        labels = [wrap_name(str(label), 12, 2) for label in self.classes]
+        lettering = Lettering.of([*self.matrices, *labels])
+        self.displays_ = []
+        for place, (name, matrix) in enumerate(self.matrices.items()):
+            totals = matrix.sum(axis=1, keepdims=True)
+            shares = matrix / np.maximum(totals, 1)
+            display = ConfusionMatrixDisplay(
+                shares, display_labels=[lettering.show(label) for label in labels]
+            )
+            many = len(labels) > 3
+            display.plot(
+                ax=axes[place], cmap="Blues", colorbar=False,
+                include_values=len(labels) <= 8,
+                xticks_rotation=45 if many else "horizontal",
+                im_kw={"vmin": 0, "vmax": 1},
+                text_kw={"fontsize": "small" if many else "medium"},
+            )  # fmt: skip
+            if display.text_ is not None:
+                for cell, share, number in zip(
+                    display.text_.flat, shares.flat, matrix.flat, strict=True
+                ):
+                    cell.set_text(f"{share:.0%}\n{number:,}")
+                    # White on a middle blue would be hard to read.
+                    cell.set_color("white" if share > 0.62 else "#08306b")
+            axes[place].set_title(
+                lettering.show(wrap_name(name)), fontsize="medium", fontweight="bold"
+            )
+            axes[place].set(xlabel="predicted", ylabel="true" if not place else "")
+            axes[place].spines[:].set_visible(False)
+            self.displays_.append(display)
+        lettering.apply(*axes)
+        self.figure_, self.ax_ = figure, axes
+        return self
+
+    def _open(self, ax: Any, n_columns: int) -> tuple[Any, NDArray[Any]]:
+        """The figure and as many axes as there are matrices, shape (n_matrices,)."""
+        require_extra("matplotlib", "plot", type(self).__name__)
+        n_matrices = len(self.matrices)
+        if not n_matrices:
+            raise InvalidInputError("There is no matrix to draw, and 1 is needed.")
+        if ax is not None:
+            axes = np.ravel(np.asarray(ax, dtype=object))
+            if len(axes) != n_matrices:
+                raise InvalidParameterError(
+                    f"ax has {len(axes)} axes, but {n_matrices} are expected, one for "
+                    f"each of {list(self.matrices)}."
+                )
+            return axes[0].figure, axes
+        import matplotlib.pyplot as plt
+
+        n_rows = -(-n_matrices // n_columns)
+        side = 2.4 if len(self.classes) <= 3 else min(2.0 + 0.4 * len(self.classes), 7)
+        figure, axes = plt.subplots(
+            n_rows, n_columns, squeeze=False, layout="constrained",
+            figsize=(max(side * n_columns, 3) + 0.4, (side + 0.5) * n_rows),
+        )  # fmt: skip
+        for spare in axes.ravel()[n_matrices:]:
+            spare.set_visible(False)
+        return figure, axes.ravel()[:n_matrices]

@@ -1,0 +1,250 @@
+"""The sections of a page, each a function from a comparison to HTML."""
+
+from __future__ import annotations
+
+import html
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sktransfer.comparison.result import StrategyComparison
+from sktransfer.plotting.compared import is_number, name_scoring, train_sizes_of
+from sktransfer.report.marked import keep_marks
+from sktransfer.report.pictures import Picture
+from sktransfer.report.tables import result_table
+
+__all__ = ["measured", "mistakes", "pictured", "tabled", "usage", "verdicts"]
+
+_PACKAGES = ("sktransfer", "scikit-learn", "torch", "transformers", "gensim", "numpy")
+
+
+def verdicts(comparison: StrategyComparison) -> str:
+    """What follows, in the sentences of the comparison.
+
+    Parameters
+    ----------
+    comparison : StrategyComparison
+
+    Returns
+    -------
+    html : str
+    """
+    said = list(comparison.verdicts) or ["No strategy was run to its end."]
+    items = "".join(f"<li>{html.escape(verdict)}</li>" for verdict in said)
+    return f'<section class="verdicts"><h2>What follows</h2><ul>{items}</ul></section>'
+
+
+def tabled(comparison: StrategyComparison) -> str:
+    """The table of results, and how to read it.
+
+    Parameters
+    ----------
+    comparison : StrategyComparison
+
+    Returns
+    -------
+    html : str
+    """
+    note = "A click on a head sorts the table."
+    if comparison.baseline is not None:
+        baseline = html.escape(comparison.baseline)
+        note += (
+            f" Differences are to the baseline, {baseline}, on the same folds; p is of "
+            "the corrected resampled t-test, with Holm's correction for the number of "
+            "strategies."
+        )
+    table, sizes = result_table(comparison), train_sizes_of(comparison)
+    more = ""
+    if len(sizes) > 1:
+        note = f"With {sizes[-1]:,} labelled texts. {note}"
+        every = result_table(comparison, every_size=True)
+        more = f"<details><summary>With fewer labelled texts</summary>{every}</details>"
+    return (
+        f"<section><h2>All strategies</h2>{table}<p class=note>{note}</p>{more}"
+        "</section>"
+    )
+
+
+def pictured(pictures: Sequence[Picture]) -> str:
+    """The pictures, side by side where there is room.
+
+    Parameters
+    ----------
+    pictures : sequence of Picture
+
+    Returns
+    -------
+    html : str
+    """
+    if not pictures:
+        return ""
+    shown = []
+    for picture in pictures:
+        width, height = picture.size()
+        shown.append(
+            f"<section><h2>{html.escape(picture.title)}</h2><figure>"
+            f'<img src="{picture.embed()}" alt="{html.escape(picture.alt)}" '
+            f'width="{width}" height="{height}"></figure></section>'
+        )
+    return f'<div class="pictures">{"".join(shown)}</div>'
+
+
+def mistakes(
+    comparison: StrategyComparison,
+    explanations: Mapping[int, Any] | None,
+    n_mistakes: int,
+) -> str:
+    """The most confident mistakes of the best strategy, with what spoke for them.
+
+    Parameters
+    ----------
+    comparison : StrategyComparison
+    explanations : mapping of int to Explanation or str, or None
+        Rows of the texts to what explains them.
+    n_mistakes : int
+
+    Returns
+    -------
+    html : str
+        Nothing where no strategy was run to its end.
+    """
+    if not any(map(is_number, comparison.results["score"])):
+        return ""
+    best = comparison.best_strategy
+    table = comparison.mistakes(best, n_mistakes)
+    items = []
+    for mistake in table.to_dict("records"):
+        # An explanation is the text itself, with marks.
+        text = html.escape(str(mistake["text"]))
+        said = _explain(explanations, mistake["row"]) or text
+        sure = mistake["probability"]
+        sureness = f", p = {sure:.2f}" if is_number(sure) else ""
+        items.append(
+            f"<li><p class=said dir=auto>{said}</p>"
+            f"<p class=labels>predicted <b>{html.escape(str(mistake['predicted']))}</b>"
+            f"{sureness}, labelled <b>{html.escape(str(mistake['label']))}</b>"
+            f" (row {mistake['row']})</p></li>"
+        )
+    shown = f"<ol class=mistakes>{''.join(items)}</ol>"
+    if not items:
+        shown = "<p>It made none.</p>"
+    return (
+        "<section><h2>Most confident mistakes of "
+        f"{html.escape(best)}</h2>{shown}<p class=note>Out of fold: the model had not "
+        "seen these texts. Look for wrong labels, irony and missing context.</p>"
+        "</section>"
+    )
+
+
+def measured(comparison: StrategyComparison) -> str:
+    """How the numbers came about: data, folds, seconds, versions.
+
+    Parameters
+    ----------
+    comparison : StrategyComparison
+
+    Returns
+    -------
+    html : str
+    """
+    facts = {"Target texts": _describe(comparison.texts, comparison.labels)}
+    if comparison.source is not None:
+        facts["Source texts"] = _describe(*comparison.source)
+    if comparison.domain_distance is not None:
+        facts["Domain distance"] = (
+            f"{comparison.domain_distance:.2f} (proxy A-distance: 0 where source and "
+            "target cannot be told apart, 2 where they always can)"
+        )
+    folds = comparison.folds
+    pairs = folds[["repeat", "fold"]].drop_duplicates()
+    n_repeats = int(pairs["repeat"].nunique()) if len(pairs) else 0
+    facts["Folds"] = f"{len(pairs)}, the same for all strategies" + (
+        f" ({n_repeats} repeats)" if n_repeats > 1 else ""
+    )
+    sizes = train_sizes_of(comparison)
+    if sizes:
+        listed = ", ".join(f"{size:,}" for size in sizes)
+        facts["Labelled texts to learn from"] = listed
+    facts["Metric"] = name_scoring(comparison.scoring)
+    facts["Time"] = _tell_time(folds)
+    facts["Versions"] = _tell_versions()
+    listed = "".join(
+        f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>"
+        for name, fact in facts.items()
+    )
+    return f"<section><h2>How it was measured</h2><dl>{listed}</dl></section>"
+
+
+def usage(comparison: StrategyComparison, model_folder: str | Path | None) -> str:
+    """Three lines of code that use the best model.
+
+    Parameters
+    ----------
+    comparison : StrategyComparison
+    model_folder : path-like or None
+        Where the model was saved; None fits it anew.
+
+    Returns
+    -------
+    html : str
+        Nothing where no strategy was run to its end.
+    """
+    if not any(map(is_number, comparison.results["score"])):
+        return ""
+    last = f"model.predict([{comparison.texts[0][:60]!r}])"
+    if model_folder is not None:
+        lines = [
+            "from sktransfer import load",
+            f"model = load({str(model_folder)!r})",
+            last,
+        ]
+    else:
+        lines = [
+            "from sktransfer import save",
+            "model = comparison.best_estimator()  # fitted on all texts",
+            last + '; save(model, "model")',
+        ]
+    code = html.escape("\n".join(lines))
+    return f"<section><h2>How to use it</h2><pre><code>{code}</code></pre></section>"
+
+
+def _explain(explanations: Mapping[int, Any] | None, row: int) -> str:
+    explanation = (explanations or {}).get(row)
+    if explanation is None:
+        return ""
+    markup = explanation if isinstance(explanation, str) else explanation.to_html()
+    return keep_marks(markup)
+
+
+def _describe(texts: Sequence[str], labels: Any) -> str:
+    counts = Counter(str(label) for label in labels)
+    listed = ", ".join(f"{label}: {n:,}" for label, n in sorted(counts.items()))
+    return f"{len(texts):,} ({listed})"
+
+
+def _tell_time(folds: Any) -> str:
+    """Seconds of all folds together."""
+    spent = [
+        float(folds[name].sum())
+        for name in ("fit_seconds", "predict_seconds")
+        if name in folds
+    ]
+    if not spent:
+        return "not kept"
+    fit, predict = (*spent, 0.0)[:2]
+    return (
+        f"{fit:,.1f} s of training and {predict:,.1f} s of predicting, over all folds"
+    )
+
+
+def _tell_versions() -> str:
+    found = [f"Python {platform.python_version()}"]
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)

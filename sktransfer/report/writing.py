@@ -1,0 +1,184 @@
+"""write_report: a comparison as a folder with a page, a table and pictures."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from sktransfer.comparison.result import StrategyComparison
+from sktransfer.exceptions import InvalidInputError
+from sktransfer.plotting.compared import is_number
+from sktransfer.report import sections
+from sktransfer.report.pictures import Picture, draw_pictures
+from sktransfer.storage import write_file_beside
+
+if TYPE_CHECKING:
+    from sktransfer.explanation.contributions import Explanation
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    comparison: StrategyComparison,
+    folder: str | os.PathLike[str],
+    *,
+    model_folder: str | os.PathLike[str] | None = None,
+    explanations: Mapping[int, Explanation | str] | None = None,
+    title: str | None = None,
+    n_mistakes: int = 10,
+) -> Path:
+    """Write a comparison as a page that needs no network, with its table and pictures.
+
+    Parameters
+    ----------
+    comparison : StrategyComparison
+        What `compare_strategies` returned.
+    folder : path-like
+        Made if it is missing. Written into it are ``report.html``, ``results.csv`` and
+        each picture as SVG and PNG; other files in it stay.
+    model_folder : path-like, default=None
+        Where the best model was saved, for the lines that load it.
+    explanations : mapping of int to (Explanation or str), default=None
+        What explains a mistake, by the row of its text, as ``comparison.mistakes()``
+        has it: an `Explanation`, or its HTML.
+    title : str, default=None
+        Title of the page.
+    n_mistakes : int, default=10
+        How many of the most confident mistakes are listed.
+
+    Returns
+    -------
+    path : pathlib.Path
+        The page.
+
+    Raises
+    ------
+    InvalidInputError
+        If `comparison` is none, or `explanations` no mapping.
+    MissingExtraError
+        If matplotlib is not installed.
+
+    See Also
+    --------
+    compare_strategies : Makes a comparison.
+    explain : Makes an explanation.
+
+    Notes
+    -----
+    The page may be sent around and opened by others: every text in it is escaped, and
+    it carries a policy under which browsers run no script but its own and load nothing.
+    It quotes texts, though, and whoever has the page can read them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sktransfer import compare_strategies, load_mini_reviews, write_report
+    >>> texts, labels = load_mini_reviews("en", return_X_y=True)
+    >>> comparison = compare_strategies(
+    ...     texts, labels, strategies=["majority", "tfidf"], cv=3, random_state=0
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(comparison, folder).name
+    'report.html'
+    """
+    if not isinstance(comparison, StrategyComparison):
+        raise InvalidInputError(
+            f"comparison is of type {type(comparison).__name__}, but a "
+            "StrategyComparison is expected: pass what compare_strategies returned."
+        )
+    if explanations is not None and not isinstance(explanations, Mapping):
+        raise InvalidInputError(
+            f"explanations is of type {type(explanations).__name__}, but a mapping "
+            "from rows to explanations is expected, as in {3: explain(model, text)}."
+        )
+    folder = Path(folder).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = draw_pictures(comparison)
+    body = [
+        sections.verdicts(comparison),
+        sections.tabled(comparison),
+        sections.pictured(pictures),
+        sections.mistakes(comparison, explanations, n_mistakes),
+        sections.measured(comparison),
+        sections.usage(comparison, None if model_folder is None else str(model_folder)),
+    ]
+    page = _render_page(comparison, title or "Transfer strategies compared", body)
+    _write_pictures(folder, pictures)
+    comparison.to_csv(folder / "results.csv")
+    # The page comes last: where it is new, all beside it is.
+    path = folder / "report.html"
+    with write_file_beside(path) as beside:
+        # Half a character, as broken decoders leave it, is no UTF-8.
+        beside.write_text(page, encoding="utf-8", errors="replace")
+    return path
+
+
+def _write_pictures(folder: Path, pictures: list[Picture]) -> None:
+    for picture in pictures:
+        with write_file_beside(folder / f"{picture.name}.svg") as beside:
+            beside.write_text(picture.svg, encoding="utf-8")
+        with write_file_beside(folder / f"{picture.name}.png") as beside:
+            beside.write_bytes(picture.png)
+
+
+def _render_page(comparison: StrategyComparison, title: str, body: list[str]) -> str:
+    css, script, page = (
+        resources.files("sktransfer.report")
+        .joinpath("data", name)
+        .read_text(encoding="utf-8")
+        .strip()
+        for name in ("page.css", "page.js", "page.html")
+    )
+    # Marks in explanations carry their colours as attributes; style sheets and scripts
+    # are allowed by their digests alone.
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"script-src 'sha256-{_digest(script)}'; "
+        f"style-src-elem 'sha256-{_digest(css)}'; style-src-attr 'unsafe-inline'"
+    )
+    n_strategies = comparison.results["strategy"].nunique()
+    lead = f"{n_strategies} strategies on {len(comparison.texts):,} texts"
+    if comparison.source is not None:
+        lead += f", with {len(comparison.source[0]):,} texts of another domain"
+    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return Template(page).substitute(
+        policy=html.escape(policy),
+        title=html.escape(title),
+        css=css,
+        script=script,
+        lead=html.escape(lead),
+        sections="\n".join(filter(None, body)),
+        footer=f"Written by sktransfer on {written}.",
+        data=_script_json(comparison),
+    )
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+
+def _script_json(comparison: StrategyComparison) -> str:
+    """The results for programs that read the page; nothing in it ends the script."""
+    rows: list[dict[str, Any]] = [
+        {str(name): _plain(cell) for name, cell in row.items()}
+        for row in comparison.results.to_dict("records")
+    ]
+    written = json.dumps(rows, allow_nan=False)
+    for sign in "<>&":
+        written = written.replace(sign, f"\\u{ord(sign):04x}")
+    return written
+
+
+def _plain(cell: Any) -> float | int | str | None:
+    if is_number(cell):
+        return int(cell) if float(cell).is_integer() else float(cell)
+    return cell if isinstance(cell, str) else None

@@ -1,0 +1,177 @@
+"""The page holds everything, whole or not at all, and nothing that runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+
+from sktransfer.exceptions import InvalidInputError, MissingExtraError
+from sktransfer.plotting.compared import is_number
+from sktransfer.report import pictures as drawing
+from sktransfer.report.writing import write_report
+
+mpl.use("Agg")
+
+
+@pytest.fixture(scope="module")
+def page(make_comparison, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    path = write_report(make_comparison(5), folder, title="<Mine> & yours")
+    return path.read_text("utf-8")
+
+
+def test_the_folder_has_page_table_and_pictures(make_comparison, tmp_path):
+    comparison = make_comparison(5, train_sizes=(16, 64))
+    tmp_path.joinpath("model").mkdir()
+    path = write_report(comparison, tmp_path)
+    assert path == tmp_path / "report.html"
+    stems = ("confusion", "cost", "curves", "scores")
+    files = {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
+    expected = files | {"report.html", "results.csv", "model"}
+    assert {entry.name for entry in tmp_path.iterdir()} == expected
+    written = pd.read_csv(tmp_path / "results.csv")
+    assert written["strategy"].tolist() == comparison.results["strategy"].tolist()
+    assert "With fewer labelled texts" in path.read_text("utf-8")
+
+
+def test_a_source_brings_a_map(make_comparison, tmp_path, monkeypatch):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    monkeypatch.setattr("sktransfer.plotting.domains.BertFeaturizer", TfidfVectorizer)
+    write_report(make_comparison(5, with_source=True), tmp_path)
+    page = tmp_path.joinpath("report.html").read_text("utf-8")
+    assert tmp_path.joinpath("domains.svg").exists()
+    assert "proxy A-distance" in page
+    assert "30" in page
+
+
+def test_without_weights_there_is_no_map_but_a_page(
+    make_comparison, tmp_path, monkeypatch
+):
+    from sktransfer.encoders.featurizer import BertFeaturizer
+
+    monkeypatch.setattr(
+        "sktransfer.plotting.domains.BertFeaturizer",
+        lambda: BertFeaturizer("no-such-folder/at-all", local_files_only=True),
+    )
+    write_report(make_comparison(5, with_source=True), tmp_path)
+    assert not tmp_path.joinpath("domains.svg").exists()
+
+
+def test_texts_names_and_errors_are_escaped(page):
+    visible = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert "&lt;script&gt;document.title" in visible
+    assert "<b>no</b>" not in page
+    assert "ValueError: &lt;b&gt;no&lt;/b&gt; GPU" in visible
+    assert "<h1>&lt;Mine&gt; &amp; yours</h1>" in page
+    assert "better than &lt;tfidf&gt;" in visible
+
+
+def test_results_can_be_read_back_from_the_page(page):
+    (held,) = re.findall(r'id="results">(.*?)</script>', page)
+    assert not set("<>&") & set(held)
+    rows = json.loads(held)
+    assert rows[-1]["error"] == "ValueError: <b>no</b> GPU"
+    assert rows[-1]["score"] is None
+    assert is_number(rows[0]["score"])
+
+
+def test_the_policy_allows_this_script_and_this_style_only(page):
+    (policy,) = re.findall(r'Security-Policy" content="(.*?)"', page)
+    policy = policy.replace("&#x27;", "'")
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    (style,) = re.findall(r"<style>(.*?)</style>", page, flags=re.DOTALL)
+    for part in (script, style):
+        digest = hashlib.sha256(part.encode()).digest()
+        assert f"'sha256-{base64.b64encode(digest).decode()}'" in policy
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    addresses = re.findall(r'\b(?:src|href)="([^"]{0,30})', page)
+    assert addresses
+    assert all(address.startswith("data:") for address in addresses)
+
+
+def test_sentences_come_first_and_the_failed_last(page):
+    places = [
+        page.index(part)
+        for part in ("<h2>What follows", "<h2>All strategies", "<h2>Scores", "<h2>Most")
+    ]
+    assert places == sorted(places)
+    table = page[page.index("<tbody>") : page.index("</tbody>")]
+    last = table.split("<tr")[-1]
+    assert 'class="unfinished"' in last
+    assert ">failed<" in last
+
+
+def test_pictures_say_what_they_show(page):
+    alts = re.findall(r'<img [^>]*alt="([^"]*)"', page)
+    assert len(alts) == 3
+    assert "strategy 1 0." in alts[0]
+
+
+def test_explanations_replace_the_bare_text(make_comparison, tmp_path):
+    comparison = make_comparison(5)
+    path = write_report(
+        comparison,
+        tmp_path,
+        explanations={0: '<mark style="color:red">taken</mark><script>x()</script>'},
+        model_folder=tmp_path / "model",
+        n_mistakes=1,
+    )
+    page = path.read_text("utf-8")
+    assert '<mark style="color:red">taken</mark></p>' in page
+    assert "x()" not in page
+    assert "load(&#x27;" in page
+
+
+def test_a_comparison_in_which_everything_failed_is_a_page_too(
+    make_comparison, tmp_path
+):
+    comparison = make_comparison(2, failed=2)
+    page = write_report(comparison, tmp_path).read_text("utf-8")
+    assert "<img" not in page
+    assert page.count(">failed<") == 2
+
+
+def test_half_characters_do_not_stop_it(make_comparison, tmp_path):
+    comparison = make_comparison(3)
+    comparison.verdicts.append("broken \ud83d")
+    assert "broken ?" in write_report(comparison, tmp_path).read_text("utf-8")
+
+
+def test_an_old_page_stays_where_the_new_one_fails(
+    make_comparison, tmp_path, monkeypatch
+):
+    tmp_path.joinpath("report.html").write_text("old")
+    monkeypatch.setattr(drawing.Picture, "embed", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_report(make_comparison(3), tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+    assert tmp_path.joinpath("report.html").read_text() == "old"
+
+
+def test_the_same_results_give_the_same_pictures(make_comparison):
+    one, other = (drawing.draw_pictures(make_comparison(3)) for _ in range(2))
+    assert [picture.svg for picture in one] == [picture.svg for picture in other]
+
+
+def test_other_things_are_refused(make_comparison, tmp_path):
+    with pytest.raises(InvalidInputError, match="type dict"):
+        write_report({}, tmp_path)
+    with pytest.raises(InvalidInputError, match="explanations is of type list"):
+        write_report(make_comparison(3), tmp_path, explanations=["<b>"])
+
+
+def test_without_matplotlib_the_extra_is_named(make_comparison, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"sktransfer\[plot\]"):
+        write_report(make_comparison(3), tmp_path)
