@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
@@ -122,6 +125,21 @@ class TestEstimators:
     def test_what_knows_nothing_explains_nothing(self, sentiment_texts):
         found = explain(DummyClassifier().fit(*sentiment_texts), TEXT)
         assert not found.contributions.any()
+
+
+def test_counts_are_explained_without_torch():
+    code = """
+import sys
+from sktransfer.baselines import tfidf_baseline
+from sktransfer.explanation import explain
+texts = ["good film", "bad film"]
+explain(tfidf_baseline(texts).fit(texts, [1, 0]), "good")
+print("torch" in sys.modules, "captum" in sys.modules)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert finished.stdout.split() == ["False", "False"]
 
 
 class TestErrors:

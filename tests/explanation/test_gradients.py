@@ -7,8 +7,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sktransfer.datasets import load_mini_reviews
 from sktransfer.exceptions import MissingExtraError
 from sktransfer.explanation import explain
+from sktransfer.finetune.classifier import TransferSentimentClassifier
 
 TEXT = "the film is greatly boring, but quite fun!"
 
@@ -21,7 +23,9 @@ def complete(explanation):
 
 
 class TestTransformers:
-    @pytest.mark.parametrize("strategy", ["feature_extraction", "partial", "fine_tune"])
+    @pytest.mark.parametrize(
+        "strategy", ["feature_extraction", "partial", "gradual", "lora", "fine_tune"]
+    )
     @pytest.mark.parametrize("label", ["pos", "neg"])
     def test_contributions_add_up(
         self, bert, network, sentiment_texts, strategy, label
@@ -170,3 +174,13 @@ class TestWordVectors:
         model = network(words()).fit(*sentiment_texts)
         found = explain(model, "xyz")
         assert found.contributions.tolist() == [0]
+
+
+@pytest.mark.real
+def test_a_pretrained_network_is_explained_by_words_that_matter():
+    texts, labels = load_mini_reviews("en", return_X_y=True)
+    model = TransferSentimentClassifier(random_state=0).fit(texts, labels)
+    found = explain(model, "I love it, a wonderful film", label=1)
+    assert complete(found)
+    best = found.words[found.contributions.argmax()]
+    assert best in {"love", "wonderful"}
