@@ -111,6 +111,15 @@ class TransformerBody(Body):
             features = nn.functional.normalize(features, dim=-1)
         return features
 
+    def pretrained(self) -> TransformerBody:
+        """Return another body, as this one was before it learnt."""
+        return TransformerBody(
+            self.checkpoint,
+            pooling=self.pooling,
+            layers=self.layers,
+            normalize=self.normalize,
+        )
+
     def blocks(self) -> list[nn.Module]:
         """Transformer layers from the bottom to the highest one that is read."""
         return self._all_blocks()[: self._n_read()]

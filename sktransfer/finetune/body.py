@@ -25,6 +25,10 @@ class Body(nn.Module):
     #: Whether the table is all there is to learn.
     is_table: bool = False
 
+    def pretrained(self) -> Body:
+        """Return another body, as this one was before it learnt."""
+        raise NotImplementedError
+
     def blocks(self) -> list[nn.Module]:
         """Layers from the bottom to the top, without what embeds the tokens."""
         raise NotImplementedError

@@ -157,11 +157,19 @@ class DecayTowards(Callback):
         Parameters that start as the source's; others decay as usual.
     strength : float
         Coefficient of the decay.
+    references : dict of str to torch.Tensor or None, default=None
+        The source's parameters by name, where training starts elsewhere.
     """
 
-    def __init__(self, names: set[str], strength: float) -> None:
+    def __init__(
+        self,
+        names: set[str],
+        strength: float,
+        references: dict[str, torch.Tensor] | None = None,
+    ) -> None:
         self.names = names
         self.strength = strength
+        self.references = references or {}
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Pair parameters with their references and spare them the usual decay."""
@@ -178,7 +186,11 @@ class DecayTowards(Callback):
                 others = {k: v for k, v in group.items() if k != "params"}
                 net.optimizer_.add_param_group({"params": rest, **others})
             group["weight_decay"] = 0.0
-            self.pairs_.append((group, pulled, [p.detach().clone() for p in pulled]))
+            starts = [
+                self.references.get(names[id(p)], p).detach().to(p.device, copy=True)
+                for p in pulled
+            ]
+            self.pairs_.append((group, pulled, starts))
 
     def on_grad_computed(self, net: Any, *args: Any, **kwargs: Any) -> None:
         """Pull before the optimiser's step."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from sktransfer.finetune.inputs import FeatureInput, Input, TokenTexts, WindowFe
 from sktransfer.finetune.network import HeadLayout, TransferNetwork
 from sktransfer.finetune.opening import open_encoder
 from sktransfer.finetune.preparation import TrainingData
-from sktransfer.finetune.sources import carry_over, open_source
+from sktransfer.finetune.sources import carry_over, open_source, source_parameters
 from sktransfer.finetune.strategies import apply_strategy
 from sktransfer.finetune.training import TransferNet
 
@@ -39,6 +39,8 @@ class Construction:
         The fitted encoder.
     carried : set of str
         Names of the parameters that came from a source model.
+    references : dict of str to torch.Tensor
+        These parameters as the source has them, where the network's are others by now.
     rows : Rows or None
         The training data as the network reads it, where it is known already.
     """
@@ -48,6 +50,7 @@ class Construction:
     encoder: Any
     carried: set[str]
     rows: Rows | None = None
+    references: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def construct(
@@ -119,7 +122,18 @@ def reopen(model: Any) -> Construction:
         train_embeddings=model.train_embeddings,
         lora_rank=model.lora_rank,
     )
-    return Construction(network, model._input, model.encoder_, set())
+    references = {}
+    if model.l2_sp:
+        source = open_source(model.init_from)
+        encoder, classes = model.encoder_, model.classes_
+        references = source_parameters(source, network, encoder, classes)
+    return Construction(
+        network,
+        model._input,
+        model.encoder_,
+        carried=set(references),
+        references=references,
+    )
 
 
 def label_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,10 @@ class EmbeddingBody(Body):
         if self.normalize:
             features = nn.functional.normalize(features, dim=-1)
         return features
+
+    def pretrained(self) -> EmbeddingBody:
+        """Return a copy: what the table was before it learnt is not kept."""
+        return copy.deepcopy(self)
 
     def blocks(self) -> list[nn.Module]:
         """Return no layers: there are none above the table."""

@@ -108,7 +108,8 @@ def make_schedule(
     callbacks: list[tuple[str, Any]] = []
     # The schedule has to come after whatever changes the optimiser's groups.
     if model.l2_sp:
-        callbacks.append(("l2_sp", DecayTowards(built.carried, model.l2_sp)))
+        pull = DecayTowards(built.carried, model.l2_sp, built.references)
+        callbacks.append(("l2_sp", pull))
     if _is_gradual(model, built.network):
         callbacks.append(("unfreezing", GradualUnfreezing()))
     rates = LRScheduler(

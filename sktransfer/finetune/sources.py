@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -22,11 +23,12 @@ from sktransfer.bundles.folders import manifest_digest, read_bundle
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.parameters import resolve_layers
 from sktransfer.exceptions import InvalidParameterError, TransferError, TransferWarning
+from sktransfer.finetune.adapters import is_adapter, plain_name
 from sktransfer.finetune.embeddings import EmbeddingBody
 from sktransfer.finetune.network import TransferNetwork
 from sktransfer.finetune.opening import same_encoder
 
-__all__ = ["carry_over", "open_source"]
+__all__ = ["carry_over", "open_source", "source_parameters"]
 
 
 def open_source(init_from: Any) -> Any:
@@ -134,6 +136,40 @@ def carry_over(
         tensors = {k: v for k, v in tensors.items() if not k.startswith("head.output")}
     network.load_state_dict(tensors, strict=False)
     return set(tensors) | _carry_body(source, network, encoder)
+
+
+def source_parameters(
+    source: Any, network: TransferNetwork, encoder: Any, classes: npt.NDArray[Any]
+) -> dict[str, torch.Tensor]:
+    """Where `network` would start from the source, though it has learnt since.
+
+    Parameters
+    ----------
+    source, encoder, classes
+        As for `carry_over`.
+    network : TransferNetwork
+        The target's; it stays as it is.
+
+    Returns
+    -------
+    parameters : dict of str to torch.Tensor
+        By the names that they have in `network`. Adapters start at nothing.
+    """
+    body = None if network.body is None else network.body.pretrained()
+    twin = TransferNetwork(network.layout, body)
+    with warnings.catch_warnings():
+        # The first fit has said it.
+        warnings.simplefilter("ignore", TransferWarning)
+        carried = carry_over(source, twin, encoder, classes)
+    theirs = {n: p.detach() for n, p in twin.named_parameters() if n in carried}
+    found = {}
+    for name, parameter in network.named_parameters():
+        if is_adapter(name):
+            nothing = torch.zeros_like(parameter, requires_grad=False)
+            found[name] = nothing if ".lora_B." in name else parameter.detach().clone()
+        elif plain_name(name) in theirs:
+            found[name] = theirs[plain_name(name)]
+    return found
 
 
 def _carry_body(source: Any, network: TransferNetwork, encoder: Any) -> set[str]:

@@ -291,6 +291,35 @@ class TestDecayTowardsTheSource:
         free = clone(target).set_params(l2_sp=0).fit(texts, labels)
         assert distance(target, start) < 0.25 * distance(free, start)
 
+    @pytest.mark.parametrize(
+        "options", [{"strategy": "fine_tune"}, {"strategy": "lora"}, {"words": True}]
+    )
+    def test_a_warm_start_is_pulled_to_the_source_too(
+        self, make, words, sentiment_texts, options
+    ):
+        texts, labels = sentiment_texts
+        flipped = np.where(labels == "pos", "neg", "pos")
+        if "words" in options:
+            options = {"strategy": "fine_tune", "encoder": words()}
+        options = {"hidden_layer_sizes": (), **options}
+        source = make(**options).fit(texts, labels)
+        far = {"encoder_learning_rate": 2e-2, "head_learning_rate": 2e-2}
+        target = make(init_from=FrozenEstimator(source), **options, **far)
+        target.fit(texts, flipped)
+        wanted = source.decision_function(texts)
+        before = np.abs(target.decision_function(texts) - wanted).mean()
+        # A pull as strong as this takes everything back within a step.
+        target.set_params(
+            l2_sp=1e4,
+            warm_start=True,
+            encoder_learning_rate=1e-4,
+            head_learning_rate=1e-4,
+            warmup_fraction=0,
+            max_epochs=1,
+        ).fit(texts, flipped)
+        after = np.abs(target.decision_function(texts) - wanted).mean()
+        assert after < 0.2 * before
+
     def test_without_a_source_it_is_refused(self, make, numbers):
         with pytest.raises(
             InvalidParameterError, match=r"l2_sp=0\.5 pulls towards the"
