@@ -150,8 +150,9 @@ baseline = Pipeline(
     [("features", grid[-1]["features"][0]), ("classifier", grid[-1]["classifier"][0])]
 ).fit(X, y)
 winner = search.best_estimator_
+on_unseen = winner.score(X_test, y_test)
 print(f"{'on 1,000 unseen sentences':<32}{'accuracy':>9}")
-print(f"{names[search.best_index_]:<32}{winner.score(X_test, y_test):>9.3f}")
+print(f"{names[search.best_index_]:<32}{on_unseen:>9.3f}")
 print(f"{'TF-IDF + logistic regression':<32}{baseline.score(X_test, y_test):>9.3f}")
 
 # %%
@@ -186,15 +187,16 @@ axes.spines[["top", "right"]].set_visible(False)
 figure.savefig(folder / "strategies.png", dpi=150)
 
 # %%
-# The model is an ordinary fitted estimator: save it, and load it where it is needed.
+# The model is an ordinary fitted estimator: save it, and load it where it is needed. The
+# folder holds no pickle, and a card for people.
 
-import joblib
+from sktransfer import save
 
-joblib.dump(winner, folder / "model.joblib")
+save(winner, folder / "model", scores={"1,000 unseen sentences": on_unseen})
 use_it = """
-import joblib
+from sktransfer import load
 
-model = joblib.load("demo/model.joblib")
+model = load("demo/model")
 sentences = [
     "The battery lasts for days and charges in no time.",
     "It stopped working after a week and nobody answers my mails.",

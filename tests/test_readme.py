@@ -11,7 +11,8 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 @pytest.mark.real
-def test_example_of_the_readme_runs(capsys):
+def test_examples_of_the_readme_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # one of them saves a model
     examples = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S)
     assert examples
     for example in examples:
