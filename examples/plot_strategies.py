@@ -187,8 +187,8 @@ axes.spines[["top", "right"]].set_visible(False)
 figure.savefig(folder / "strategies.png", dpi=150)
 
 # %%
-# The model is an ordinary fitted estimator: save it, and load it where it is needed. The
-# folder holds no pickle, and a card for people.
+# The model is an ordinary fitted estimator: save it, and load it where it is needed.
+# The folder holds no pickle, and a card for people.
 
 from sktransfer import save
 
