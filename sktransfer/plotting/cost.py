@@ -76,9 +76,11 @@ class CostDisplay:
     Parameters
     ----------
     names : sequence of str, of length n_strategies
+        What the strategies are called.
     seconds : sequence of float, of length n_strategies
         What each costs.
     scores : sequence of float, of length n_strategies
+        What each gains.
     low, high : sequence of float, of length n_strategies, default=None
         Ends of the intervals of the scores.
     positions : sequence of int, of length n_strategies, default=None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,6 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.utils import check_random_state
 
-from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.plotting.compared import Compared
 from sktransfer.plotting.fonts import Lettering
@@ -97,7 +97,8 @@ class DomainMapDisplay:
         comparison : StrategyComparison
             One that was given a source.
         featurizer : transformer, default=None
-            Texts to vectors; None is ``BertFeaturizer()``.
+            Texts to vectors; None is ``BertFeaturizer()``, the multilingual one where
+            there are Chinese texts.
         reducer : transformer, default=None
             Vectors to two numbers each; None is PCA.
         max_texts : int, default=500
@@ -122,8 +123,10 @@ class DomainMapDisplay:
                 "compare_strategies(..., source=(texts, labels)), or map any texts "
                 "with from_estimator."
             )
+        if featurizer is None:
+            featurizer = _default_featurizer([*comparison.texts, *comparison.source[0]])
         return cls.from_estimator(
-            BertFeaturizer() if featurizer is None else featurizer,
+            featurizer,
             comparison.texts,
             comparison.labels,
             source=comparison.source,
@@ -243,6 +246,14 @@ class DomainMapDisplay:
             lettering.apply(legend_below(figure, ax, handles, n_columns=3))
         self.figure_, self.ax_ = figure, ax
         return self
+
+
+def _default_featurizer(texts: Iterable[str]) -> Any:
+    from sktransfer.encoders.featurizer import BertFeaturizer  # loads torch
+
+    if any(re.search(r"[\u4e00-\u9fff]{2}", text) for text in texts):
+        return BertFeaturizer("multilingual-e5-small")
+    return BertFeaturizer()
 
 
 def _draw(

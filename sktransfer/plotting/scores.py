@@ -37,6 +37,7 @@ class ScoreDisplay:
     Parameters
     ----------
     names : sequence of str, of length n_strategies
+        What the strategies are called.
     scores : sequence of float, of length n_strategies
         Mean scores; NaN where a strategy has none.
     low, high : sequence of float, of length n_strategies, default=None

@@ -43,7 +43,9 @@ def test_the_folder_has_page_table_and_pictures(make_comparison, tmp_path):
 def test_a_source_brings_a_map(make_comparison, tmp_path, monkeypatch):
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    monkeypatch.setattr("sktransfer.plotting.domains.BertFeaturizer", TfidfVectorizer)
+    monkeypatch.setattr(
+        "sktransfer.encoders.featurizer.BertFeaturizer", TfidfVectorizer
+    )
     write_report(make_comparison(5, with_source=True), tmp_path)
     page = tmp_path.joinpath("report.html").read_text("utf-8")
     assert tmp_path.joinpath("domains.svg").exists()
@@ -57,7 +59,7 @@ def test_without_weights_there_is_no_map_but_a_page(
     from sktransfer.encoders.featurizer import BertFeaturizer
 
     monkeypatch.setattr(
-        "sktransfer.plotting.domains.BertFeaturizer",
+        "sktransfer.encoders.featurizer.BertFeaturizer",
         lambda: BertFeaturizer("no-such-folder/at-all", local_files_only=True),
     )
     write_report(make_comparison(5, with_source=True), tmp_path)
@@ -145,6 +147,8 @@ def test_a_comparison_in_which_everything_failed_is_a_page_too(
 def test_half_characters_do_not_stop_it(make_comparison, tmp_path):
     comparison = make_comparison(3)
     comparison.verdicts.append("broken \ud83d")
+    comparison.results["error"] = comparison.results["error"].astype(object)
+    comparison.results.loc[2, "error"] = "broken \ud83d"
     assert "broken ?" in write_report(comparison, tmp_path).read_text("utf-8")
 
 
