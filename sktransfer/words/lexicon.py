@@ -17,7 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktransfer.exceptions import InvalidInputError
-from sktransfer.words.segmentation import segment_chunk, split_unknown, tidy
+from sktransfer.words.segmentation import (
+    has_han,
+    segment_chunk,
+    separate_han,
+    split_unknown,
+    tidy,
+)
 from sktransfer.words.spans import LONGEST_KEY, KeyTable, key_spans, split_spans
 
 __all__ = ["Lexicon", "Ragged"]
@@ -56,7 +62,7 @@ class Ragged(NamedTuple):
 
 
 class Lexicon:
-    """Numbers the words of texts in the order in which they first appear.
+    """Numbers the words of texts as it meets them.
 
     It remembers what it has cut, up to a bound; threads may share it.
 
@@ -99,6 +105,7 @@ class Lexicon:
         self._numbers: dict[str, int] = {}
         self._parts = _Parts(self._cut_finer)
         self._spans = _SpanWords()
+        self._pieces = _SpanWords()  # of spans with Chinese words
 
     def read(self, texts: Sequence[str]) -> Ragged:
         """The words of each text, by number.
@@ -122,23 +129,65 @@ class Lexicon:
             tokens = [self._tokenizer(text) for text in texts]
             with self._lock:
                 return self._read_tokens(tokens)
+        encoded = [_encode(text) for text in texts]
         with self._lock:
-            return self._spans.read(texts, self._cut)
+            return self._spans.read(encoded, self._cut)
 
     def is_full(self) -> bool:
         """Whether it holds so much that it is time for a new one."""
-        return len(self._spans.words) + len(self.words) > _MOST_WORDS
+        n_words = len(self._spans.words) + len(self.words)
+        return n_words + len(self._pieces.words) > _MOST_WORDS
 
-    def _cut(self, span: str) -> list[int]:
-        if span.isascii() and span.isalnum():  # a word, and nothing finer
-            return [self._number(span)]
-        words = segment_chunk(span)
-        if self._known is None:
-            return [self._number(word) for word in words]
-        return list(itertools.chain.from_iterable(map(self._parts.__getitem__, words)))
+    def _cut(self, spans: list[str]) -> Ragged:
+        """Words of spans of text."""
+        chinese = np.fromiter(map(has_han, spans), np.bool_, len(spans))
+        if not chinese.any():
+            return _ragged([self._cut_chunk(span) for span in spans])
+        separated = separate_han(spans)
+        return self._pieces.read(list(map(_to_bytes, separated)), self._cut_pieces)
+
+    def _cut_pieces(self, pieces: list[str]) -> Ragged:
+        """Words of what is left once Chinese words stand by themselves."""
+        chinese = list(map(has_han, pieces))
+        self._learn(list(itertools.compress(pieces, chinese)))
+        return _ragged(
+            [
+                self._parts[piece] if han else self._cut_chunk(piece)
+                for piece, han in zip(pieces, chinese, strict=True)
+            ]
+        )
+
+    def _cut_chunk(self, chunk: str) -> tuple[int, ...]:
+        if chunk.isascii() and chunk.isalnum():  # a word, and nothing finer
+            return (self._number(chunk),)
+        parts = map(self._parts.__getitem__, segment_chunk(chunk))
+        return tuple(itertools.chain.from_iterable(parts))
+
+    def _learn(self, words: list[str]) -> None:
+        """Parts of new Chinese words: the same as `_cut_finer`, but faster.
+
+        Of distinct Chinese words every second one is unknown to the vectors.
+        """
+        known = self._known or (lambda word: True)
+        flags = list(map(known, words))
+        for word in itertools.compress(words, flags):
+            self._parts[word] = (self._number(word),)
+        rest = [word for word, flag in zip(words, flags, strict=True) if not flag]
+        letters = set(filter(known, set("".join(rest))))
+        numbers: dict[str, int] = {}
+        for word in rest:
+            if letters.isdisjoint(word):
+                self._parts[word] = (self._number(word),)
+            elif word.isalnum():
+                for letter in word:
+                    if letter not in numbers:
+                        numbers[letter] = self._number(letter)
+                self._parts[word] = tuple(map(numbers.__getitem__, word))
+            # What else there may be is cut when it is asked for.
 
     def _cut_finer(self, word: str) -> tuple[int, ...]:
-        assert self._known is not None
+        if self._known is None:
+            return (self._number(word),)
         return tuple(map(self._number, split_unknown(word, self._known)))
 
     def _number(self, word: str) -> int:
@@ -163,7 +212,7 @@ class Lexicon:
 
 
 class _Parts(dict[str, tuple[int, ...]]):
-    """Word -> numbers of its parts, cut the first time it is asked for."""
+    """Text -> numbers of its parts, cut the first time it is asked for."""
 
     def __init__(self, cut: Callable[[str], tuple[int, ...]]) -> None:
         super().__init__()
@@ -183,15 +232,16 @@ class _SpanWords:
         self._short = KeyTable()
         self._long: dict[bytes, int] = {}
 
-    def read(self, texts: Sequence[str], cut: Callable[[str], list[int]]) -> Ragged:
-        """Numbers of words, where `cut` gives those of a new span."""
-        encoded = [_encode(text) for text in texts]
-        joined = b" ".join([b"", *encoded, b" " * LONGEST_KEY])
+    def read(
+        self, texts: Sequence[bytes], cut: Callable[[list[str]], Ragged]
+    ) -> Ragged:
+        """Numbers of words, where `cut` gives those of each new span."""
+        joined = b" ".join([b"", *texts, b" " * LONGEST_KEY])
         letters = np.frombuffer(joined, np.uint8)
         starts, stops = split_spans(letters)
         spans = self._find(joined, letters, starts, stops, cut)
         bounds = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum([len(text) + 1 for text in encoded], out=bounds[1:])
+        np.cumsum([len(text) + 1 for text in texts], out=bounds[1:])
         return self._expand(spans, np.searchsorted(starts, bounds))
 
     def _find(
@@ -200,7 +250,7 @@ class _SpanWords:
         letters: NDArray[np.uint8],
         starts: NDArray[np.int64],
         stops: NDArray[np.int64],
-        cut: Callable[[str], list[int]],
+        cut: Callable[[list[str]], Ragged],
     ) -> NDArray[np.int32]:
         """Number of each span; new ones get the next numbers."""
         keys = key_spans(letters, starts, stops)
@@ -211,19 +261,26 @@ class _SpanWords:
         _, first = np.unique(keys[missing], return_index=True)
         fresh = missing[np.sort(first)]
         added = np.union1d(fresh, np.flatnonzero(long))
+        number = len(self._stops) - 1
+        new: dict[bytes, int] = {}
         for row, start, stop in zip(
             added.tolist(), starts[added].tolist(), stops[added].tolist(), strict=True
         ):
             span = joined[start:stop]
-            if stop - start > LONGEST_KEY:
-                known = self._long.get(span)
-                if known is not None:
-                    spans[row] = known
-                    continue
-                self._long[span] = len(self._stops) - 1
-            spans[row] = len(self._stops) - 1
-            self.words.extend(cut(span.decode("utf-8", "surrogatepass")))
-            self._stops.append(len(self.words))
+            known = self._long.get(span) if stop - start > LONGEST_KEY else None
+            spans[row] = (
+                new.setdefault(span, number + len(new)) if known is None else known
+            )
+        if new:
+            words, offsets = cut(
+                [span.decode("utf-8", "surrogatepass") for span in new]
+            )
+            self._stops.extend((offsets[1:] + len(self.words)).tolist())
+            self.words.frombytes(words.astype(np.intc).tobytes())
+        # Remembered only now: cutting may fail where a package is missing.
+        self._long.update(
+            (span, n) for span, n in new.items() if len(span) > LONGEST_KEY
+        )
         self._short.add(keys[fresh], spans[fresh])
         spans[missing] = self._short.find(keys[missing])
         return spans
@@ -241,8 +298,20 @@ class _SpanWords:
         return Ragged(words[places], ends[offsets])
 
 
+def _ragged(rows: Sequence[Sequence[int]]) -> Ragged:
+    offsets = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum(list(map(len, rows)), out=offsets[1:])
+    flat = itertools.chain.from_iterable(rows)
+    return Ragged(np.fromiter(flat, np.int32, offsets[-1]), offsets)
+
+
 def _encode(text: str) -> bytes:
     if not text.isascii():
         # White space beyond ASCII is seen here, where it is still characters.
         text = " ".join(tidy(text).split())
+    return _to_bytes(text)
+
+
+def _to_bytes(text: str) -> bytes:
+    # Half of a surrogate pair is no text, yet it may stand in a str.
     return text.encode("utf-8", "surrogatepass")

@@ -8,13 +8,27 @@ n-best frequencies are the business of a tokenizer of the user's own.
 from __future__ import annotations
 
 import functools
+import itertools
+import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from sktransfer.packages import require_extra
 
-__all__ = ["segment", "segment_chunk", "split_unknown", "tidy"]
+__all__ = [
+    "has_han",
+    "segment",
+    "segment_chunk",
+    "separate_han",
+    "split_unknown",
+    "tidy",
+]
+
+_MOST_THREADS = 4
+# Runs of Han characters that are cut in the time in which a thread begins, tenfold.
+_RUNS_A_THREAD = 1000
 
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 # Vowel signs and accents belong to the word of their letter; Python's \w omits them.
@@ -31,6 +45,7 @@ _PIECES = re.compile(
     r"|[^\w\s]"  # emoji and the like, one by one
 )
 _HAN_START = re.compile(rf"[{_HAN}]")
+_HAN_OR_BREAK = re.compile(rf"([{_HAN}]+|\n)")
 _CONTRACTION = re.compile(r"(.+)(n't)", re.IGNORECASE)
 _CLITIC = re.compile(r"(.+)('(?:s|m|d|re|ve|ll))", re.IGNORECASE)
 _GLUE = re.compile(r"[-.,&/@:_]+")
@@ -111,6 +126,78 @@ def segment_chunk(chunk: str) -> list[str]:
     return words
 
 
+def has_han(chunk: str) -> bool:
+    """Whether a Chinese segmenter is needed for a text.
+
+    Parameters
+    ----------
+    chunk : str
+
+    Returns
+    -------
+    needed : bool
+    """
+    return not chunk.isascii() and _HAN_START.search(chunk) is not None
+
+
+def separate_han(chunks: Sequence[str]) -> list[str]:
+    r"""Put spaces around the words of all runs of Han characters.
+
+    Calling rjieba for each run costs more than the cutting, and so would a Python
+    object for each word. All runs go through it together, with a tab between them,
+    which it always cuts at.
+
+    Parameters
+    ----------
+    chunks : sequence of str
+        Tidy and without white space.
+
+    Returns
+    -------
+    separated : list of str
+        What stands between runs is as it was, not cut yet.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra ``chinese`` is not installed.
+
+    Examples
+    --------
+    >>> from sktransfer.words.segmentation import separate_han
+    >>> [chunk.split() for chunk in separate_han(["这个酒店!", "不好"])]
+    [['这个', '酒店', '!'], ['不好']]
+    """
+    pieces = _HAN_OR_BREAK.split("\n".join(chunks))
+    others, runs = pieces[::2], pieces[1::2]
+    if not runs:
+        return list(chunks)
+    words = _cut_runs(runs)
+    # The empty ends of `others` and these spaces keep words and the rest apart.
+    both = itertools.zip_longest(others, words, fillvalue="")
+    return " ".join(itertools.chain.from_iterable(both)).split("\n")
+
+
+def _cut_runs(runs: list[str]) -> list[str]:
+    """Words of each run, with a space between them."""
+    cut = _cut_han()
+    # rjieba lets other threads run, and takes more time than all else.
+    n_parts = min(_MOST_THREADS, os.cpu_count() or 1, 1 + len(runs) // _RUNS_A_THREAD)
+    size = -(-len(runs) // n_parts)
+    parts = [
+        "\t".join(runs[start : start + size]) for start in range(0, len(runs), size)
+    ]
+    if len(parts) == 1:
+        found = [cut(parts[0])]
+    else:
+        with ThreadPoolExecutor(len(parts)) as pool:
+            found = list(pool.map(cut, parts))
+    words = [run for part in found for run in " ".join(part).split("\t")]
+    if len(words) != len(runs):  # another rjieba may keep white space together
+        words = [run if run == "\n" else " ".join(cut(run)) for run in runs]
+    return words
+
+
 def split_unknown(word: str, known: Callable[[str], bool]) -> list[str]:
     """Parts of a word that the vectors do not know, if they know some of them.
 
@@ -142,8 +229,12 @@ def split_unknown(word: str, known: Callable[[str], bool]) -> list[str]:
     """
     if known(word):
         return [word]
-    for parts in _ways_to_cut(word):
-        finer = [leaf for part in parts for leaf in split_unknown(part, known)]
+    if _HAN_START.match(word) and "'" not in word:
+        # A Chinese character has a meaning of its own, and "not" is one of them.
+        parts = [letter for letter in word if known(letter) or letter.isalnum()]
+        return parts if any(map(known, parts)) else [word]
+    for ways in _ways_to_cut(word):
+        finer = [leaf for part in ways for leaf in split_unknown(part, known)]
         if any(map(known, finer)):
             # What has no letter and is unknown was glue, and no word of its own.
             return [leaf for leaf in finer if known(leaf) or _has_letters(leaf)]
@@ -158,7 +249,6 @@ def _ways_to_cut(word: str) -> Iterator[list[str]]:
             if match:
                 yield list(match.groups())
     if not _has_letters(word) or _HAN_START.match(word):
-        # A Chinese character has a meaning of its own, and "not" is one of them.
         if len(word) > 1:
             yield list(word)
         return
