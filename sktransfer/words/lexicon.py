@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import itertools
 import threading
-from array import array
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.words.segmentation import (
@@ -24,41 +22,12 @@ from sktransfer.words.segmentation import (
     split_unknown,
     tidy,
 )
-from sktransfer.words.spans import LONGEST_KEY, KeyTable, key_spans, split_spans
+from sktransfer.words.span_words import Ragged, SpanWords
 
 __all__ = ["Lexicon", "Ragged"]
 
 # Some 200 MB of memory at most, of which usual corpora need a tenth.
 _MOST_WORDS = 2_000_000
-
-
-class Ragged(NamedTuple):
-    """Rows of unequal length: S numbers of words in T texts.
-
-    Attributes
-    ----------
-    words : ndarray of int32, shape (S,)
-        Numbers of words, one text behind the other.
-    offsets : ndarray of int32, shape (T + 1,)
-        Text t has the words ``words[offsets[t]:offsets[t + 1]]``.
-    """
-
-    words: NDArray[np.int32]
-    offsets: NDArray[np.int32]
-
-    def keep(self, mask: NDArray[np.bool_]) -> Ragged:
-        """The words that `mask`, of shape (S,), is true for."""
-        kept = np.zeros(len(mask) + 1, np.int32)
-        np.cumsum(mask, out=kept[1:])
-        return Ragged(self.words[mask], kept[self.offsets])
-
-    def cut(self, max_length: int | None) -> Ragged:
-        """The first `max_length` words of each text; None leaves all."""
-        lengths = np.diff(self.offsets)
-        if max_length is None or not len(lengths) or lengths.max() <= max_length:
-            return self
-        places = np.arange(len(self.words)) - np.repeat(self.offsets[:-1], lengths)
-        return self.keep(places < max_length)
 
 
 class Lexicon:
@@ -104,8 +73,8 @@ class Lexicon:
         self.words: list[str] = []
         self._numbers: dict[str, int] = {}
         self._parts = _Parts(self._cut_finer)
-        self._spans = _SpanWords()
-        self._pieces = _SpanWords()  # of spans with Chinese words
+        self._spans = SpanWords()
+        self._pieces = SpanWords()  # of spans with Chinese words
 
     def read(self, texts: Sequence[str]) -> Ragged:
         """The words of each text, by number.
@@ -221,81 +190,6 @@ class _Parts(dict[str, tuple[int, ...]]):
     def __missing__(self, word: str) -> tuple[int, ...]:
         parts = self[word] = self._cut(word)
         return parts
-
-
-class _SpanWords:
-    """Words of every distinct span of text, cut the first time it is seen."""
-
-    def __init__(self) -> None:
-        self.words = array("i")  # of all spans, one behind the other
-        self._stops = array("i", [0])
-        self._short = KeyTable()
-        self._long: dict[bytes, int] = {}
-
-    def read(
-        self, texts: Sequence[bytes], cut: Callable[[list[str]], Ragged]
-    ) -> Ragged:
-        """Numbers of words, where `cut` gives those of each new span."""
-        joined = b" ".join([b"", *texts, b" " * LONGEST_KEY])
-        letters = np.frombuffer(joined, np.uint8)
-        starts, stops = split_spans(letters)
-        spans = self._find(joined, letters, starts, stops, cut)
-        bounds = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum([len(text) + 1 for text in texts], out=bounds[1:])
-        return self._expand(spans, np.searchsorted(starts, bounds))
-
-    def _find(
-        self,
-        joined: bytes,
-        letters: NDArray[np.uint8],
-        starts: NDArray[np.int64],
-        stops: NDArray[np.int64],
-        cut: Callable[[list[str]], Ragged],
-    ) -> NDArray[np.int32]:
-        """Number of each span; new ones get the next numbers."""
-        keys = key_spans(letters, starts, stops)
-        spans = self._short.find(keys)
-        long = stops - starts > LONGEST_KEY
-        spans[long] = -2
-        missing = np.flatnonzero(spans == -1)
-        _, first = np.unique(keys[missing], return_index=True)
-        fresh = missing[np.sort(first)]
-        added = np.union1d(fresh, np.flatnonzero(long))
-        number = len(self._stops) - 1
-        new: dict[bytes, int] = {}
-        for row, start, stop in zip(
-            added.tolist(), starts[added].tolist(), stops[added].tolist(), strict=True
-        ):
-            span = joined[start:stop]
-            known = self._long.get(span) if stop - start > LONGEST_KEY else None
-            spans[row] = (
-                new.setdefault(span, number + len(new)) if known is None else known
-            )
-        if new:
-            words, offsets = cut(
-                [span.decode("utf-8", "surrogatepass") for span in new]
-            )
-            self._stops.extend((offsets[1:] + len(self.words)).tolist())
-            self.words.frombytes(words.astype(np.intc).tobytes())
-        # Remembered only now: cutting may fail where a package is missing.
-        self._long.update(
-            (span, n) for span, n in new.items() if len(span) > LONGEST_KEY
-        )
-        self._short.add(keys[fresh], spans[fresh])
-        spans[missing] = self._short.find(keys[missing])
-        return spans
-
-    def _expand(self, spans: NDArray[np.int32], offsets: NDArray[np.int64]) -> Ragged:
-        """Words of texts that are given as spans."""
-        # Copies: an array cannot grow while numpy looks at it.
-        words, stops = np.array(self.words, np.int32), np.array(self._stops, np.int32)
-        lengths = np.diff(stops)[spans]
-        ends = np.zeros(len(spans) + 1, np.int32)
-        np.cumsum(lengths, out=ends[1:])
-        # Word i of the result is word (i - where its span begins there) of its span.
-        places = np.repeat(stops[spans] - ends[:-1], lengths)
-        places += np.arange(len(places), dtype=np.int32)
-        return Ragged(words[places], ends[offsets])
 
 
 def _ragged(rows: Sequence[Sequence[int]]) -> Ragged:
