@@ -243,7 +243,8 @@ class _Answers(ClassifierMixin, BaseEstimator):
 
 def _answers_by_probability(model: Any) -> bool:
     """Whether the label is the most probable class, so that one question will do."""
-    return type(model).__name__ == "TransferSentimentClassifier"
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    return type(last).__name__ in ("TransferSentimentClassifier", "LogisticRegression")
 
 
 def _align(given: Floats, known: npt.NDArray[Any], classes: npt.NDArray[Any]) -> Floats:

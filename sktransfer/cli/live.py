@@ -1,0 +1,169 @@
+"""The table of a comparison while it grows, and when it is done."""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from sktransfer.cli.messages import note, stderr_console
+
+if TYPE_CHECKING:
+    from sktransfer.comparison.result import StrategyComparison
+
+__all__ = ["LiveTable", "show_results"]
+
+
+class LiveTable:
+    """Rows as they come, on the standard error; a context manager.
+
+    Where nobody is watching, a line is written for each row that is finished.
+    """
+
+    def __init__(self) -> None:
+        self._console = stderr_console()
+        self._rows: dict[tuple[str, int], dict[str, Any]] = {}
+        self._live: Live | None = None
+        if self._console.is_terminal:
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._draw,
+                refresh_per_second=4,
+                transient=True,
+            )
+
+    def update(self, row: dict[str, Any]) -> None:
+        """Take what `compare_strategies` tells of a row.
+
+        Parameters
+        ----------
+        row : dict
+        """
+        self._rows[row["strategy"], row["train_size"]] = row
+        if self._live is None and row["status"] != "running":
+            told = f"{row['strategy']}, {row['train_size']} texts: {row['status']}"
+            if row["status"] == "done":
+                told += f", {row['score']:.3f}, {row['fit_seconds']:.2f} s a fit"
+            elif row["error"]:
+                told += f", {row['error']}"
+            note(told)
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _draw(self) -> Table:
+        table = _make_table(len({size for _, size in self._rows}) > 1)
+        for row in self._rows.values():
+            folds = f"{row['n_folds']}/{row['n_folds_planned']}"
+            state = folds if row["status"] in ("running", "done") else row["status"]
+            style = {"running": "bold", "failed": "red", "skipped": "dim"}
+            cells = [row["strategy"]]
+            if len(table.columns) > 5:
+                cells.append(str(row["train_size"]))
+            cells += [
+                _number(row["score"], ".3f"),
+                _seconds(row["fit_seconds"]),
+                _seconds(row["predict_seconds"]),
+                state,
+            ]
+            table.add_row(*map(Text, cells), style=style.get(row["status"]))
+        return table
+
+
+def _make_table(sized: bool) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("strategy", overflow="fold")
+    if sized:
+        table.add_column("texts", justify="right")
+    for name in ("score", "fit", "predict", "folds"):
+        table.add_column(name, justify="right")
+    return table
+
+
+def show_results(comparison: StrategyComparison, console: Console) -> None:
+    """Print the table of results, the best first, and what follows.
+
+    Parameters
+    ----------
+    comparison : StrategyComparison
+        What was found.
+    console : rich.console.Console
+        Where to; the table fits 80 columns.
+    """
+    results = comparison.results
+    sized = results.loc[results["train_size"] > 0, "train_size"].nunique() > 1
+    order = ["train_size", "score"] if sized else ["score"]
+    rows = results.sort_values(order, ascending=[True, False][-len(order) :])
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("strategy", overflow="fold")
+    if sized:
+        table.add_column("texts", justify="right")
+    table.add_column(comparison.scoring.replace("_", " "), justify="right")
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    for name in (
+        "points" if _in_points(comparison) else "differ.",
+        "p",
+        "fit",
+        "texts/s",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    scale = 100.0 if _in_points(comparison) else 1.0
+    for row in rows.to_dict("records"):
+        cells = [row["strategy"]]
+        if sized:
+            cells.append(str(row["train_size"]))
+        if row["status"] != "done":
+            cells.append(row["status"])
+            table.add_row(*map(Text, cells), style="dim")
+            continue
+        interval = f"{row['score_low']:.3f} - {row['score_high']:.3f}"
+        cells += [
+            f"{row['score']:.3f}",
+            "" if math.isnan(row["score_low"]) else interval,
+            _number(row["difference"] * scale, "+.1f"),
+            "<0.001" if row["pvalue"] < 0.001 else _number(row["pvalue"], ".3f"),
+            _seconds(row["fit_seconds"]),
+            _number(row["texts_per_second"], ",.0f"),
+        ]
+        best = row["strategy"] == comparison.best_strategy
+        table.add_row(*map(Text, cells), style="bold" if best else None)
+    console.print(table)
+    console.print()
+    for verdict in comparison.verdicts:
+        console.print(f"- {verdict}", markup=False)
+    for row in rows.to_dict("records"):
+        if row["status"] == "failed":
+            console.print(f"- {row['strategy']}: {row['error']}", markup=False)
+
+
+def _in_points(comparison: StrategyComparison) -> bool:
+    scores = comparison.results["score"].dropna()
+    return bool((scores.abs() <= 1).all())
+
+
+def _number(value: float, spec: str) -> str:
+    return "" if math.isnan(value) else format(value, spec)
+
+
+def _seconds(value: float) -> str:
+    if math.isnan(value):
+        return ""
+    if value >= 100:
+        return f"{value:.0f} s"
+    return f"{value:.1f} s" if value >= 1 else f"{1000 * value:.0f} ms"

@@ -1,0 +1,195 @@
+"""``sktransfer predict``: labels and probabilities beside each row, at any size."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from sktransfer.cli.formats import choose_format
+from sktransfer.cli.inputs import check_columns, digest_input, is_missing, open_input
+from sktransfer.cli.messages import note
+from sktransfer.cli.parts import GrowingFile
+from sktransfer.cli.progress import RowCounter
+from sktransfer.cli.readers import Chunk, Reader
+from sktransfer.cli.writers import Writer, make_writer
+
+__all__ = ["predict_file"]
+
+# Rows that are read, labelled and written at once.
+N_ROWS = 2048
+
+
+def predict_file(
+    model: str,
+    name: str,
+    *,
+    text: str,
+    output: str,
+    prefix: str = "",
+    format: str | None = None,
+    output_format: str | None = None,
+    encoding: str | None = None,
+    fresh: bool = False,
+) -> int:
+    """Write a table with the predictions of a saved model.
+
+    Parameters
+    ----------
+    model : str
+        Folder that ``save`` wrote.
+    name : str
+        The table, or "-".
+    text : str
+        Its column of texts.
+    output : str
+        Where to, or "-".
+    prefix : str, default=""
+        Put before the names of the new columns.
+    format, output_format : str or None, default=None
+        None goes by the names.
+    encoding : str or None, default=None
+        Of the input; None looks at the bytes.
+    fresh : bool, default=False
+        Whether to begin anew where an earlier run was stopped.
+
+    Returns
+    -------
+    n_rows : int
+        Rows of the output.
+    """
+    if output == "-" and output_format is None:
+        read_as = choose_format(name, format, option="--format")
+        output_format = "csv" if read_as == "parquet" else read_as
+    written_as = choose_format(output, output_format, option="--output-format")
+    with open_input(name, format, encoding) as reader:
+        check_columns(reader, text=text)
+        labeller = _Labeller(model, text, prefix)
+        _check_free(reader, list(labeller.samples))
+        writer = make_writer(written_as, reader, labeller.samples)
+        if output == "-":
+            return _write_stream(reader, labeller, writer)
+        path = Path(output).expanduser()
+        if not path.parent.is_dir():
+            raise typer.BadParameter(
+                f"there is no folder {str(path.parent)!r}", param_hint="--output"
+            )
+        if name != "-" and path.exists() and path.samefile(Path(name).expanduser()):
+            raise typer.BadParameter(
+                "the output is the input: name another file", param_hint="--output"
+            )
+        made_of = {
+            "input": digest_input(reader.path),
+            "model": labeller.digest,
+            "columns": f"{text!r} to {prefix!r} as {written_as}",
+        }
+        growing = GrowingFile(path, made_of)
+        if fresh:
+            growing.forget()
+        return _write_file(reader, labeller, writer, growing)
+
+
+def _write_file(
+    reader: Reader, labeller: _Labeller, writer: Writer, growing: GrowingFile
+) -> int:
+    with ExitStack() as stack:
+        stack.enter_context(growing)
+        if growing.is_resumed:
+            note(f"Going on after {growing.n_rows:,} rows of an earlier run.")
+        else:
+            growing.append(writer.head(), 0)
+        counter = stack.enter_context(RowCounter(growing.n_rows))
+        try:
+            for chunk in reader.chunks(N_ROWS, skip=growing.n_rows):
+                growing.append(
+                    writer.encode(chunk, labeller.label(chunk)), len(chunk.rows)
+                )
+                counter.advance(len(chunk.rows))
+        except KeyboardInterrupt:
+            counter.stop()
+            note(f"{growing.n_rows:,} rows are done; the same command goes on.")
+            raise
+        writer.finish(growing.close_part(), growing.path)
+        growing.forget()
+    return growing.n_rows
+
+
+def _write_stream(reader: Reader, labeller: _Labeller, writer: Writer) -> int:
+    if writer.format == "parquet":
+        raise typer.BadParameter(
+            "Parquet cannot be written to the standard output: name a file",
+            param_hint="--output",
+        )
+    out, n_rows = sys.stdout.buffer, 0
+    out.write(writer.head())
+    for chunk in reader.chunks(N_ROWS):
+        out.write(writer.encode(chunk, labeller.label(chunk)))
+        n_rows += len(chunk.rows)
+    out.flush()
+    return n_rows
+
+
+def _check_free(reader: Reader, added: list[str]) -> None:
+    taken = [name for name in added if name in reader.columns]
+    if taken:
+        raise typer.BadParameter(
+            f"{reader.name} has a column {taken[0]!r} already: say --prefix new_, or "
+            "another word, to name the new columns otherwise",
+            param_hint="--prefix",
+        )
+
+
+class _Labeller:
+    """A model with the names of the columns that it fills."""
+
+    def __init__(self, folder: str, text: str, prefix: str) -> None:
+        from sktransfer.bundles.folders import manifest_digest
+        from sktransfer.persistence import load
+
+        self.model = load(folder)
+        self.digest = manifest_digest(folder)
+        if not hasattr(self.model, "predict"):
+            raise typer.BadParameter(f"the model in {folder!r} predicts nothing")
+        self.text = text
+        classes = getattr(self.model, "classes_", [])
+        self.samples: dict[str, list[Any]] = {
+            f"{prefix}predicted": [_plain(label) for label in classes] or [""]
+        }
+        if hasattr(self.model, "predict_proba"):
+            self.samples |= {f"{prefix}probability_{label}": [0.5] for label in classes}
+
+    def label(self, chunk: Chunk) -> dict[str, list[Any]]:
+        """New columns of a chunk; a row without a text gets nothing in them."""
+        there = [n for n, row in enumerate(chunk.rows) if self._text(row) is not None]
+        texts = [self._text(chunk.rows[row]) for row in there]
+        columns: dict[str, list[Any]] = {
+            name: [None] * len(chunk.rows) for name in self.samples
+        }
+        if not texts:
+            return columns
+        for name, values in zip(columns, self._ask(texts), strict=True):
+            for row, value in zip(there, values, strict=True):
+                columns[name][row] = value
+        return columns
+
+    def _ask(self, texts: list[Any]) -> Iterator[list[Any]]:
+        from sktransfer.comparison.scoring import predict
+
+        if len(self.samples) == 1:
+            yield [_plain(label) for label in self.model.predict(texts)]
+            return
+        said = predict(self.model, texts, self.model.classes_)
+        yield [_plain(label) for label in said.labels]
+        yield from said.probabilities.round(6).T.tolist()
+
+    def _text(self, row: dict[str, Any]) -> str | None:
+        value = row.get(self.text)
+        return None if is_missing(value) else str(value)
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if hasattr(label, "item") else label
