@@ -100,6 +100,7 @@ def load(folder: str | os.PathLike[str]) -> Any:
     Parameters
     ----------
     folder : str or os.PathLike
+        Written by `save`.
 
     Returns
     -------

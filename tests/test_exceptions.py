@@ -18,6 +18,7 @@ BUILTINS = {
     "WordVectorsError": (ValueError,),
     "DatasetError": (OSError,),
     "MissingExtraError": (ImportError,),
+    "ModelFolderError": (OSError, ValueError),
     "StaleFitError": (NotFittedError, ValueError, AttributeError),
     "TransferError": (ValueError,),
     "TrainingError": (RuntimeError,),

@@ -69,10 +69,8 @@ class Checkpoint:
         Tokens, special ones included, that the files declare.
     n_positions : int or None
         Tokens, special ones included, that the model has room for.
-    hidden_size : int
-        Width of a token's state.
-    n_layers : int
-        Layers above the embeddings.
+    hidden_size, n_layers : int
+        Width of a token's state, and layers above the embeddings.
     pad_id : int
         Id of the token that fills up a batch.
     revision : str or None, default=None

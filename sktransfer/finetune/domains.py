@@ -41,6 +41,7 @@ def pool_domains(
     X : list of str, ndarray or sparse array, of n_source + n_target rows
         The source's rows come first.
     y : ndarray of shape (n_source + n_target,)
+        Labels in the same order.
     sample_weight : ndarray of shape (n_source + n_target,)
         Mean 1.
 
