@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -131,6 +132,9 @@ class TestThereAndBack:
             {},
             {"strategy": "partial", "n_trainable_layers": 1},
             {"strategy": "fine_tune", "train_embeddings": True, "dtype": "float32"},
+            {"strategy": "gradual", "max_epochs": 2},
+            {"strategy": "lora", "lora_rank": 2},
+            {"strategy": "contrastive", "hidden_layer_sizes": ()},
             {"hidden_layer_sizes": (), "scale_features": False},
             {"calibrate": True, "early_stopping": True, "validation_fraction": 0.4},
         ],
@@ -251,12 +255,19 @@ class TestTheFolder:
     def test_only_what_learnt_is_in_it(self, make, tmp_path):
         model = make(strategy="partial", n_trainable_layers=1).fit(TEXTS, LABELS)
         save(model, tmp_path / "model")
-        from safetensors.numpy import load_file
-
         tensors = load_file(tmp_path / "model" / "tensors.safetensors")
         names = [name for name in tensors if "tuned" in name]
         assert names
         assert all(re.search(r"layer\.1\.", name) for name in names)
+
+    def test_of_adapters_only_the_low_ranks_are_in_it(self, make, tmp_path):
+        model = make(strategy="lora", lora_rank=2).fit(TEXTS, LABELS)
+        save(model, tmp_path / "model")
+        tensors = load_file(tmp_path / "model" / "tensors.safetensors")
+        tuned = {n: t.shape for n, t in tensors.items() if "tuned" in n}
+        assert tuned
+        assert all(2 in shape for shape in tuned.values())
+        assert all("lora" in name for name in tuned)
 
     def test_callbacks_and_a_source_in_memory_are_left_out(self, make, again):
         source = FrozenEstimator(make().fit(TEXTS, LABELS))
