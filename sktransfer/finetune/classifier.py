@@ -71,8 +71,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     batch_size : int or "auto", default="auto"
         Rows a step; "auto" is 16 where a transformer learns by rows alone, else 32.
     encoder_learning_rate : float or "auto", default="auto"
-        Peak rate of AdamW; "auto" is 1e-4, for adapters 1e-3, for word vectors 5e-3,
-        and 5e-5 under "contrastive" with less than 32 texts a class.
+        Peak rate of AdamW; "auto" is 1e-4, for adapters 1e-3, for word vectors 5e-3.
     head_learning_rate : float or "auto", default="auto"
         The same for the head; "auto" is 1e-3, up to 5e-3 for less than 384 features.
     weight_decay : float or "auto", default="auto"

@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
-from sktransfer.datasets.loading import fetch_reviews
+from sktransfer.datasets.loading import load_mini_reviews
 from sktransfer.exceptions import InvalidParameterError, TrainingError
 from sktransfer.finetune.bodies import TransformerBody
 from sktransfer.finetune.classifier import TransferSentimentClassifier
@@ -339,17 +339,15 @@ class TestSourceAndMore:
 
 
 @pytest.mark.real
-def test_sixteen_reviews_teach_more_than_they_do_a_frozen_encoder():
-    texts, labels = fetch_reviews("en", "movies", return_X_y=True)
+def test_thirty_two_reviews_teach_more_than_they_do_a_frozen_encoder():
+    texts, labels = load_mini_reviews("en", return_X_y=True)
     train, test, y_train, y_test = train_test_split(
-        texts, labels, train_size=16, test_size=300, stratify=labels, random_state=0
+        texts, labels, train_size=32, stratify=labels, random_state=0
     )
-    scores = {
-        strategy: TransferSentimentClassifier(
+    scores = {}
+    for strategy in ("feature_extraction", "contrastive"):
+        model = TransferSentimentClassifier(
             strategy=strategy, hidden_layer_sizes=(), random_state=0
         )
-        .fit(train, y_train)
-        .score(test, y_test)
-        for strategy in ("feature_extraction", "contrastive")
-    }
-    assert scores["contrastive"] > scores["feature_extraction"]
+        scores[strategy] = model.fit(train, y_train).score(test, y_test)
+    assert scores["contrastive"] > scores["feature_extraction"] + 0.03
