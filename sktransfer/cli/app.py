@@ -6,10 +6,11 @@ typer reads signatures at run time, so annotations here stay unquoted.
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from sktransfer.cli.durations import parse_duration
 
-__all__ = ["app"]
+__all__ = ["INTERRUPTED", "app"]
 
 _HELP = """
 Which transfer strategy suits your texts, and what a saved model says of new ones.
@@ -17,7 +18,24 @@ Which transfer strategy suits your texts, and what a saved model says of new one
 Tables are CSV, TSV, JSON lines or Parquet; "-" is the standard input or output.
 """
 
+INTERRUPTED = 130
+
+
+class _Commands(TyperGroup):
+    """Commands that Ctrl-C ends with a line, and with the code that shells expect."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            from sktransfer.cli.messages import note
+
+            note("Interrupted.")
+            raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

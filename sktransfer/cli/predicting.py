@@ -22,6 +22,8 @@ __all__ = ["predict_file"]
 
 # Rows that are read, labelled and written at once.
 N_ROWS = 2048
+# On the standard output somebody may be watching, or have seen enough.
+N_ROWS_SEEN = 256
 
 
 def predict_file(
@@ -126,10 +128,10 @@ def _write_stream(reader: Reader, labeller: _Labeller, writer: Writer) -> int:
         )
     out, n_rows = sys.stdout.buffer, 0
     out.write(writer.head())
-    for chunk in reader.chunks(N_ROWS):
+    for chunk in reader.chunks(N_ROWS_SEEN):
         out.write(writer.encode(chunk, labeller.label(chunk)))
+        out.flush()
         n_rows += len(chunk.rows)
-    out.flush()
     return n_rows
 
 

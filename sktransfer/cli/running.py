@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 
-from sktransfer.cli.app import app
-from sktransfer.cli.messages import fail, note, show_warning
+from sktransfer.cli.app import INTERRUPTED, app
+from sktransfer.cli.messages import fail, show_warning
 from sktransfer.exceptions import SktransferError
 
 __all__ = ["run"]
 
-FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+FAILURE = 1
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -42,15 +38,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             )
         except SystemExit as exit:
             code = exit.code
-        except KeyboardInterrupt:
-            note("Interrupted.")
+        except KeyboardInterrupt:  # before a command has begun
             code = INTERRUPTED
-        except BrokenPipeError:
-            # Whoever read our output, as `head` does, has seen enough. What Python
-            # would still flush at its end goes nowhere.
-            with suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else FAILURE
         except (SktransferError, OSError, UnicodeError) as error:
             fail(str(error) or type(error).__name__)
             code = FAILURE

@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sktransfer.comparison import compare_strategies
+from sktransfer.comparison.comparing import compare_strategies
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.finetune.classifier import TransferSentimentClassifier
 

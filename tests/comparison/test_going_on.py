@@ -16,7 +16,7 @@ SCRIPT = """
 import json, os, signal, sys, warnings
 import torch
 torch.set_num_threads(1)
-from sktransfer.comparison import compare_strategies
+from sktransfer.comparison.comparing import compare_strategies
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.finetune.classifier import TransferSentimentClassifier
 
