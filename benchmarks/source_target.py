@@ -6,7 +6,7 @@ calibrated before and after temperature scaling. Each score is written to a jour
 soon as it is known, so a run that was stopped goes on where it was; the tables show
 what the journal has.
 
-    source_target.py [pairs] [languages] [calibration] [table]
+    source_target.py [pairs] [calibration] [frozen] [tuned] [table]
 
 Needs, in SKTRANSFER_BENCH_DATA, the sets en_amazon and zh_shopping.
 """
@@ -47,7 +47,7 @@ SEEDS, DRAWS = (0, 1, 2), (0, 1, 2, 3, 4)
 PULL = 40.0
 TRANSFERRED = f"transferred, l2_sp={PULL:g}"
 N_ENGLISH = 1000  # texts of each English domain that the multilingual model learns from
-ENGLISH_TOKENS = 128
+TUNED_TOKENS = 128  # read where layers learn; what the checkpoint declares else
 
 
 class Journal:
@@ -194,67 +194,83 @@ def table_of_pairs(journal: Journal) -> str:
 
 
 def multilingual(strategy: str = "feature_extraction", **parameters):
-    encoder = BertFeaturizer(
-        "multilingual-e5-small", cache=VECTORS, max_length=ENGLISH_TOKENS
+    encoder = BertFeaturizer("multilingual-e5-small", cache=VECTORS)
+    if strategy != "feature_extraction":
+        encoder.set_params(max_length=TUNED_TOKENS)
+    return TransferSentimentClassifier(
+        encoder, strategy, n_trainable_layers=4, random_state=0, **parameters
     )
-    return TransferSentimentClassifier(encoder, strategy, random_state=0, **parameters)
 
 
-def english_models() -> dict[str, Path]:
-    """Folders of models of English: a head, and a head on tuned layers."""
-    parts = [ordered(english(domain), N_ENGLISH) for domain in SOURCES]
-    texts = np.concatenate([part[0] for part in parts])
-    labels = np.concatenate([part[1] for part in parts])
-    folders = {}
-    for strategy in ("feature_extraction", "partial"):
-        folders[strategy] = MODELS / f"english-{strategy}"
-        if not (folders[strategy] / "manifest.json").exists():
-            model = multilingual(strategy, n_trainable_layers=4, verbose=1)
-            save(model.fit(texts, labels), folders[strategy])
-    return folders
+def english_model(strategy: str) -> Path:
+    """Folder of a model of English reviews of all source domains."""
+    folder = MODELS / f"english-{strategy}"
+    if not (folder / "manifest.json").exists():
+        parts = [ordered(english(domain), N_ENGLISH) for domain in SOURCES]
+        texts, labels = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+        save(multilingual(strategy, verbose=1).fit(texts, labels), folder)
+    return folder
 
 
-def languages(journal: Journal) -> None:
-    folders = english_models()
-    for name, reviews in chinese().items():
-        texts, y = ordered(reviews, N_TEST + 1000)
-        test, rest = (texts[:N_TEST], y[:N_TEST]), (texts[N_TEST:], y[N_TEST:])
-        for strategy, folder in folders.items():
-            journal.score(
-                f"zh/{name}/0/{strategy}",
-                lambda folder=folder, test=test: load(folder).score(*test),
-            )
-        for seed in DRAWS:
-            some = np.random.default_rng(seed).permutation(1000)[:64]
-            few = rest[0][some], rest[1][some]
+def frozen(journal: Journal) -> None:
+    """Cells of English to Chinese in which the encoder rests."""
+    for name, test, rest in chinese_parts():
+        carry(journal, "feature_extraction", name, test, rest)
+        for seed, few in few_labels(rest):
 
             def alone(few=few, test=test) -> float:
                 return multilingual().fit(*few).score(*test)
 
             journal.score(f"zh/{name}/64/{seed}/alone", alone)
-            for strategy, folder in folders.items():
 
-                def moved(few=few, test=test, strategy=strategy, folder=folder):
-                    model = multilingual(
-                        strategy, n_trainable_layers=4, init_from=folder, l2_sp=PULL
-                    )
-                    return model.fit(*few).score(*test)
+        def within(rest=rest, test=test) -> float:
+            strengths = {"logisticregression__C": [1e-3, 1e-2, 1e-1, 1]}
+            regression = make_pipeline(
+                StandardScaler(), LogisticRegression(max_iter=2000)
+            )
+            search = GridSearchCV(regression, strengths)
+            return make_pipeline(multilingual().encoder, search).fit(*rest).score(*test)
 
-                journal.score(f"zh/{name}/64/{seed}/{strategy}, l2_sp={PULL:g}", moved)
-        for strategy in ("frozen, logistic regression", "fine_tune"):
+        journal.score(f"zh/{name}/1000/frozen", within)
 
-            def within(rest=rest, test=test, strategy=strategy) -> float:
-                if strategy == "fine_tune":
-                    return multilingual("fine_tune").fit(*rest).score(*test)
-                strengths = {"logisticregression__C": [1e-3, 1e-2, 1e-1, 1]}
-                regression = make_pipeline(
-                    StandardScaler(), LogisticRegression(max_iter=2000)
-                )
-                encoder = multilingual().encoder
-                model = make_pipeline(encoder, GridSearchCV(regression, strengths))
-                return model.fit(*rest).score(*test)
 
-            journal.score(f"zh/{name}/1000/{strategy}", within)
+def tuned(journal: Journal) -> None:
+    """Cells of English to Chinese in which layers of the encoder learn."""
+    for name, test, rest in chinese_parts():
+        journal.score(
+            f"zh/{name}/1000/fine_tune",
+            lambda rest=rest, test=test: (
+                multilingual("fine_tune").fit(*rest).score(*test)
+            ),
+        )
+    for name, test, rest in chinese_parts():
+        carry(journal, "partial", name, test, rest)
+
+
+def chinese_parts():
+    """Name, test and labelled texts of each Chinese domain."""
+    for name, reviews in chinese().items():
+        texts, y = ordered(reviews, N_TEST + 1000)
+        yield name, (texts[:N_TEST], y[:N_TEST]), (texts[N_TEST:], y[N_TEST:])
+
+
+def few_labels(rest):
+    for seed in DRAWS:
+        some = np.random.default_rng(seed).permutation(1000)[:64]
+        yield seed, (rest[0][some], rest[1][some])
+
+
+def carry(journal: Journal, strategy: str, name: str, test, rest) -> None:
+    """Score the English model untouched, and carried on with 64 Chinese labels."""
+    folder = english_model(strategy)
+    journal.score(f"zh/{name}/0/{strategy}", lambda: load(folder).score(*test))
+    for seed, few in few_labels(rest):
+
+        def moved(few=few) -> float:
+            model = multilingual(strategy, init_from=folder, l2_sp=PULL)
+            return model.fit(*few).score(*test)
+
+        journal.score(f"zh/{name}/64/{seed}/{strategy}, l2_sp={PULL:g}", moved)
 
 
 def table_of_languages(journal: Journal) -> str:
@@ -265,16 +281,17 @@ def table_of_languages(journal: Journal) -> str:
         "64 labels alone, frozen": "64/*/alone",
         "64 labels, frozen, from English": f"64/*/feature_extraction, l2_sp={PULL:g}",
         "64 labels, 4 layers tuned, from English": f"64/*/partial, l2_sp={PULL:g}",
-        "1,000 labels, frozen, logistic regression": "1000/frozen, logistic regression",
+        "1,000 labels, frozen, logistic regression": "1000/frozen",
         "1,000 labels, fine_tune": "1000/fine_tune",
     }
     lines = [
         "## English to Chinese, multilingual-e5-small",
         "",
         f"{N_ENGLISH} English reviews of each of {', '.join(SOURCES)}; accuracy on "
-        f"{N_TEST} Chinese reviews of each domain, texts cut at {ENGLISH_TOKENS} "
-        f"tokens. 64 labels: mean of {len(DRAWS)} draws, l2_sp={PULL:g}. No Chinese "
-        "text was looked at before the test, except for the labels that a row names.",
+        f"{N_TEST} Chinese reviews of each domain. Where layers learn, texts are cut "
+        f"at {TUNED_TOKENS} tokens. 64 labels: mean of {len(DRAWS)} draws, "
+        f"l2_sp={PULL:g}. No Chinese text was looked at before the test, except for "
+        "the labels that a row names.",
         "",
         "| | " + " | ".join(names) + " | mean |",
         "|---" * (len(names) + 2) + "|",
@@ -365,7 +382,7 @@ def table(journal: Journal) -> None:
 
 def main() -> None:
     warnings.simplefilter("ignore", TruncationWarning)
-    steps = {f.__name__: f for f in (pairs, calibration, languages, table)}
+    steps = {f.__name__: f for f in (pairs, calibration, frozen, tuned, table)}
     journal = Journal(JOURNAL)
     for name in sys.argv[1:] or list(steps):
         steps[name](journal)
