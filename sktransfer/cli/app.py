@@ -248,7 +248,12 @@ def compare(
     ] = 5000,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", help="Folds at the same time.", metavar="N"),
+        typer.Option(
+            "--jobs",
+            "-j",
+            help="Folds at the same time; one a core, up to four, if not given.",
+            metavar="N",
+        ),
     ] = None,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Of all that is drawn.", metavar="N")

@@ -140,6 +140,8 @@ def compare_file(
     """
     from sktransfer.comparison.comparing import compare_strategies
 
+    if options.get("n_jobs") is None:
+        options["n_jobs"] = _choose_jobs()
     journal = None
     if report is not None:
         journal = Path(report).expanduser() / "journal"
@@ -171,6 +173,18 @@ def compare_file(
     console.print(f"Page:  {page}", markup=False, soft_wrap=True)
     if model is not None:
         console.print(f"Model: {model}", markup=False, soft_wrap=True)
+
+
+def _choose_jobs() -> int:
+    """One fold a core: small batches gain little from a second one.
+
+    Each worker holds a model of its own, so there are four at most, and one where they
+    would share a GPU.
+    """
+    import torch
+    from joblib import cpu_count
+
+    return 1 if torch.cuda.is_available() else min(int(cpu_count()), 4)
 
 
 def _save_best(comparison: Any, folder: Path) -> Path | None:
