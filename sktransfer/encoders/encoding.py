@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sktransfer.encoders.batching import batches_by_length
 from sktransfer.encoders.pooling import pool
-from sktransfer.encoders.rows import Ints, TokenRows
+from sktransfer.encoders.rows import Ints, TokenRows, send
 from sktransfer.encoders.workers import do_each
 
 __all__ = [
@@ -88,7 +88,7 @@ class PaddedEncoder:
             One for each of `layers`.
         mask : tensor of shape (b, t)
         """
-        input_ids, mask = (part.to(self.device) for part in rows.pad(indices))
+        input_ids, mask = (send(part, self.device) for part in rows.pad(indices))
         if len(layers) == 1:
             yield (
                 indices,
@@ -170,10 +170,13 @@ def _fits(
 ) -> bool:
     """Fill in the vectors of one batch; False if the memory did not suffice."""
     try:
+        groups, pooled = [], []
         for group, states, mask in encoder.run(rows, indices, layers):
             parts = [pool(part, mask, pooling) for part in states]
-            pooled = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-            vectors[group] = pooled.cpu().numpy()
+            groups.append(group)
+            pooled.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
+        # One copy for all groups: each would have the CPU wait for a GPU.
+        vectors[np.concatenate(groups)] = torch.cat(pooled).cpu().numpy()
     except (RuntimeError, MemoryError) as error:
         # One row alone cannot be made smaller; then it is the caller's to know.
         if len(indices) == 1 or not _ran_out_of_memory(error):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sktransfer.encoders.linear import make_linear
-from sktransfer.encoders.rows import Ints, TokenRows, gather
+from sktransfer.encoders.rows import Ints, TokenRows, gather, send
 from sktransfer.encoders.weights import BertWeights
 
 __all__ = ["PackedEncoder"]
@@ -105,11 +105,9 @@ class PackedEncoder:
         order = np.argsort(lengths, kind="stable")
         indices, lengths = indices[order], lengths[order]
         ids = torch.from_numpy(gather(rows.ids, rows.offsets[indices], lengths))
-        if self.device.type == "cuda":
-            ids = ids.pin_memory()
         sizes, counts = np.unique(lengths, return_counts=True)
         groups = list(zip(counts.tolist(), sizes.tolist(), strict=True))
-        states = self._states(ids.to(self.device, non_blocking=True), groups, layers)
+        states = self._states(send(ids, self.device), groups, layers)
         first_row = first_token = 0
         for n_rows, length in groups:
             last_token = first_token + n_rows * length

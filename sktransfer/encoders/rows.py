@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Ints", "TokenRows", "gather", "row_offsets"]
+__all__ = ["Ints", "TokenRows", "gather", "row_offsets", "send"]
 
 Ints = NDArray[np.int64]
 
@@ -133,3 +133,24 @@ def row_offsets(lengths: Ints) -> Ints:
     offsets : int64 array of shape (n + 1,)
     """
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device, without waiting for a copy to a GPU to end.
+
+    Parameters
+    ----------
+    tensor : tensor
+        On the CPU.
+    device : torch.device
+        Where to.
+
+    Returns
+    -------
+    sent : tensor
+        `tensor` itself for the CPU. What the device does with it waits for the copy.
+    """
+    if device.type == "cuda":
+        # Only pages that the system cannot move are copied while the CPU goes on.
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

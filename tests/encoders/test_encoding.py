@@ -144,3 +144,46 @@ def test_other_errors_are_not_swallowed(rows, monkeypatch):
     monkeypatch.setattr(encoding, "token_states", fail)
     with pytest.raises(RuntimeError, match="index out of range"):
         encode_rows(PaddedEncoder(build("Bert")), rows)
+
+
+def test_tokens_are_sent_to_a_gpu_without_waiting(rows, monkeypatch):
+    module, sent = build("Bert"), []
+    usual = torch.Tensor.to
+
+    def to(tensor, *args, **kwargs):
+        if args == (torch.device("cuda"),):
+            sent.append((getattr(tensor, "pinned", False), kwargs))
+            return tensor
+        return usual(tensor, *args, **kwargs)
+
+    def pin(tensor):
+        tensor.pinned = True
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    encoder = PaddedEncoder(module)
+    encoder.device = torch.device("cuda")
+    vectors = encode_rows(encoder, rows)
+    np.testing.assert_allclose(vectors, one_by_one(module, rows), atol=1e-5)
+    assert sent
+    assert all(one == (True, {"non_blocking": True}) for one in sent)
+
+
+def test_a_batch_is_fetched_from_the_device_once(rows, monkeypatch):
+    fetched, usual = [], torch.Tensor.cpu
+
+    def cpu(tensor):
+        fetched.append(len(tensor))
+        return usual(tensor)
+
+    class OneByOne(PaddedEncoder):
+        def run(self, rows, indices, layers):
+            for index in indices:
+                yield from super().run(rows, np.array([index]), layers)
+
+    module = build("Bert")
+    monkeypatch.setattr(torch.Tensor, "cpu", cpu)
+    vectors = encode_rows(OneByOne(module), rows, batch_tokens=4096)
+    assert fetched == [len(rows)]
+    np.testing.assert_allclose(vectors, one_by_one(module, rows), atol=1e-5)
