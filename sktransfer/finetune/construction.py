@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sktransfer.exceptions import TruncationWarning
+from sktransfer.encoders.devices import resolve_device, resolve_dtype
 from sktransfer.finetune.adapters import is_adapter
 from sktransfer.finetune.batches import FeatureRows, LabelledRows, Rows
 from sktransfer.finetune.heads import measure_scale
-from sktransfer.finetune.inputs import FeatureInput, Input, TokenTexts, WindowFeatures
+from sktransfer.finetune.inputs import Input, TokenTexts, WindowFeatures
 from sktransfer.finetune.network import HeadLayout, TransferNetwork
 from sktransfer.finetune.opening import open_encoder
 from sktransfer.finetune.preparation import TrainingData
@@ -64,16 +63,11 @@ def construct(
     encoder, body, reader = open_encoder(
         model.encoder, model.strategy, data.texts, source, seed
     )
-    rows = reader.rows(data.X) if body is None else None
-    features = None
-    if isinstance(rows, FeatureRows):
-        features = rows.matrix
-    elif source is None and model.scale_features and model.strategy != "contrastive":
-        features = _first_features(encoder, data.X)
-    width = encoder.n_features_out_ if features is None else features.shape[1]
+    rows = reader.rows(data.X)
+    known = rows.matrix if isinstance(rows, FeatureRows) else None
     n_classes = len(data.classes)
     layout = HeadLayout(
-        n_features=width,
+        n_features=encoder.n_features_out_ if known is None else known.shape[1],
         hidden_layer_sizes=tuple(int(size) for size in model.hidden_layer_sizes),
         n_outputs=1 if n_classes == 2 else n_classes,
         activation=model.activation,
@@ -83,7 +77,10 @@ def construct(
     carried: set[str] = set()
     if source is not None:
         carried = carry_over(source, network, encoder, data.classes)
-    elif model.scale_features and features is not None:
+    elif model.scale_features and (
+        known is not None or model.strategy != "contrastive"
+    ):
+        features = _first_features(model, network, rows) if known is None else known
         weight = None if data.weight is None else data.weight[train]
         mean, scale = measure_scale(features[train], weight)
         network.scaler.mean.copy_(torch.from_numpy(mean))
@@ -101,15 +98,22 @@ def construct(
     return Construction(network, reader, encoder, carried, rows)
 
 
-def _first_features(encoder: Any, texts: list[str]) -> Any:
-    """What a body gives before it learns: that is what the encoder gives.
+def _first_features(
+    model: Any, network: TransferNetwork, rows: Rows
+) -> npt.NDArray[np.float32]:
+    """Features (n, w) that the body gives before it learns.
 
-    Its cache has it where another candidate of a search has asked before.
+    The encoder would give the same, for a second copy of its weights in memory.
     """
-    with warnings.catch_warnings():
-        # The body's input says it, in the same words.
-        warnings.simplefilter("ignore", TruncationWarning)
-        return FeatureInput(encoder).rows(texts).matrix
+    device = resolve_device(model.device)
+    dtype = resolve_dtype(model.dtype, device)
+    net = TransferNet(network, autocast_dtype=dtype, device=str(device)).initialize()
+    if not isinstance(rows, TokenTexts):
+        features: npt.NDArray[np.float32] = net.encode(rows)
+        return features
+    shares, starts = rows.tokens.weights[:, None], rows.first_row[:-1]
+    total = np.add.reduceat(net.encode(rows.windows()) * shares, starts)
+    return np.asarray(total / np.add.reduceat(shares, starts), dtype=np.float32)
 
 
 def reopen(model: Any) -> Construction:

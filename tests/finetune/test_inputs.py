@@ -1,4 +1,5 @@
 import warnings
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from sktransfer.encoders import checkpoints
 from sktransfer.exceptions import TruncationWarning
 from sktransfer.finetune.bodies import TransformerBody
 from sktransfer.finetune.inputs import TokenInput, WindowFeatures
@@ -171,3 +173,28 @@ class TestCutTexts:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             model.fit([LONG, "good", "bad"], ["pos", "pos", "neg"]).predict([LONG])
+
+
+class TestFirstFeatures:
+    @pytest.mark.parametrize(
+        "parameters", [{}, {"long_text": "window", "max_length": 16}]
+    )
+    def test_the_scale_is_that_of_the_encoder_s_vectors(
+        self, make, bert, sentiment_texts, parameters
+    ):
+        texts, labels = sentiment_texts
+        texts, labels = [*texts, LONG, LONG + LONG], [*labels, "pos", "neg"]
+        model = make(encoder=bert(**parameters), strategy="partial", max_epochs=1)
+        scaler = model.fit(texts, labels).net_.module_.scaler
+        vectors = bert(**parameters).fit_transform(texts)
+        np.testing.assert_allclose(scaler.mean, vectors.mean(axis=0), atol=1e-5)
+
+    def test_no_second_copy_of_the_weights_is_loaded(
+        self, make, bert, sentiment_texts, monkeypatch
+    ):
+        def never(*_, **__):
+            raise AssertionError
+
+        monkeypatch.setattr("sktransfer.encoders.checkpoints.PackedEncoder", never)
+        monkeypatch.setattr(checkpoints, "_encoders", OrderedDict())
+        make(encoder=bert(cache=None), strategy="fine_tune").fit(*sentiment_texts)
