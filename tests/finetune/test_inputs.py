@@ -177,7 +177,7 @@ class TestCutTexts:
 
 class TestFirstFeatures:
     @pytest.mark.parametrize(
-        "parameters", [{}, {"long_text": "window", "max_length": 16}]
+        "parameters", [{"max_length": 60}, {"long_text": "window", "max_length": 16}]
     )
     def test_the_scale_is_that_of_the_encoder_s_vectors(
         self, make, bert, sentiment_texts, parameters
