@@ -197,11 +197,8 @@ def compare_strategies(
     domain = None
     if source is not None:
         domain = check_source(source, texts, max_source=max_source, seed=seed)
-    least = min(
-        np.unique(labels[fold.train], return_counts=True)[1].min() for fold in folds
-    )
     source_texts = None if domain is None else domain.texts
-    setting = Setting.of(texts, source_texts, encoder, int(least))
+    setting = Setting.of(texts, source_texts, encoder, _least_of_a_class(data))
     candidates = choose_candidates(strategies, baseline, param_grids, setting)
     baseline = choose_baseline(baseline, candidates)
     with ExitStack() as stack:
@@ -242,6 +239,15 @@ def compare_strategies(
         domain_distance=distance,
         refit=Refit(data, candidates if kept is None else sharing, sources, kept),
     )
+
+
+def _least_of_a_class(data: Data) -> int:
+    """Texts of the rarest class in the smallest training part."""
+    rarest = min(
+        np.unique(data.labels[fold.train], return_counts=True)[1].min()
+        for fold in data.folds
+    )
+    return int(min(rarest, data.sizes[0].n_texts // len(data.classes)))
 
 
 def _check_counts(

@@ -21,7 +21,6 @@ from sktransfer.comparison.fingerprints import describe_candidate, digest_of
 __all__ = [
     "Charge",
     "EncodingCosts",
-    "find_encoder",
     "share_vectors",
     "unshare_vectors",
 ]
@@ -79,7 +78,9 @@ class EncodingCosts:
         train = test = 0.0
         fresh = {}
         for encoder, tuned in _find_encoders(estimator):
-            digest = digest_of(describe_candidate(Candidate("", "", encoder)))
+            if encoder.cache is None:
+                continue  # it encodes again and again, and is timed at that
+            digest = _digest(encoder)
             if digest not in self.by_encoder:
                 seconds = _encode(encoder, self.texts)
                 self.by_encoder[digest] = fresh[digest] = seconds
@@ -88,6 +89,24 @@ class EncodingCosts:
             test += 0.0 if tuned else self.by_encoder[digest]
         n_fixed = len(getattr(estimator, "source_texts", ()))
         return Charge(train, test, train * n_fixed), fresh
+
+    def find_encoder(self, estimators: Iterable[Any]) -> Any:
+        """First encoder of several estimators whose vectors were made.
+
+        Parameters
+        ----------
+        estimators : iterable of estimator
+
+        Returns
+        -------
+        encoder : BertFeaturizer or None
+            Not fitted.
+        """
+        for estimator in estimators:
+            for encoder, _ in _find_encoders(estimator):
+                if _digest(encoder) in self.by_encoder:
+                    return encoder
+        return None
 
 
 def share_vectors(estimator: Any, cache: Path) -> Any:
@@ -133,20 +152,8 @@ def unshare_vectors(fitted: Any, cache: Path) -> Any:
     return fitted
 
 
-def find_encoder(estimators: Iterable[Any]) -> Any:
-    """First frozen encoder of several estimators.
-
-    Parameters
-    ----------
-    estimators : iterable of estimator
-
-    Returns
-    -------
-    encoder : BertFeaturizer or None
-        Not fitted.
-    """
-    found = (e for estimator in estimators for e, _ in _find_encoders(estimator))
-    return next(found, None)
+def _digest(encoder: Any) -> str:
+    return digest_of(describe_candidate(Candidate("", "", encoder)))
 
 
 def _is_encoder(estimator: Any) -> bool:

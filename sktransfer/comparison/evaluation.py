@@ -19,6 +19,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sktransfer.comparison.candidates import seed_estimator
 from sktransfer.comparison.encoding import Charge
 from sktransfer.comparison.scoring import Scoring, measure, predict
+from sktransfer.exceptions import InvalidInputError
 
 __all__ = ["Task", "count_parameters", "evaluate", "fit_estimator"]
 
@@ -172,6 +173,7 @@ def evaluate(
         fit_seconds = time.perf_counter() - started
         said = predict(model, tested, classes)
         metrics = measure(model, said, tested, labels[task.test], classes, scoring)
+        numbers = _number_labels(said.labels, classes)
     except Exception as error:
         return outcome | {"status": "failed", "error": describe_error(error)}
     if not math.isfinite(metrics["score"]):
@@ -187,13 +189,22 @@ def evaluate(
         "best_params": repr(model.best_params_) if grid is not None else "",
     }
     if task.keep_predictions:
-        place = {label: number for number, label in enumerate(classes.tolist())}
         outcome["predictions"] = {
             "rows": task.test.tolist(),
-            "predicted": [place[label] for label in said.labels.tolist()],
+            "predicted": numbers,
             "probabilities": said.probabilities.tolist(),
         }
     return outcome
+
+
+def _number_labels(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[int]:
+    place = {label: number for number, label in enumerate(classes.tolist())}
+    unknown = [label for label in labels.tolist() if label not in place]
+    if unknown:
+        raise InvalidInputError(
+            f"the label {unknown[0]!r} was predicted, but y has {list(place)[:10]}."
+        )
+    return [place[label] for label in labels.tolist()]
 
 
 def describe_error(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from sktransfer.comparison.candidates import Candidate, Source
-from sktransfer.comparison.encoding import EncodingCosts, find_encoder, share_vectors
+from sktransfer.comparison.encoding import EncodingCosts, share_vectors
 from sktransfer.comparison.fingerprints import digest_texts
 from sktransfer.comparison.journal import recorded_seed
 from sktransfer.comparison.schedule import Data
@@ -135,9 +135,9 @@ def measure_distance(
     Parameters
     ----------
     candidates : list of Candidate
-        Their first encoder counts.
+        Their first encoder that was run counts.
     costs : EncodingCosts
-        Tells whether any encoder has run.
+        Tells which were.
     data : Data
         The target domain.
     source : Source or None
@@ -148,8 +148,8 @@ def measure_distance(
     distance : float or None
         None without a source, or without an encoder.
     """
-    encoder = find_encoder(candidate.estimator for candidate in candidates)
-    if source is None or encoder is None or not costs.by_encoder:
+    encoder = costs.find_encoder(candidate.estimator for candidate in candidates)
+    if source is None or encoder is None:
         return None
     try:
         encoder = clone(encoder).fit(data.texts)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktransfer.comparison.mistakes import find_mistakes
+from sktransfer.comparison.ranking import best_row, comparable_rows
 from sktransfer.comparison.rendering import to_html, to_markdown, write_csv
 from sktransfer.exceptions import InvalidParameterError
 
@@ -169,16 +170,13 @@ class StrategyComparison:
         InvalidParameterError
             If no strategy was run to its end.
         """
-        done = self.results[self.results["status"] == "done"]
-        if done.empty:
+        rows = comparable_rows(self.results)
+        if rows.empty:
             raise InvalidParameterError(
                 "no strategy was run to its end, so none is best: look at the columns "
                 "status and error of results."
             )
-        sizes = done.groupby("strategy")["train_size"].transform("max")
-        largest = done[done["train_size"] == sizes]
-        # The first of equals is the cheapest: strategies run from cheap to dear.
-        return str(largest["strategy"].iloc[int(largest["score"].argmax())])
+        return str(best_row(rows)["strategy"])
 
     def best_estimator(self, tune_threshold: bool | str = False) -> Any:
         """Best strategy, fitted on all texts.

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score, f1_score, get_scorer, recall_score
 from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils.metaestimators import available_if
@@ -35,6 +36,10 @@ _SHARES = (
     "roc_auc",
     "top_k_accuracy",
 )
+
+# Classifiers whose label is the most probable class, and what others ask within.
+_BY_PROBABILITY = ("TransferSentimentClassifier", "LogisticRegression")
+_ASK_INSIDE = {"PooledClassifier": "estimator_", "GridSearchCV": "best_estimator_"}
 
 Floats = npt.NDArray[np.float64]
 
@@ -243,8 +248,15 @@ class _Answers(ClassifierMixin, BaseEstimator):
 
 def _answers_by_probability(model: Any) -> bool:
     """Whether the label is the most probable class, so that one question will do."""
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
-    return type(last).__name__ in ("TransferSentimentClassifier", "LogisticRegression")
+    while True:
+        if hasattr(model, "steps"):
+            model = model.steps[-1][1]
+        elif isinstance(model, FrozenEstimator):
+            model = model.estimator
+        elif type(model).__name__ in _ASK_INSIDE:
+            model = getattr(model, _ASK_INSIDE[type(model).__name__])
+        else:
+            return type(model).__name__ in _BY_PROBABILITY
 
 
 def _align(given: Floats, known: npt.NDArray[Any], classes: npt.NDArray[Any]) -> Floats:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from sktransfer.comparison.ranking import best_row, comparable_rows
 from sktransfer.comparison.summary import Summary
 from sktransfer.statistics.corrections import holm_correction
 from sktransfer.statistics.verdicts import transfer_verdict, verdict
@@ -39,10 +40,10 @@ def tell(
     sentences : list of str
         Each with its full stop.
     """
-    done = _largest(results[results["status"] == "done"])
+    done = comparable_rows(results)
     sentences: list[str] = []
     if not done.empty:
-        best = done.iloc[int(done["score"].argmax())]
+        best = best_row(done)
         sentences += _on_best(summary, done, best)
         sentences += _on_cheaper(summary, done, best)
         sentences += _on_source(summary)
@@ -59,12 +60,6 @@ def tell(
         f"{text if text.startswith(names) else text[0].upper() + text[1:]}."
         for text in sentences
     ]
-
-
-def _largest(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of each strategy at its largest size."""
-    sizes = table.groupby("strategy")["train_size"].transform("max")
-    return table[table["train_size"] == sizes]
 
 
 def _scale(summary: Summary) -> dict[str, Any]:

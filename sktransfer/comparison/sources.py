@@ -111,7 +111,10 @@ class SourceModels:
         assert self.source is not None
         digest = _digest(candidate)
         if digest not in self._models:
-            self._models[digest] = self._open(digest) or self._fit(candidate, digest)
+            model = self._open(digest)
+            if model is None:
+                model = self._fit(candidate, digest)
+            self._models[digest] = model
         return self._models[digest], digest
 
     def check_classes(self) -> None:

@@ -9,9 +9,12 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
 
 from sktransfer.comparison.comparing import compare_strategies
+from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.process import n_texts_encoded
 from sktransfer.encoders.store import memory_store
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
@@ -154,6 +157,13 @@ class TestEachTextOnce:
         # 96 of the target and 20 of the source, each read once.
         assert counted() == 116
 
+    def test_what_keeps_no_vectors_is_not_charged_for_them(
+        self, compare, tiny_bert, counted
+    ):
+        encoder = BertFeaturizer(tiny_bert, dtype="float32", device="cpu", cache=None)
+        compare({"n": make_pipeline(encoder, LogisticRegression())})
+        assert counted() == 3 * 96
+
     def test_what_encoding_took_is_in_the_seconds(self, compare, network, counted):
         found = compare({"a": network(), "b": network()})
         assert (found.results["texts_per_second"] < 1e5).all()
@@ -190,6 +200,11 @@ class TestFailures:
 
         found = compare({"words": words}, scoring=broken)
         assert found.results["error"][0].startswith("broken is nan")
+
+    def test_a_label_that_nobody_gave_is_an_error(self, compare, network):
+        fitted = network().fit(["good", "bad"] * 4, ["yes", "no"] * 4)
+        found = compare({"as it is": FrozenEstimator(fitted)})
+        assert "was predicted, but y has ['neg', 'pos']" in found.results["error"][0]
 
     def test_a_source_that_cannot_be_learnt_from_fails_its_rows_only(
         self, compare, network
