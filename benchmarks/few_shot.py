@@ -206,13 +206,13 @@ def table() -> str:
         "# Few labels: contrastive against SetFit",
         "",
         f"`python benchmarks/few_shot.py`; {MODEL} on both sides, mean accuracy on "
-        f"{N_TEST:,} unseen texts over {len(SEEDS)} draws of the training texts, and "
+        f"{N_TEST:,} unseen texts over draws of the training texts, and "
         "the mean of the paired differences to SetFit with its standard error, in "
         "points.",
         "",
-        "| texts | labels a class | SetFit | ours | ours, float32 | ours - SetFit | "
-        "float32 - SetFit |",
-        "|---|---|---|---|---|---|---|",
+        "| texts | labels a class | draws | SetFit | ours | ours, float32 | "
+        "ours - SetFit | float32 - SetFit |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     everything: dict[str, list[float]] = {"ours": [], "float32": []}
 
@@ -238,14 +238,14 @@ def table() -> str:
             for system, values in differences.items():
                 everything[system] += values
             lines.append(
-                f"| {name}: {words} | {labels_a_class} | {mean(peer):.3f} | "
-                f"{mean(ours):.3f} | {mean(exact):.3f} | "
+                f"| {name}: {words} | {labels_a_class} | {len(draws)} | "
+                f"{mean(peer):.3f} | {mean(ours):.3f} | {mean(exact):.3f} | "
                 f"{difference(differences['ours'])} | "
                 f"{difference(differences['float32'])} |"
             )
     if everything["ours"]:
         lines.append(
-            f"| all {len(everything['ours'])} pairs | | | | | "
+            f"| all {len(everything['ours'])} pairs | | | | | | "
             f"{difference(everything['ours'])} | {difference(everything['float32'])} |"
         )
     timed: dict[tuple[str, int], list[dict[str, float]]] = {}
