@@ -29,6 +29,7 @@ from sktransfer.encoders.workers import do_each
 
 N_ROUNDS = 4
 N_COLD = 5
+MAX_LENGTH = 256
 # Rounds on one core, by the processor's time: what other programs do hardly counts.
 N_LONELY = 3
 COLD = {
@@ -103,7 +104,19 @@ def products_per_second(dtype: torch.dtype, width: int, inner: int) -> float:
     return flops / spent
 
 
-def encode_table(folder: Path, lines: list[str]) -> None:
+# Fewer texts for the model with twice as many layers.
+TEXTS: dict[str, Callable[[], dict[str, list[str]]]] = {
+    "all-MiniLM-L6-v2": lambda: {"short": short_texts(320), "long": long_texts(64)},
+    "multilingual-e5-small": lambda: {
+        "short": short_texts(160),
+        "long": long_texts(32),
+    },
+}
+
+
+def encode_table(model: str, lines: list[str]) -> None:
+    checkpoint = find_checkpoint(model)
+    folder = checkpoint.folder
     native = multiplies_bfloat16(torch.device("cpu"))
     formats = ["float32", "bfloat16"] if native else ["float32"]
     peers = {
@@ -112,9 +125,16 @@ def encode_table(folder: Path, lines: list[str]) -> None:
         )
         for dtype in formats
     }
+    for peer in peers.values():
+        peer.max_seq_length = MAX_LENGTH
     ours = {
         dtype: BertFeaturizer(
-            dtype=dtype, cache=None, device="cpu", max_length=256
+            model,
+            dtype=dtype,
+            cache=None,
+            device="cpu",
+            max_length=MAX_LENGTH,
+            prefix="",
         ).fit(["text"])
         for dtype in formats
     }
@@ -126,12 +146,13 @@ def encode_table(folder: Path, lines: list[str]) -> None:
         "| share of plain products | cosine | without mean |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, texts in {"short": short_texts(320), "long": long_texts(64)}.items():
+    n_layers = checkpoint.n_layers
+    for name, texts in TEXTS[model]().items():
         if not texts:
             continue
         lengths = np.array([len(e.ids) for e in tokenizer.encode_batch_fast(texts)])
-        lengths = np.minimum(lengths, 256)
-        flops = flops_of(lengths, 384, 1536, 6)
+        lengths = np.minimum(lengths, MAX_LENGTH)
+        flops = flops_of(lengths, 384, 1536, n_layers)
         spent: dict[tuple[str, str], list[float]] = {}
         plain: dict[str, list[float]] = {dtype: [] for dtype in formats}
         for number in range(N_ROUNDS + 1):
@@ -194,6 +215,7 @@ def cold_table(folder: Path, lines: list[str]) -> None:
     medians = {name: statistics.median(times) for name, times in spent.items()}
     ratio = medians["sktransfer"] / medians["sentence-transformers"]
     lines += [
+        "## Cold start",
         "",
         f"First vector from a cold start of Python, median of {N_COLD}: "
         f"{medians['sktransfer']:.2f} s against "
@@ -204,12 +226,11 @@ def cold_table(folder: Path, lines: list[str]) -> None:
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    folder = find_checkpoint("all-MiniLM-L6-v2").folder
     native = multiplies_bfloat16(torch.device("cpu"))
     lines = [
         "# How fast are texts encoded?",
         "",
-        f"all-MiniLM-L6-v2, medians of {N_ROUNDS} rounds in turn; "
+        f"Medians of {N_ROUNDS} rounds in turn; "
         f"{torch.get_num_threads()} cores of {platform.machine()} "
         f"({torch.cpu.get_capabilities().get('cpu_name', platform.processor())}, "
         f"bfloat16 {'native' if native else 'not native'}), Python "
@@ -222,11 +243,15 @@ def main() -> None:
         "one thread, which other programs on the machine disturb less. Cosines are the "
         "lowest to the float32 vectors of sentence-transformers. 'Share' is the FLOP/s "
         "over that of plain products of the model's shapes and format, in the same "
-        "rounds and on as many cores.",
+        "rounds and on as many cores. Both read at most "
+        f"{MAX_LENGTH} tokens of a text, and put nothing before it.",
         "",
     ]
-    encode_table(folder, lines)
-    cold_table(folder, lines)
+    for model in TEXTS:
+        lines += [f"## {model}", ""]
+        encode_table(model, lines)
+        lines.append("")
+    cold_table(find_checkpoint("all-MiniLM-L6-v2").folder, lines)
     table = "\n".join(lines) + "\n"
     Path(__file__).with_suffix(".md").write_text(table, encoding="utf-8")
 
