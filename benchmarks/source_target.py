@@ -45,6 +45,7 @@ LABELS = (16, 64, 256)
 SEEDS, DRAWS = (0, 1, 2), (0, 1, 2, 3, 4)
 # Chosen on rows and draws that are in none of the tables.
 PULL = 40.0
+PULLS = (0.0, 10.0, PULL)
 TRANSFERRED = f"transferred, l2_sp={PULL:g}"
 N_ENGLISH = 1000  # texts of each English domain that the multilingual model learns from
 TUNED_TOKENS = 128  # read where layers learn; what the checkpoint declares else
@@ -206,14 +207,18 @@ def english_model(strategy: str) -> Path:
     """Folder of a model of English reviews of all source domains."""
     folder = MODELS / f"english-{strategy}"
     if not (folder / "manifest.json").exists():
-        parts = [ordered(english(domain), N_ENGLISH) for domain in SOURCES]
-        texts, labels = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
-        save(multilingual(strategy, verbose=1).fit(texts, labels), folder)
+        save(multilingual(strategy, verbose=1).fit(*english_texts()), folder)
     return folder
+
+
+def english_texts() -> tuple[np.ndarray, np.ndarray]:
+    parts = [ordered(english(domain), N_ENGLISH) for domain in SOURCES]
+    return tuple(np.concatenate([part[i] for part in parts]) for i in (0, 1))
 
 
 def frozen(journal: Journal) -> None:
     """Cells of English to Chinese in which the encoder rests."""
+    source = english_texts()
     for name, test, rest in chinese_parts():
         carry(journal, "feature_extraction", name, test, rest)
         for seed, few in few_labels(rest):
@@ -221,7 +226,11 @@ def frozen(journal: Journal) -> None:
             def alone(few=few, test=test) -> float:
                 return multilingual().fit(*few).score(*test)
 
+            def joint(few=few, test=test) -> float:
+                return multilingual().fit(*pool_domains(source, few)).score(*test)
+
             journal.score(f"zh/{name}/64/{seed}/alone", alone)
+            journal.score(f"zh/{name}/64/{seed}/joint", joint)
 
         def within(rest=rest, test=test) -> float:
             strengths = {"logisticregression__C": [1e-3, 1e-2, 1e-1, 1]}
@@ -264,13 +273,16 @@ def carry(journal: Journal, strategy: str, name: str, test, rest) -> None:
     """Score the English model untouched, and carried on with 64 Chinese labels."""
     folder = english_model(strategy)
     journal.score(f"zh/{name}/0/{strategy}", lambda: load(folder).score(*test))
-    for seed, few in few_labels(rest):
+    for (seed, few), pull in itertools.product(few_labels(rest), PULLS):
 
-        def moved(few=few) -> float:
-            model = multilingual(strategy, init_from=folder, l2_sp=PULL)
+        def moved(few=few, pull=pull) -> float:
+            model = multilingual(strategy, init_from=folder, l2_sp=pull)
             return model.fit(*few).score(*test)
 
-        journal.score(f"zh/{name}/64/{seed}/{strategy}, l2_sp={PULL:g}", moved)
+        journal.score(f"zh/{name}/64/{seed}/{strategy}, l2_sp={pull:g}", moved)
+
+
+WAYS = {"frozen": "feature_extraction", "4 layers tuned": "partial"}
 
 
 def table_of_languages(journal: Journal) -> str:
@@ -279,8 +291,14 @@ def table_of_languages(journal: Journal) -> str:
         "no Chinese label, frozen, head of English": "0/feature_extraction",
         "no Chinese label, 4 layers tuned on English": "0/partial",
         "64 labels alone, frozen": "64/*/alone",
-        "64 labels, frozen, from English": f"64/*/feature_extraction, l2_sp={PULL:g}",
-        "64 labels, 4 layers tuned, from English": f"64/*/partial, l2_sp={PULL:g}",
+        "64 labels and English, joint, frozen": "64/*/joint",
+        **{
+            f"64 labels, {what}, from English, l2_sp={pull:g}": (
+                f"64/*/{strategy}, l2_sp={pull:g}"
+            )
+            for what, strategy in WAYS.items()
+            for pull in PULLS
+        },
         "1,000 labels, frozen, logistic regression": "1000/frozen",
         "1,000 labels, fine_tune": "1000/fine_tune",
     }
@@ -289,9 +307,9 @@ def table_of_languages(journal: Journal) -> str:
         "",
         f"{N_ENGLISH} English reviews of each of {', '.join(SOURCES)}; accuracy on "
         f"{N_TEST} Chinese reviews of each domain. Where layers learn, texts are cut "
-        f"at {TUNED_TOKENS} tokens. 64 labels: mean of {len(DRAWS)} draws, "
-        f"l2_sp={PULL:g}. No Chinese text was looked at before the test, except for "
-        "the labels that a row names.",
+        f"at {TUNED_TOKENS} tokens. 64 labels: mean of {len(DRAWS)} draws. No "
+        "Chinese text was looked at before the test, except for the labels that a row "
+        "names.",
         "",
         "| | " + " | ".join(names) + " | mean |",
         "|---" * (len(names) + 2) + "|",
