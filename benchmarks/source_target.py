@@ -321,6 +321,8 @@ def table_of_languages(journal: Journal) -> str:
                 [key.replace("*", str(seed)) for seed in DRAWS] if "*" in key else [key]
             )
             scores.append(np.mean([journal.find("zh", name, part) for part in keys]))
+        if np.isnan(scores).any():  # not measured, or not for all domains
+            continue
         shown = " | ".join(f"{score:.3f}" for score in [*scores, np.mean(scores)])
         lines.append(f"| {title} | {shown} |")
     return "\n".join(lines)
@@ -388,7 +390,7 @@ def table(journal: Journal) -> None:
     parts = [
         "# What does a model of the source domain bring to the target?",
         f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} "
-        "cores. `nan` stands for what has not been measured.",
+        "cores. Lines that the journal has no scores for are left out.",
         table_of_pairs(journal),
         table_of_languages(journal),
         table_of_calibration(journal),
