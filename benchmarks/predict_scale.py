@@ -108,8 +108,8 @@ def main() -> None:
         "# What do a million rows take?",
         "",
         f"{os.cpu_count()} cores of {platform.machine()}, Python "
-        f"{platform.python_version()}, scikit-learn {sklearn.__version__}, load average "
-        f"{os.getloadavg()[0]:.1f} at the start.",
+        f"{platform.python_version()}, scikit-learn {sklearn.__version__}, load "
+        f"average {os.getloadavg()[0]:.1f} at the start.",
         "",
         f"`sktransfer predict` on a CSV file of {N_ROWS:,} rows, every row checked "
         "against the input, and the file after a kill against the one without:",

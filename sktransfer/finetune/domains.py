@@ -73,11 +73,13 @@ def pool_domains(
         for domain, name in ((source, "source"), (target, "target"))
     )
     n_source, n_target = len(y_source), len(y_target)
-    kinds = ["texts" if isinstance(X, list) else "numbers" for X in (X_source, X_target)]
-    if kinds[0] != kinds[1]:
+    ours, theirs = (
+        "texts" if isinstance(X, list) else "numbers" for X in (X_target, X_source)
+    )
+    if ours != theirs:
         raise InvalidInputError(
-            f"the source holds {kinds[0]} and the target {kinds[1]}: give both as the "
-            "same kind."
+            f"the source holds {theirs} and the target {ours}: give both as the same "
+            "kind."
         )
     if isinstance(X_source, list):
         X: Any = X_source + X_target
