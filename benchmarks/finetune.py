@@ -72,7 +72,10 @@ def train_with_trainer(
 
     torch.manual_seed(seed)
     folder = folder_of(model)
-    network = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
+    # The packaged E5 is kept in float16, in which a CPU trains neither well nor fast.
+    network = AutoModelForSequenceClassification.from_pretrained(
+        folder, num_labels=2, dtype=torch.float32
+    )
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if not table:
         network.get_input_embeddings().requires_grad_(False)
@@ -150,9 +153,8 @@ def measure_linear(table: bool, seed: int) -> dict[str, float]:
     """The same with a linear head, which is what the Trainer's model has."""
     texts, labels = sentences(N_TRAIN + N_TEST, seed)
     model = ours(train_embeddings=table, random_state=seed, hidden_layer_sizes=())
-    spent = seconds(lambda: model.fit(texts[:N_TRAIN], labels[:N_TRAIN]))
-    score = model.score(texts[N_TRAIN:], labels[N_TRAIN:])
-    return {"seconds": spent, "accuracy": float(score)}
+    model.fit(texts[:N_TRAIN], labels[:N_TRAIN])
+    return {"accuracy": float(model.score(texts[N_TRAIN:], labels[N_TRAIN:]))}
 
 
 def skorch_net(frozen: bool, **parameters: Any) -> Any:
@@ -347,9 +349,9 @@ def describe(found: dict[str, Any], load: float) -> list[str]:
         f"## Against transformers' Trainer: {N_TRAIN} movie sentences, {EPOCHS} "
         f"epochs, batches of {BATCH}, rate {RATE:g}",
         "",
-        "Ours is a whole `fit`, weights read and features scaled; the Trainer's time "
-        f"is tokenising and training. Accuracy on {N_TEST} unseen sentences, mean and "
-        f"range of {len(SEEDS)} draws.",
+        "The ratio is to fine_tune. Ours is a whole `fit`, weights read and features "
+        "scaled; the Trainer's time is tokenising and training. Accuracy on "
+        f"{N_TEST} unseen sentences, mean and range of {len(SEEDS)} draws.",
         "",
         "| token table | who | samples/s | ratio | accuracy |",
         "|---|---|---|---|---|",
@@ -361,11 +363,13 @@ def describe(found: dict[str, Any], load: float) -> list[str]:
         for run, seed in zip(runs, SEEDS, strict=True):
             run[linear] = found[f"linear head, table {kind}, seed {seed}"]
         for who in ("Trainer", "Trainer(bf16=True)", "fine_tune", linear):
-            spent = statistics.median(run[who]["seconds"] for run in runs)
             scores = [run[who]["accuracy"] for run in runs]
+            speed = "| | "
+            if who != linear:  # its speed is that of the other head
+                spent = statistics.median(run[who]["seconds"] for run in runs)
+                speed = f"| {N_TRAIN * EPOCHS / spent:.1f} | {spent / own:.2f} "
             lines.append(
-                f"| {kind} | {who} | {N_TRAIN * EPOCHS / spent:.1f} "
-                f"| {spent / own:.2f} "
+                f"| {kind} | {who} {speed}"
                 f"| {np.mean(scores):.3f} ({min(scores):.3f} to {max(scores):.3f}) |"
             )
     lines += ["", "## Other comparisons", "", "| question | peer | ours | ratio |"]

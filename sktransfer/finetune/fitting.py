@@ -76,7 +76,8 @@ def fit_classifier(
     device = resolve_device(model.device)
     with private_randomness(seed, device), contextlib.ExitStack() as stack:
         built = reopen(model) if goes_on else construct(model, data, train, seed)
-        stack.enter_context(restored_on_failure(built.network))
+        if goes_on:
+            stack.enter_context(restored_on_failure(built.network))
         dtype = resolve_dtype(model.dtype, device)
         rows = label_rows(built, data, device, dtype)
         tuning = None
@@ -154,7 +155,8 @@ def update_classifier(
     with private_randomness(seed, device), contextlib.ExitStack() as stack:
         everything = np.arange(len(data.numbers))
         built = construct(model, data, everything, seed) if first else reopen(model)
-        stack.enter_context(restored_on_failure(built.network))
+        if not first:
+            stack.enter_context(restored_on_failure(built.network))
         rows = label_rows(built, data, device, resolve_dtype(model.dtype, device))
         # The optimiser's moments live on from call to call. A full fit leaves none:
         # its rates have fallen to 0.
