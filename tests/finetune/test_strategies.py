@@ -227,6 +227,24 @@ class TestGroups:
         embeddings = network.body.transformer.embeddings.parameters()
         assert {self.rate_of(groups, p) for p in embeddings} == {0.25}
 
+    def test_layers_may_join_one_by_one(self, network):
+        apply_strategy(network, "gradual")
+        groups = self.groups(network, layer_decay=0.5, one_by_one=True)
+        joins = {
+            (part, group["joins"], group["lr"])
+            for group in groups
+            for name, p in network.named_parameters()
+            if any(p is member for member in group["params"])
+            for part in parts([name])
+        }
+        assert joins == {
+            ("head", 0, 5.0),
+            ("top", 1, 1.0),
+            ("bottom", 2, 0.5),
+            ("embeddings", 2, 0.25),
+        }
+        assert {group["joins"] for group in self.groups(network)} == {0}
+
     def test_biases_and_norms_do_not_decay(self, network):
         apply_strategy(network, "fine_tune")
         for group in self.groups(network):
