@@ -33,7 +33,7 @@ SHARES = ("poolings", "layers")
 # few enough that an interruption loses little.
 _BLOCK = 8192
 # Texts that are looked up together: what is held beside the result is so many rows.
-_LOOK_UP = 65536
+_LOOK_UP = 16384
 
 
 @dataclass
@@ -97,6 +97,7 @@ def encode_all(texts: Sequence[str], job: Job) -> NDArray[np.float32]:
     position = {text: index for index, text in enumerate(dict.fromkeys(texts))}
     distinct = list(position)
     rows = np.fromiter(map(position.__getitem__, texts), np.intp, len(texts))
+    del position  # a hundred bytes a text
     # A call of few texts, none twice, is answered with what was looked up.
     simple = len(distinct) == len(texts) <= _LOOK_UP
     shape = (0 if simple else len(texts), job.recipe.width)

@@ -160,3 +160,12 @@ def test_linear_maps_are_those_of_torch(dtype):
     torch.testing.assert_close(
         linear(x.to(dtype), gelu=True).float(), expected, **tolerance, rtol=0.02
     )
+
+
+@pytest.mark.parametrize("name", ["Bert", "Electra", "Roberta"])
+def test_batches_are_filled_up_where_new_sizes_cost_time(rows, monkeypatch, name):
+    module, vectors = build(name), []
+    for multiple in (1, 64):
+        monkeypatch.setattr("sktransfer.encoders.packed._ROWS", multiple)
+        vectors.append(encode_rows(pack(module, torch.bfloat16), rows))
+    np.testing.assert_allclose(*vectors, atol=0.05)

@@ -24,7 +24,7 @@ def test_what_was_put_is_got_and_counted():
     assert look(store, b"b", b"x", b"a") == [22, None, 1]
     info = store.cache_info()
     assert (info.hits, info.misses, info.n_vectors) == (2, 1, 2)
-    assert info.n_bytes == 2 * 5 + 2 * 200
+    assert info.n_bytes == 2 * 5 + 2 * 470
 
 
 def test_what_was_not_used_for_longest_is_forgotten():
