@@ -235,7 +235,7 @@ def compare(
             metavar="N",
             rich_help_panel=_DATA,
         ),
-    ] = 1000,
+    ] = 500,
     max_rows: Annotated[
         int,
         typer.Option(

@@ -57,6 +57,8 @@ class Candidate:
         Parameters to search in each training part.
     base : str, default=""
         Name of the candidate that does the same without a source.
+    teacher : classifier or None, default=None
+        What learns the source; None is `estimator`.
     """
 
     name: str
@@ -65,10 +67,15 @@ class Candidate:
     use: str | None = None
     grid: Any = None
     base: str = ""
+    teacher: Any = None
 
     def with_use(self, use: str, name: str) -> Candidate:
         """Return the same with a use of the source, under another name."""
         return replace(self, use=use, name=name, base=self.name)
+
+    def learns_source(self) -> Any:
+        """Estimator that is fitted on the source."""
+        return self.estimator if self.teacher is None else self.teacher
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,10 @@ from sktransfer.comparison.ground import (
     share_all,
 )
 from sktransfer.comparison.journal import open_journal
+from sktransfer.comparison.plan import Data
 from sktransfer.comparison.refitting import Refit
 from sktransfer.comparison.result import StrategyComparison
-from sktransfer.comparison.schedule import Data, Schedule
+from sktransfer.comparison.schedule import Schedule
 from sktransfer.comparison.scoring import Scoring
 from sktransfer.comparison.sentences import tell
 from sktransfer.comparison.sources import SourceModels, check_source
@@ -60,7 +61,7 @@ def compare_strategies(
     scoring: Any = "accuracy",
     param_grids: Mapping[str, Any] | None = None,
     encoder: Any = None,
-    max_source: int | None = 1000,
+    max_source: int | None = 500,
     time_budget: float | None = None,
     folder: str | os.PathLike[str] | None = None,
     n_jobs: int | None = None,
@@ -112,7 +113,7 @@ def compare_strategies(
     encoder : BertFeaturizer, str or None, default=None
         Transformer of the default strategies. None is "all-MiniLM-L6-v2" where all
         texts are English, else "multilingual-e5-small".
-    max_source : int or None, default=1000
+    max_source : int or None, default=500
         At most so many source texts are used, drawn at random; None is all of them.
     time_budget : float or None, default=None
         Seconds after which no new fold is begun; what is left becomes rows with the

@@ -85,6 +85,8 @@ def describe_candidate(candidate: Candidate) -> dict[str, str]:
         "use of the source": str(candidate.use),
         "grid": _describe(candidate.grid),
     }
+    if candidate.teacher is not None:
+        found["teacher"] = _describe(candidate.teacher)
     for prefix, inner in inner_estimators(candidate.estimator):
         found[prefix.removesuffix("__") or "estimator"] = _name(type(inner))
         if isinstance(inner, FrozenEstimator):

@@ -17,7 +17,7 @@ from sktransfer.comparison.candidates import Candidate, Source
 from sktransfer.comparison.encoding import EncodingCosts, share_vectors
 from sktransfer.comparison.fingerprints import digest_texts
 from sktransfer.comparison.journal import recorded_seed
-from sktransfer.comparison.schedule import Data
+from sktransfer.comparison.plan import Data
 from sktransfer.exceptions import CheckpointNotFoundError
 from sktransfer.statistics.distances import proxy_a_distance
 
@@ -122,7 +122,11 @@ def share_all(candidates: list[Candidate], cache: Path) -> list[Candidate]:
     sharing : list of Candidate
     """
     return [
-        replace(candidate, estimator=share_vectors(candidate.estimator, cache))
+        replace(
+            candidate,
+            estimator=share_vectors(candidate.estimator, cache),
+            teacher=share_vectors(candidate.learns_source(), cache),
+        )
         for candidate in candidates
     ]
 

@@ -15,8 +15,8 @@ from sktransfer.comparison.candidates import Candidate, prepare, seed_estimator
 from sktransfer.comparison.encoding import unshare_vectors
 from sktransfer.comparison.evaluation import fit_estimator
 from sktransfer.comparison.folds import Rows
+from sktransfer.comparison.plan import Data
 from sktransfer.comparison.pooled import PooledClassifier
-from sktransfer.comparison.schedule import Data
 from sktransfer.comparison.sources import SourceModels
 
 __all__ = ["Refit"]

@@ -9,85 +9,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from joblib import Parallel, delayed, effective_n_jobs
 
 from sktransfer.comparison.candidates import Candidate, prepare
-from sktransfer.comparison.curves import TrainSize, take_rows
+from sktransfer.comparison.curves import TrainSize
 from sktransfer.comparison.encoding import Charge, EncodingCosts
 from sktransfer.comparison.evaluation import Task, describe_error, evaluate
-from sktransfer.comparison.folds import Fold
 from sktransfer.comparison.journal import Journal
-from sktransfer.comparison.scoring import Scoring
+from sktransfer.comparison.plan import Data, Row, key_of
 from sktransfer.comparison.sources import SourceModels
 
-__all__ = ["Data", "Schedule", "Watch"]
+__all__ = ["Schedule", "Watch"]
 
 # Called with a candidate, a size and the outcomes of that row so far.
 Watch = Callable[[Candidate, TrainSize, Sequence[dict[str, Any]], str], None]
-
-
-@dataclass(frozen=True)
-class Data:
-    """What all strategies are compared on.
-
-    Attributes
-    ----------
-    texts : list of str, of length n
-        The target domain.
-    labels : ndarray of shape (n,)
-        Their labels.
-    classes : ndarray
-        Distinct labels, sorted.
-    bound : ndarray of int of shape (n,)
-        What must stay together.
-    folds : list of Fold
-        The same for all.
-    sizes : list of TrainSize
-        Ascending.
-    scoring : Scoring
-        The main metric.
-    seed : int
-        All randomness comes from it.
-    """
-
-    texts: list[str]
-    labels: npt.NDArray[Any]
-    classes: npt.NDArray[Any]
-    bound: npt.NDArray[np.intp]
-    folds: list[Fold]
-    sizes: list[TrainSize]
-    scoring: Scoring
-    seed: int
-
-    def sizes_of(self, candidate: Candidate) -> list[TrainSize]:
-        """Sizes of a candidate; what learns from the source alone has size 0."""
-        return [TrainSize(0)] if candidate.use == "only" else self.sizes
-
-    def tasks(self, candidate: Candidate, size: TrainSize) -> list[Task]:
-        """One task a fold."""
-        tasks = []
-        for fold in self.folds:
-            entropy = [self.seed, fold.repeat, fold.number]
-            state = np.random.SeedSequence(entropy).generate_state(1)
-            train = take_rows(fold, size, self.labels, self.seed)
-            tasks.append(
-                Task(
-                    candidate.name,
-                    size.n_texts,
-                    fold.repeat,
-                    fold.number,
-                    train[:0] if size.n_texts == 0 else train,
-                    fold.test,
-                    # scikit-learn takes seeds up to 2**32 - 1, some libraries 2**31.
-                    int(state[0]) // 2,
-                    size in (TrainSize(0), self.sizes[-1]),
-                )
-            )
-        return tasks
 
 
 @dataclass
@@ -120,12 +58,13 @@ class Schedule:
     deadline: float | None = None
     watch: Watch | None = None
     _done: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    _told: set[tuple[str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Take over what an earlier run has finished; what failed is tried again."""
         for entry in self.journal.of_kind("fold"):
             if entry["status"] == "done":
-                self._done[_key(entry)] = entry
+                self._done[key_of(entry)] = entry
         for entry in self.journal.of_kind("encoder"):
             self.costs.by_encoder[entry["digest"]] = entry["seconds"]
         for entry in self.journal.of_kind("source"):
@@ -135,6 +74,9 @@ class Schedule:
         self, candidates: Sequence[Candidate]
     ) -> dict[tuple[str, int], list[dict[str, Any]]]:
         """Run all candidates, in this order.
+
+        With several workers, folds of all rows that need no source fill them together,
+        and then those of all others.
 
         Parameters
         ----------
@@ -146,76 +88,95 @@ class Schedule:
             What `evaluate` answered, in the order of the folds; fewer than there are
             folds where a row failed or the time was up.
         """
-        return {
-            (candidate.name, size.n_texts): self._run_row(candidate, size)
+        rows = [
+            self._take_up(Row(candidate, size, self.data.tasks(candidate, size)))
             for candidate in candidates
             for size in self.data.sizes_of(candidate)
-        }
-
-    def _run_row(self, candidate: Candidate, size: TrainSize) -> list[dict[str, Any]]:
-        tasks = self.data.tasks(candidate, size)
-        outcomes = [self._done[t.key] for t in tasks if t.key in self._done]
-        pending = [task for task in tasks if task.key not in self._done]
-        if not pending:
-            self._tell(candidate, size, outcomes, "done")
-            return outcomes
-        if self._is_late():
-            self._tell(candidate, size, outcomes, "skipped")
-            return outcomes
-        self._tell(candidate, size, outcomes, "running")
-        status = "done"
-        for outcome in self._run_tasks(candidate, pending):
-            self.journal.write({"entry": "fold", **outcome})
-            outcomes.append(outcome)
-            if outcome["status"] == "failed":
-                status = "failed"
-            self._tell(candidate, size, outcomes, "running")
-        if status == "done" and len(outcomes) < len(tasks):
-            status = "skipped"
-        order = {task.key: number for number, task in enumerate(tasks)}
-        outcomes.sort(key=lambda outcome: order[_key(outcome)])
-        self._tell(candidate, size, outcomes, status)
-        return outcomes
-
-    def _run_tasks(
-        self, candidate: Candidate, tasks: list[Task]
-    ) -> Iterator[dict[str, Any]]:
-        """Outcomes as they come; none after a failure or when the time is up."""
-        try:
-            estimator, charge = self._prepare(candidate)
-        except Exception as error:
-            yield _failed(tasks[0], error)
-            return
-        failed: list[Task] = []
-
-        def due() -> Iterator[Task]:
-            for task in tasks:
-                if failed or self._is_late():
-                    return
-                yield task
-
-        data = self.data
-        fixed = {
-            "classes": data.classes,
-            "scoring": data.scoring,
-            "charge": charge,
-            "grid": candidate.grid,
-            "bound": data.bound,
-        }
-        rows = (estimator, data.texts, data.labels)
+        ]
         if effective_n_jobs(self.n_jobs) == 1:
-            outcomes = (evaluate(task, *rows, **fixed) for task in due())
+            for row in rows:
+                self._run_alone(row)
         else:
+            self._run_together([row for row in rows if row.candidate.use is None])
+            self._run_together([row for row in rows if row.candidate.use is not None])
+        return {row.key: row.in_order() for row in rows}
+
+    def _take_up(self, row: Row) -> Row:
+        """Outcomes of an earlier run."""
+        row.outcomes = [self._done[t.key] for t in row.tasks if t.key in self._done]
+        return row
+
+    def _run_alone(self, row: Row) -> None:
+        """Run a row in this process."""
+        if row.pending and not self._is_late():
+            self._tell(row, "running")
+            call = self._try_to_prepare(row, {})
+            for task in row.pending if call is not None else ():
+                if row.has_failed or self._is_late():
+                    break
+                self._record(row, call(task))
+                self._tell(row, "running")
+        self._tell(row, row.status)
+
+    def _run_together(self, rows: list[Row]) -> None:
+        """Run rows in several processes; one that ends early leaves none idle."""
+        calls: dict[int, Any] = {}
+        prepared: dict[str, Any] = {}
+        for number, row in enumerate(rows):
+            if not row.pending or self._is_late():
+                continue
+            self._tell(row, "running")
+            call = self._try_to_prepare(row, prepared)
+            if call is not None:
+                calls[number] = call
+
+        def due() -> Iterator[Any]:
+            for number, call in calls.items():
+                for task in rows[number].pending:
+                    if self._is_late():
+                        return
+                    if rows[number].has_failed:
+                        break
+                    yield delayed(_answer)(number, call, task)
+
+        if calls:
             workers = Parallel(
                 self.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs"
             )
-            outcomes = workers(
-                delayed(evaluate)(task, *rows, **fixed) for task in due()
-            )
-        for outcome in outcomes:
-            if outcome["status"] == "failed":
-                failed.append(tasks[0])
-            yield outcome
+            for number, outcome in workers(due()):
+                row = rows[number]
+                self._record(row, outcome)
+                self._tell(row, "running" if row.pending else row.status)
+        for row in rows:
+            if row.key not in self._told:
+                self._tell(row, row.status)
+
+    def _try_to_prepare(self, row: Row, prepared: dict[str, Any]) -> Any:
+        """A function from tasks to outcomes, or None where that is an error."""
+        name = row.candidate.name
+        try:
+            if name not in prepared:
+                prepared[name] = self._prepare(row.candidate)
+        except Exception as error:
+            self._record(row, _failed(row.pending[0], error))
+            return None
+        estimator, charge = prepared[name]
+        data = self.data
+        return partial(
+            evaluate,
+            estimator=estimator,
+            texts=data.texts,
+            labels=data.labels,
+            classes=data.classes,
+            scoring=data.scoring,
+            charge=charge,
+            grid=row.candidate.grid,
+            bound=data.bound,
+        )
+
+    def _record(self, row: Row, outcome: dict[str, Any]) -> None:
+        self.journal.write({"entry": "fold", **outcome})
+        row.outcomes.append(outcome)
 
     def _prepare(self, candidate: Candidate) -> tuple[Any, Charge]:
         """Estimator of a candidate, and what its texts have cost beforehand."""
@@ -243,19 +204,16 @@ class Schedule:
     def _is_late(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
-    def _tell(
-        self,
-        candidate: Candidate,
-        size: TrainSize,
-        outcomes: Sequence[dict[str, Any]],
-        status: str,
-    ) -> None:
+    def _tell(self, row: Row, status: str) -> None:
+        if status != "running":
+            self._told.add(row.key)
         if self.watch is not None:
-            self.watch(candidate, size, outcomes, status)
+            self.watch(row.candidate, row.size, row.outcomes, status)
 
 
-def _key(entry: dict[str, Any]) -> tuple[str, int, int, int]:
-    return entry["strategy"], entry["train_size"], entry["repeat"], entry["fold"]
+def _answer(number: int, call: Any, task: Task) -> tuple[int, dict[str, Any]]:
+    """Outcome of a task, with the number of its row: answers come in any order."""
+    return number, call(task)
 
 
 def _failed(task: Task, error: Exception) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class SourceModels:
     _models: dict[str, Any] = field(default_factory=dict)
 
     def model(self, candidate: Candidate) -> tuple[Any, str]:
-        """Model of a candidate's estimator on the source, and its digest.
+        """Model of the source that a candidate needs, and its digest.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class SourceModels:
         Returns
         -------
         model : classifier
-            Fitted; the same for candidates of the same estimator.
+            Fitted; the same for candidates that learn the source alike.
         digest : str
             Key of `seconds`.
         """
@@ -145,7 +145,7 @@ class SourceModels:
     def _fit(self, candidate: Candidate, digest: str) -> Any:
         assert self.source is not None
         started = time.perf_counter()
-        model = seed_estimator(candidate.estimator, self.seed)
+        model = seed_estimator(candidate.learns_source(), self.seed)
         model.fit(self.source.texts, self.source.labels)
         self.seconds.setdefault(digest, time.perf_counter() - started)
         if self.folder is not None:
@@ -156,4 +156,4 @@ class SourceModels:
 
 
 def _digest(candidate: Candidate) -> str:
-    return digest_of(describe_candidate(Candidate("", "", candidate.estimator)))
+    return digest_of(describe_candidate(Candidate("", "", candidate.learns_source())))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sktransfer.comparison.candidates import Candidate
-from sktransfer.comparison.schedule import Data
+from sktransfer.comparison.plan import Data
 from sktransfer.comparison.scoring import METRICS
 from sktransfer.statistics.corrections import holm_correction
 from sktransfer.statistics.resampling import (

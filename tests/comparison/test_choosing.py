@@ -67,6 +67,15 @@ class TestDefaults:
             "joint": ("joint", "fine_tune"),
         }
 
+    def test_its_uses_share_one_model_of_the_source(self, here):
+        made = [
+            defaults.make_candidate(name, here(source=ENGLISH))
+            for name in ("source_only", "transferred", "joint")
+        ]
+        teachers = [candidate.learns_source().get_params() for candidate in made]
+        assert {teacher["max_epochs"] for teacher in teachers} == {"auto"}
+        assert [c.estimator.max_epochs for c in made] == ["auto", 3, 2]
+
     @pytest.mark.parametrize(
         ("texts", "source", "model"),
         [

@@ -4,7 +4,7 @@ import pytest
 from sktransfer.comparison.candidates import Candidate
 from sktransfer.comparison.curves import TrainSize
 from sktransfer.comparison.folds import Fold
-from sktransfer.comparison.schedule import Data
+from sktransfer.comparison.plan import Data
 from sktransfer.comparison.scoring import Scoring
 from sktransfer.comparison.sentences import tell
 from sktransfer.comparison.summary import Summary
