@@ -28,28 +28,28 @@ def test_what_was_put_is_got_and_counted():
 
 
 def test_what_was_not_used_for_longest_is_forgotten():
-    store = MemoryStore(max_bytes=3 * 205)
+    store = MemoryStore(max_bytes=3 * 475)
     store.put_many([b"a", b"b", b"c"], rows(1, 2, 3))
     look(store, b"a")
     store.put_many([b"d"], rows(4))
     assert look(store, b"a", b"b", b"c", b"d") == [1, None, 3, 4]
-    assert store.cache_info().n_bytes == 3 * 205
+    assert store.cache_info().n_bytes == 3 * 475
 
 
 def test_the_same_key_twice_takes_room_once():
     store = MemoryStore(max_bytes=1000)
     store.put_many([b"a", b"a"], rows(1, 1))
     assert store.cache_info().n_vectors == 1
-    assert store.cache_info().n_bytes == 205
+    assert store.cache_info().n_bytes == 475
 
 
 def test_resizing_and_clearing_give_memory_back():
     store = MemoryStore(max_bytes=1000)
     store.put_many([b"a", b"b"], rows(1, 2))
-    store.resize(205)
+    store.resize(475)
     assert look(store, b"a", b"b") == [None, 2]
     store.clear()
-    assert store.cache_info() == (0, 0, 0, 0, 205)
+    assert store.cache_info() == (0, 0, 0, 0, 475)
 
 
 def test_a_negative_bound_is_an_error():
