@@ -53,6 +53,10 @@ def pool_domains(
     InvalidParameterError
         If `target_weight` is out of range.
 
+    See Also
+    --------
+    TransferSentimentClassifier : With `init_from` it takes one domain after the other.
+
     Examples
     --------
     >>> from sktransfer import pool_domains
