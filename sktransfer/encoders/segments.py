@@ -8,6 +8,7 @@ in a segment, w numbers in a vector, m keys looked for.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -110,9 +111,11 @@ class Segment:
         SegmentError
             If one of them is damaged, or the file was cut since it was opened.
         """
-        # Reading a map beyond the end of its file would end the process.
-        if self.path.exists() and self.path.stat().st_size != self._size:
-            raise SegmentError("it was changed after it was opened")
+        # Reading a map beyond the end of its file would end the process. A file that
+        # another process has removed meanwhile is still whole in the map.
+        with contextlib.suppress(FileNotFoundError):
+            if self.path.stat().st_size != self._size:
+                raise SegmentError("it was changed after it was opened")
         for start in range(0, len(positions), _CHUNK):
             chunk = positions[start : start + _CHUNK]
             part = self._vectors[chunk]

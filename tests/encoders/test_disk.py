@@ -232,6 +232,16 @@ for number in range(10_000):
         found = look(store, keys_of(range(50 * 10_000)[:20_000]))
         assert found[:50].all()
 
+    def test_a_file_removed_by_another_process_is_read_from_its_map(
+        self, tmp_path, keys
+    ):
+        store = DiskStore(tmp_path)
+        fill(store, keys[:50])
+        assert look(store, keys[:50]).all()
+        for path in tmp_path.rglob("*.vec"):
+            path.unlink()
+        assert look(store, keys[:50]).all()
+
     def test_two_writers_do_not_meet(self, tmp_path, monkeypatch):
         monkeypatch.setattr(disk, "_MANY", 3)
         stores = [DiskStore(tmp_path) for _ in range(4)]
