@@ -354,11 +354,11 @@ def describe(found: dict[str, Any], load: float) -> list[str]:
         f"epochs, batches of {BATCH}, rate {RATE:g}",
         "",
         "Ratios are to fine_tune, medians of those of each draw; processor time is "
-        "disturbed less by other programs. Ours is a whole `fit`, weights read and features "
-        "scaled; the Trainer's time is tokenising and training. Accuracy on "
+        "disturbed less by other programs. Ours is a whole `fit`, weights read and "
+        "features scaled; the Trainer's time is tokenising and training. Accuracy on "
         f"{N_TEST} unseen sentences, mean and range of {len(SEEDS)} draws.",
         "",
-        "| token table | who | samples/s | ratio | ratio of processor time | accuracy |",
+        "| token table | who | samples/s | ratio | of processor time | accuracy |",
         "|---|---|---|---|---|---|",
     ]
     for kind in ("frozen", "trained"):
