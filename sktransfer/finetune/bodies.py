@@ -29,7 +29,9 @@ from sktransfer.finetune.adapters import (
     remove_adapters,
     unmerge,
 )
+from sktransfer.finetune.attention import use_quick_attention
 from sktransfer.finetune.body import Body
+from sktransfer.finetune.dropout import replace_dropout
 from sktransfer.finetune.skipping import replacing_input, skipping
 
 __all__ = ["TransformerBody"]
@@ -67,6 +69,8 @@ class TransformerBody(Body):
         self.layers = resolve_layers(layers, checkpoint)
         self.normalize = normalize
         self.transformer: Any = copy_module(checkpoint)
+        replace_dropout(self.transformer)
+        use_quick_attention(self.transformer)
         self.tuned = set()
         # What a layer gives beside its states, in a tuple; most give no tuple.
         self.n_extra: int | None = None

@@ -1,0 +1,183 @@
+"""Attention that learns on a CPU.
+
+torch has a fused kernel for attention on CPUs, but not with dropout, and its backward
+pass in bfloat16 takes several times as long as one made of plain products. Here both
+passes are batched products, with the mask of dropout drawn quickly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from sktransfer.finetune.dropout import draw_kept
+
+__all__ = ["ATTENTION", "Attention", "attend", "use_quick_attention"]
+
+#: Name under which transformers' models find `attend`.
+ATTENTION = "sktransfer_learning"
+
+
+class Attention(torch.autograd.Function):
+    """softmax(q k' scale) v with dropout on the weights, for (b, heads, t, w) each.
+
+    The gradient of the scores follows Dao et al., "FlashAttention", 2022, appendix B:
+    the row sums that a softmax needs are those of the output times its gradient.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attended: torch.Tensor | None,
+        p: float,
+        scale: float,
+    ) -> torch.Tensor:
+        """Output (b, heads, t, w).
+
+        Parameters
+        ----------
+        ctx : object
+            What `backward` reads.
+        query, key, value : torch.Tensor of shape (b, heads, t, w)
+            All of one dtype.
+        attended : bool torch.Tensor, which spreads to (b, heads, t, t), or None
+            False where a key is not to be seen.
+        p : float in [0, 1)
+            Share of the weights that dropout silences.
+        scale : float
+            Factor of the scores.
+
+        Returns
+        -------
+        output : torch.Tensor of shape (b, heads, t, w)
+        """
+        query, key, value = (part.contiguous() for part in (query, key, value))
+        scores = (query * scale) @ key.transpose(-1, -2)
+        if attended is not None:
+            scores.masked_fill_(~attended, torch.finfo(scores.dtype).min)
+        # A softmax whose numbers begin in half precision is slower than this one.
+        precise = torch.promote_types(scores.dtype, torch.float32)
+        weights = scores.to(precise).softmax(-1).to(scores.dtype)
+        kept = None
+        if p:
+            kept = draw_kept(weights.shape, p, weights.dtype).mul_(1 / (1 - p))
+        output = (weights if kept is None else weights * kept) @ value
+        ctx.save_for_backward(query, key, value, weights, kept, output)
+        ctx.scale = scale
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of query, key and value.
+
+        Parameters
+        ----------
+        ctx : object
+            What `forward` kept.
+        grad : torch.Tensor of shape (b, heads, t, w)
+            That of the output.
+
+        Returns
+        -------
+        gradients : tuple of torch.Tensor or None
+            One for each argument of `forward`.
+        """
+        query, key, value, weights, kept, output = ctx.saved_tensors
+        grad = grad.contiguous()
+        sums = (grad * output).sum(-1, keepdim=True)
+        scores = grad @ value.transpose(-1, -2)
+        dropped = weights
+        if kept is not None:
+            scores.mul_(kept)
+            dropped = weights * kept
+        scores.sub_(sums).mul_(weights)
+        return (
+            (scores @ key).mul_(ctx.scale),
+            (scores.transpose(-1, -2) @ query).mul_(ctx.scale),
+            dropped.transpose(-1, -2) @ grad,
+            None,
+            None,
+            None,
+        )
+
+
+def attend(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention as transformers' models call it; quick where it learns on a CPU.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The layer that calls.
+    query, key, value : torch.Tensor of shape (b, heads, t, w)
+        What attends to what.
+    attention_mask : torch.Tensor or None
+        As for "sdpa": False where a key is not to be seen.
+    dropout : float, default=0.0
+        Share of the weights that is silenced.
+    scaling : float or None, default=None
+        Factor of the scores; None is 1 / sqrt(w).
+    **kwargs
+        What only some models pass; such calls go to "sdpa".
+
+    Returns
+    -------
+    output : torch.Tensor of shape (b, t, heads, w)
+    weights : None
+        They are not kept.
+    """
+    ours = (
+        query.device.type == "cpu"
+        and torch.is_grad_enabled()
+        and query.shape == key.shape
+        and not kwargs.get("is_causal")
+        and not (attention_mask is None and getattr(module, "is_causal", False))
+        and (attention_mask is None or attention_mask.dtype == torch.bool)
+        and all(kwargs.get(name) is None for name in _ELSEWHERE)
+        and dropout < 1
+    )
+    if not ours:
+        rest = {"dropout": dropout, "scaling": scaling, **kwargs}
+        return sdpa_attention_forward(  # type: ignore[no-any-return]
+            module, query, key, value, attention_mask, **rest
+        )
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    with torch.autocast("cpu", enabled=False):
+        output = Attention.apply(query, key, value, attention_mask, dropout, scale)
+    return output.transpose(1, 2).contiguous(), None
+
+
+_ELSEWHERE = ("softcap", "position_bias", "cache")
+
+AttentionInterface.register(ATTENTION, attend)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+
+
+def use_quick_attention(model: Any) -> None:
+    """Have a model of transformers call `attend`, if it lets its attention be chosen.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Changed.
+    """
+    if getattr(model.config, "_attn_implementation", None) == "sdpa":
+        model.config._attn_implementation = ATTENTION

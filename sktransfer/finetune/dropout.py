@@ -1,0 +1,70 @@
+"""Dropout on a CPU, at a fifth of what drawing its mask costs in torch.
+
+torch draws a number of 64 bits for each element, of which dropout needs a few. Here one
+such number decides about four elements. A share p is rounded to 1 / 65 536.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+__all__ = ["Dropout", "draw_kept", "replace_dropout"]
+
+_LEVELS = 2**16
+
+
+def draw_kept(shape: Sequence[int], p: float, dtype: torch.dtype) -> torch.Tensor:
+    """Draw 0 with probability `p` and 1 otherwise, from torch's global generator.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the result.
+    p : float in [0, 1]
+        Share of zeros, rounded to 1 / 65 536.
+    dtype : torch.dtype
+        Of the result, any floating type.
+
+    Returns
+    -------
+    kept : torch.Tensor of that shape, on the CPU
+    """
+    n = math.prod(shape)
+    # Without the bounds the highest bit would always be 0.
+    drawn = torch.empty((n + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    levels = drawn.view(torch.int16)[:n].view(*shape)
+    kept = torch.empty(*shape, dtype=dtype)
+    # Written as numbers at once: five times as quick as booleans that become numbers.
+    lowest = round(p * _LEVELS) - _LEVELS // 2
+    if lowest >= _LEVELS // 2:
+        return kept.zero_()
+    return torch.ge(levels, lowest, out=kept)
+
+
+class Dropout(nn.Dropout):
+    """`torch.nn.Dropout` with a mask that is drawn quickly on a CPU."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Silence a share of the elements in training, and scale up the others."""
+        if not self.training or self.p in (0, 1) or input.device.type != "cpu":
+            return super().forward(input)
+        kept = draw_kept(input.shape, self.p, input.dtype)
+        return input * kept.mul_(1 / (1 - self.p))
+
+
+def replace_dropout(module: nn.Module) -> None:
+    """Put the quick one in the place of each dropout inside of a module.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed; its parameters and their names stay as they are.
+    """
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if type(child) is nn.Dropout:
+                setattr(parent, name, Dropout(child.p).train(child.training))

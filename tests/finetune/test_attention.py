@@ -1,0 +1,94 @@
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from sktransfer.encoders.checkpoints import find_checkpoint
+from sktransfer.finetune.attention import ATTENTION, Attention, attend
+from sktransfer.finetune.bodies import TransformerBody
+
+
+def draw(*shape, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(len(shape))
+    parts = [torch.randn(*shape, generator=generator, dtype=dtype) for _ in range(3)]
+    return [part.requires_grad_() for part in parts]
+
+
+def last_keys_hidden(n, t, n_hidden):
+    attended = torch.ones(n, 1, 1, t, dtype=torch.bool)
+    attended[..., t - n_hidden :] = False
+    return attended
+
+
+class TestAttention:
+    @pytest.mark.parametrize("n_hidden", [0, 3])
+    def test_gradients_are_those_of_finite_differences(self, n_hidden):
+        attended = last_keys_hidden(2, 5, n_hidden)
+        assert torch.autograd.gradcheck(
+            lambda *parts: Attention.apply(*parts, attended, 0.0, 0.4), draw(2, 3, 5, 4)
+        )
+
+    def test_gradients_under_dropout_are_those_of_finite_differences(self):
+        def seeded(*parts):
+            torch.manual_seed(0)
+            return Attention.apply(*parts, None, 0.4, 0.4)
+
+        assert torch.autograd.gradcheck(seeded, draw(2, 3, 5, 4))
+
+    @pytest.mark.parametrize(
+        ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.03)]
+    )
+    def test_it_agrees_with_torch(self, dtype, tolerance):
+        attended = last_keys_hidden(2, 9, 2)
+        ours, theirs = draw(2, 3, 9, 8, dtype=dtype), draw(2, 3, 9, 8, dtype=dtype)
+        output = Attention.apply(*ours, attended, 0.0, 8**-0.5)
+        expected = scaled_dot_product_attention(*theirs, attn_mask=attended)
+        close = {"atol": tolerance, "rtol": tolerance}
+        torch.testing.assert_close(output, expected, **close)
+        for tensor in (output, expected):
+            tensor.square().sum().backward()
+        for own, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(own.grad, other.grad, atol=4 * tolerance, rtol=0)
+
+    def test_dropout_keeps_the_expectation(self):
+        torch.manual_seed(0)
+        parts = draw(1, 1, 6, 4)
+        outputs = [Attention.apply(*parts, None, 0.3, 0.5) for _ in range(4_000)]
+        expected = Attention.apply(*parts, None, 0.0, 0.5)
+        assert (torch.stack(outputs).mean(0) - expected).abs().max() < 0.06
+
+
+class TestAttend:
+    def test_hidden_keys_are_not_seen(self):
+        attended = last_keys_hidden(1, 4, 1)
+        query, key, value = draw(1, 2, 4, 8, dtype=torch.float32)
+        moved = value.detach().clone()
+        moved[:, :, -1] += 100
+        first, _ = attend(torch.nn.Identity(), query, key, value, attended)
+        second, _ = attend(torch.nn.Identity(), query, key, moved, attended)
+        assert torch.equal(first, second)
+
+    def test_without_gradients_it_is_the_kernel_of_torch(self, monkeypatch):
+        monkeypatch.setattr(Attention, "apply", None)
+        with torch.no_grad():
+            output, _ = attend(
+                torch.nn.Identity(), *draw(1, 2, 4, 8, dtype=torch.float32), None
+            )
+        assert output.shape == (1, 4, 2, 8)
+
+
+def test_a_model_has_the_gradients_that_it_has_without(tiny_bert):
+    checkpoint = find_checkpoint(str(tiny_bert))
+    bodies = [TransformerBody(checkpoint, pooling=("mean",)).eval() for _ in range(2)]
+    assert bodies[0].transformer.config._attn_implementation == ATTENTION
+    bodies[1].transformer.config._attn_implementation = "sdpa"
+    ids = torch.arange(5, 17).view(2, 6)
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]])
+    for body in bodies:
+        body(ids, mask).square().sum().backward()
+    pairs = zip(
+        *(dict(body.named_parameters()).items() for body in bodies), strict=True
+    )
+    for (name, own), (_, other) in pairs:
+        assert (own.grad is None) == (other.grad is None), name
+        if own.grad is not None:
+            torch.testing.assert_close(own.grad, other.grad, atol=1e-5, rtol=1e-4)
