@@ -90,7 +90,8 @@ def result_table(comparison: StrategyComparison, *, every_size: bool = False) ->
     metric = name_scoring(comparison.scoring)
     every: list[Any] = comparison.results.to_dict("records")
     rows: list[Row] = every if every_size else rows_at(comparison)
-    rows.sort(key=_by_size_and_score)
+    largest = comparison.results["train_size"].max()
+    rows.sort(key=lambda row: _by_size_and_score(row, largest))
     done = any(is_number(row["score"]) for row in rows)
     best = comparison.best_strategy if done and not every_size else None
     columns = [
@@ -141,12 +142,12 @@ def _number(title: str, name: str, form: str, note: str = "") -> Column:
     return Column(title, cell, _getter(name), note)
 
 
-def _by_size_and_score(row: Row) -> tuple[bool, float, float]:
+def _by_size_and_score(row: Row, largest: float) -> tuple[bool, float, float]:
     """Finished ones first, the largest size first, the best score first."""
     done = is_number(row["score"])
     size = row["train_size"] if is_number(row["train_size"]) else 0
     # What learns from the source alone stands among those that learnt most.
-    return not done, -(size or float("inf")), -row["score"] if done else 0.0
+    return not done, -(size or largest), -row["score"] if done else 0.0
 
 
 def _name_cell(row: Row, best: str | None, baseline: str | None) -> str:

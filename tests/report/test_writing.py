@@ -114,6 +114,17 @@ def test_sentences_come_first_and_the_failed_last(page):
     assert ">failed<" in last
 
 
+def test_what_learns_from_the_source_alone_stands_where_its_score_is(
+    make_comparison, tmp_path
+):
+    comparison = make_comparison(4, failed=0)
+    weakest = comparison.results["strategy"] == "majority"
+    comparison.results.loc[weakest, "train_size"] = 0
+    page = write_report(comparison, tmp_path).read_text("utf-8")
+    table = page[page.index("<tbody>") : page.index("</tbody>")]
+    assert "majority" in table.split("<tr")[-1]
+
+
 def test_pictures_say_what_they_show(page):
     alts = re.findall(r'<img [^>]*alt="([^"]*)"', page)
     assert len(alts) == 3
