@@ -68,7 +68,11 @@ def make_files(folder: Path) -> int:
 def start(folder: Path) -> subprocess.Popen[bytes]:
     """Run the command in `folder`, with a cache of its own."""
     command = [sys.executable, "-c", COMMAND, "compare", "products.csv", *OPTIONS]
-    environment = {**os.environ, "SKTRANSFER_CACHE": str(folder / "cache"), "COLUMNS": "80"}
+    environment = {
+        **os.environ,
+        "SKTRANSFER_CACHE": str(folder / "cache"),
+        "COLUMNS": "80",
+    }
     return subprocess.Popen(
         command,
         cwd=folder,

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from sktransfer.comparison.choosing import choose_baseline, choose_candidates
 from sktransfer.comparison.curves import choose_sizes
 from sktransfer.comparison.defaults import Setting
-from sktransfer.comparison.encoding import EncodingCosts
+from sktransfer.comparison.encoding import EncodingCosts, unshare_vectors
 from sktransfer.comparison.fingerprints import check_candidates
 from sktransfer.comparison.folds import bind_rows, make_folds
 from sktransfer.comparison.ground import (
@@ -221,11 +222,14 @@ def compare_strategies(
             watch=watch_with(on_result, len(folds), verbose),
         )
         outcomes = schedule.run(sharing)
-        distance = measure_distance(sharing, schedule.costs, data, domain)
+        encoder = schedule.costs.find_encoder(c.estimator for c in sharing)
+        distance = measure_distance(encoder, data, domain)
     why = f"the time budget of {time_budget} seconds was used up"
     summary = Summary(data, candidates, outcomes, baseline, why)
     results = summary.results()
     kept = cache if place is not None else None
+    if cache is not None and kept is None and encoder is not None:
+        encoder = unshare_vectors(clone(encoder), cache)
     return StrategyComparison(
         results,
         summary.folds(),
@@ -238,6 +242,7 @@ def compare_strategies(
         source=None if domain is None else (domain.texts, domain.labels),
         verdicts=tell(summary, results, distance),
         domain_distance=distance,
+        encoder=encoder,
         refit=Refit(data, candidates if kept is None else sharing, sources, kept),
     )
 

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from sktransfer.comparison.candidates import Candidate, Source
-from sktransfer.comparison.encoding import EncodingCosts, share_vectors
+from sktransfer.comparison.encoding import share_vectors
 from sktransfer.comparison.fingerprints import digest_texts
 from sktransfer.comparison.journal import recorded_seed
 from sktransfer.comparison.plan import Data
@@ -131,17 +131,13 @@ def share_all(candidates: list[Candidate], cache: Path) -> list[Candidate]:
     ]
 
 
-def measure_distance(
-    candidates: list[Candidate], costs: EncodingCosts, data: Data, source: Source | None
-) -> float | None:
+def measure_distance(encoder: Any, data: Data, source: Source | None) -> float | None:
     """Proxy A-distance of the domains, on vectors that were made anyway.
 
     Parameters
     ----------
-    candidates : list of Candidate
-        Their first encoder that was run counts.
-    costs : EncodingCosts
-        Tells which were.
+    encoder : BertFeaturizer or None
+        One that the strategies have in common.
     data : Data
         The target domain.
     source : Source or None
@@ -152,7 +148,6 @@ def measure_distance(
     distance : float or None
         None without a source, or without an encoder.
     """
-    encoder = costs.find_encoder(candidate.estimator for candidate in candidates)
     if source is None or encoder is None:
         return None
     try:

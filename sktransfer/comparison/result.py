@@ -49,6 +49,8 @@ class StrategyComparison:
         What follows, in plain sentences.
     domain_distance : float or None, default=None
         Proxy A-distance of source and target.
+    encoder : BertFeaturizer or None, default=None
+        What the strategies with a transformer have in common.
     refit : callable or None, default=None
         From a strategy's name and `tune_threshold` to an estimator that is fitted on
         everything; None where nothing can be fitted again.
@@ -110,6 +112,8 @@ class StrategyComparison:
     domain_distance : float or None
         Proxy A-distance of source and target: 0 where they cannot be told apart, 2
         where they always can.
+    encoder : BertFeaturizer or None
+        What the strategies with a transformer have in common, not fitted.
 
     See Also
     --------
@@ -124,8 +128,6 @@ class StrategyComparison:
     ... )
     >>> comparison.best_strategy
     'vader'
-    >>> comparison.mistakes(n=1)[["label", "predicted"]].to_numpy()
-    array([[1, 0]])
     """
 
     def __init__(
@@ -142,6 +144,7 @@ class StrategyComparison:
         source: tuple[list[str], npt.NDArray[Any]] | None = None,
         verdicts: Sequence[str] = (),
         domain_distance: float | None = None,
+        encoder: Any = None,
         refit: Callable[[str, bool | str], Any] | None = None,
     ) -> None:
         self.results = results
@@ -155,6 +158,7 @@ class StrategyComparison:
         self.source = source
         self.verdicts = list(verdicts)
         self.domain_distance = domain_distance
+        self.encoder = encoder
         self._refit = refit
 
     @property
@@ -286,11 +290,9 @@ class StrategyComparison:
             )
 
     def __repr__(self) -> str:
-        n_strategies = self.results["strategy"].nunique()
-        head = (
-            f"StrategyComparison of {n_strategies} strategies on {len(self.texts)} "
-            f"texts, {self.scoring}"
-        )
+        n = self.results["strategy"].nunique()
+        n_texts, metric = len(self.texts), self.scoring
+        head = f"StrategyComparison of {n} strategies on {n_texts} texts, {metric}"
         return f"{head}\n\n{self.to_markdown()}"
 
     def _repr_html_(self) -> str:

@@ -6,13 +6,15 @@ error ends its row only, and when the time is up the rest is left out.
 
 from __future__ import annotations
 
+import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from joblib import Parallel, delayed, effective_n_jobs
+from joblib.externals.loky import process_executor
 
 from sktransfer.comparison.candidates import Candidate, prepare
 from sktransfer.comparison.curves import TrainSize
@@ -20,9 +22,12 @@ from sktransfer.comparison.encoding import Charge, EncodingCosts
 from sktransfer.comparison.evaluation import Task, describe_error, evaluate
 from sktransfer.comparison.journal import Journal
 from sktransfer.comparison.plan import Data, Row, key_of
-from sktransfer.comparison.sources import SourceModels
+from sktransfer.comparison.sources import Lesson, SourceModels
 
 __all__ = ["Schedule", "Watch"]
+
+# Bytes by which a worker may grow; 300 MB, joblib's own, is what torch takes at once.
+_LEAK = 2**32
 
 # Called with a candidate, a size and the outcomes of that row so far.
 Watch = Callable[[Candidate, TrainSize, Sequence[dict[str, Any]], str], None]
@@ -75,8 +80,8 @@ class Schedule:
     ) -> dict[tuple[str, int], list[dict[str, Any]]]:
         """Run all candidates, in this order.
 
-        With several workers, folds of all rows that need no source fill them together,
-        and then those of all others.
+        With several workers, folds of all rows that need no model of the source fill
+        them together, such models too, and then the folds of all others.
 
         Parameters
         ----------
@@ -97,8 +102,12 @@ class Schedule:
             for row in rows:
                 self._run_alone(row)
         else:
-            self._run_together([row for row in rows if row.candidate.use is None])
-            self._run_together([row for row in rows if row.candidate.use is not None])
+            taught = [row for row in rows if row.candidate.use in ("only", "start")]
+            self._run_together(
+                [row for row in rows if row.candidate.use not in ("only", "start")],
+                self.sources.lessons(row.candidate for row in taught if row.pending),
+            )
+            self._run_together(taught)
         return {row.key: row.in_order() for row in rows}
 
     def _take_up(self, row: Row) -> Row:
@@ -118,7 +127,9 @@ class Schedule:
                 self._tell(row, "running")
         self._tell(row, row.status)
 
-    def _run_together(self, rows: list[Row]) -> None:
+    def _run_together(
+        self, rows: list[Row], lessons: Mapping[str, Lesson] | None = None
+    ) -> None:
         """Run rows in several processes; one that ends early leaves none idle."""
         calls: dict[int, Any] = {}
         prepared: dict[str, Any] = {}
@@ -130,20 +141,32 @@ class Schedule:
             if call is not None:
                 calls[number] = call
 
+        learning = iter((lessons or {}).items())
+
         def due() -> Iterator[Any]:
             for number, call in calls.items():
+                # Those that never see the source are cheaper.
+                if rows[number].candidate.use is not None:
+                    yield from (delayed(_teach)(*lesson) for lesson in learning)
                 for task in rows[number].pending:
                     if self._is_late():
                         return
                     if rows[number].has_failed:
                         break
                     yield delayed(_answer)(number, call, task)
+            if not self._is_late():
+                yield from (delayed(_teach)(*lesson) for lesson in learning)
 
-        if calls:
+        if calls or lessons:
             workers = Parallel(
                 self.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs"
             )
             for number, outcome in workers(due()):
+                if isinstance(number, str):
+                    if outcome is not None:
+                        self.sources.take(number, *pickle.loads(outcome))
+                        self._note_source(number)
+                    continue
                 row = rows[number]
                 self._record(row, outcome)
                 self._tell(row, "running" if row.pending else row.status)
@@ -187,10 +210,7 @@ class Schedule:
             known = set(self.sources.seconds)
             model, digest = self.sources.model(candidate)
             if digest not in known:
-                seconds = self.sources.seconds[digest]
-                self.journal.write(
-                    {"entry": "source", "digest": digest, "seconds": seconds}
-                )
+                self._note_source(digest)
             fixed = self.sources.seconds[digest] if candidate.use == "only" else 0.0
         estimator = prepare(candidate, self.sources.source, model)
         read = candidate.estimator if candidate.use == "only" else estimator
@@ -200,6 +220,10 @@ class Schedule:
                 {"entry": "encoder", "digest": digest, "seconds": seconds}
             )
         return estimator, Charge(charge.train, charge.test, charge.fixed + fixed)
+
+    def _note_source(self, digest: str) -> None:
+        seconds = self.sources.seconds[digest]
+        self.journal.write({"entry": "source", "digest": digest, "seconds": seconds})
 
     def _is_late(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
@@ -213,6 +237,7 @@ class Schedule:
 
 def _answer(number: int, call: Any, task: Task) -> tuple[int, dict[str, Any]]:
     """Outcome of a task, with the number of its row: answers come in any order."""
+    _stay()
     return number, call(task)
 
 
@@ -228,3 +253,25 @@ def _failed(task: Task, error: Exception) -> dict[str, Any]:
         "status": "failed",
         "error": describe_error(error),
     }
+
+
+def _teach(digest: str, lesson: Lesson) -> tuple[str, bytes | None]:
+    """A model of the source; None where that fails, for the main process to try.
+
+    As bytes, since joblib opens answers in a thread of its own that must not fail, and
+    a network reads its checkpoint when it is opened.
+    """
+    _stay()
+    try:
+        return digest, pickle.dumps(lesson())
+    except Exception:
+        return digest, None
+
+
+def _stay() -> None:
+    """Keep joblib from ending this worker.
+
+    It takes for a leak what a process needs once it trains a network, and starts a new
+    worker, which spends ten seconds on imports.
+    """
+    process_executor._MAX_MEMORY_LEAK_SIZE = _LEAK

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,10 @@ from sktransfer.finetune.targets import check_labels
 from sktransfer.persistence import load, save
 from sktransfer.texts import check_texts
 
-__all__ = ["SourceModels", "check_source"]
+__all__ = ["Lesson", "SourceModels", "check_source"]
+
+# Answers with a model of the source, and the seconds that it took to fit.
+Lesson = Callable[[], tuple[Any, float]]
 
 
 def check_source(
@@ -109,13 +114,52 @@ class SourceModels:
             Key of `seconds`.
         """
         assert self.source is not None
+        for digest, lesson in self.lessons([candidate]).items():
+            self.take(digest, *lesson())
         digest = _digest(candidate)
-        if digest not in self._models:
-            model = self._open(digest)
-            if model is None:
-                model = self._fit(candidate, digest)
-            self._models[digest] = model
         return self._models[digest], digest
+
+    def lessons(self, candidates: Iterable[Candidate]) -> dict[str, Lesson]:
+        """What is still to be learnt for candidates, to be called in any process.
+
+        Parameters
+        ----------
+        candidates : iterable of Candidate
+
+        Returns
+        -------
+        lessons : dict of str to callable
+            From a digest to a function that answers with a model and its seconds.
+        """
+        found: dict[str, Lesson] = {}
+        for candidate in candidates:
+            digest = _digest(candidate)
+            if digest not in self._models and digest not in found:
+                model = self._open(digest)
+                if model is None:
+                    found[digest] = self._lesson(candidate)
+                else:
+                    self._models[digest] = model
+        return found
+
+    def take(self, digest: str, model: Any, seconds: float) -> None:
+        """Keep a model that was fitted on the source.
+
+        Parameters
+        ----------
+        digest : str
+            As in `lessons`.
+        model : classifier
+            Fitted.
+        seconds : float
+            What that took.
+        """
+        self._models[digest] = model
+        self.seconds.setdefault(digest, seconds)
+        if self.folder is not None:
+            # Not every estimator of a user's can be saved; then it is fitted again.
+            with contextlib.suppress(ModelFolderError):
+                save(model, self.folder / digest[:16])
 
     def check_classes(self) -> None:
         """Raise unless the source's labels mean what the target's do.
@@ -142,17 +186,17 @@ class SourceModels:
         except (ModelFolderError, OSError):
             return None
 
-    def _fit(self, candidate: Candidate, digest: str) -> Any:
+    def _lesson(self, candidate: Candidate) -> Lesson:
         assert self.source is not None
-        started = time.perf_counter()
-        model = seed_estimator(candidate.learns_source(), self.seed)
-        model.fit(self.source.texts, self.source.labels)
-        self.seconds.setdefault(digest, time.perf_counter() - started)
-        if self.folder is not None:
-            # Not every estimator of a user's can be saved; then it is fitted again.
-            with contextlib.suppress(ModelFolderError):
-                save(model, self.folder / digest[:16])
-        return model
+        estimator = seed_estimator(candidate.learns_source(), self.seed)
+        return functools.partial(_learn, estimator, self.source)
+
+
+def _learn(estimator: Any, source: Source) -> tuple[Any, float]:
+    """A fitted model of the source, and the seconds that it took."""
+    started = time.perf_counter()
+    model = estimator.fit(source.texts, source.labels)
+    return model, time.perf_counter() - started
 
 
 def _digest(candidate: Candidate) -> str:

@@ -12,9 +12,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
 from sktransfer.finetune.dropout import draw_kept
 
@@ -22,6 +19,9 @@ __all__ = ["ATTENTION", "Attention", "attend", "use_quick_attention"]
 
 #: Name under which transformers' models find `attend`.
 ATTENTION = "sktransfer_learning"
+
+# What only the kernel of torch can do.
+_ELSEWHERE = ("softcap", "position_bias", "cache")
 
 
 class Attention(torch.autograd.Function):
@@ -155,6 +155,8 @@ def attend(
         and dropout < 1
     )
     if not ours:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
         rest = {"dropout": dropout, "scaling": scaling, **kwargs}
         return sdpa_attention_forward(  # type: ignore[no-any-return]
             module, query, key, value, attention_mask, **rest
@@ -163,12 +165,6 @@ def attend(
     with torch.autocast("cpu", enabled=False):
         output = Attention.apply(query, key, value, attention_mask, dropout, scale)
     return output.transpose(1, 2).contiguous(), None
-
-
-_ELSEWHERE = ("softcap", "position_bias", "cache")
-
-AttentionInterface.register(ATTENTION, attend)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 
 
 def use_quick_attention(model: Any) -> None:
@@ -180,4 +176,10 @@ def use_quick_attention(model: Any) -> None:
         Changed.
     """
     if getattr(model.config, "_attn_implementation", None) == "sdpa":
+        # Only who trains a transformer waits for this import.
+        from transformers import AttentionInterface, AttentionMaskInterface
+        from transformers.masking_utils import sdpa_mask
+
+        AttentionInterface.register(ATTENTION, attend)
+        AttentionMaskInterface.register(ATTENTION, sdpa_mask)
         model.config._attn_implementation = ATTENTION

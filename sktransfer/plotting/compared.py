@@ -38,6 +38,7 @@ class Compared(Protocol):
     texts: Any  # list of str
     labels: Any  # ndarray of shape (n_texts,)
     source: Any  # (texts, labels) or None
+    encoder: Any  # BertFeaturizer or None
 
     @property
     def best_strategy(self) -> str:

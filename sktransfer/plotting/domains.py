@@ -97,8 +97,8 @@ class DomainMapDisplay:
         comparison : StrategyComparison
             One that was given a source.
         featurizer : transformer, default=None
-            Texts to vectors; None is ``BertFeaturizer()``, the multilingual one where
-            there are Chinese texts.
+            Texts to vectors; None is that of the comparison, and where it had none
+            ``BertFeaturizer()``, the multilingual one where there are Chinese texts.
         reducer : transformer, default=None
             Vectors to two numbers each; None is PCA.
         max_texts : int, default=500
@@ -123,6 +123,8 @@ class DomainMapDisplay:
                 "compare_strategies(..., source=(texts, labels)), or map any texts "
                 "with from_estimator."
             )
+        if featurizer is None:
+            featurizer = comparison.encoder
         if featurizer is None:
             featurizer = _default_featurizer([*comparison.texts, *comparison.source[0]])
         return cls.from_estimator(

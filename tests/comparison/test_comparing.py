@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -19,6 +20,7 @@ from sktransfer.encoders.process import n_texts_encoded
 from sktransfer.encoders.store import memory_store
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.finetune.classifier import TransferSentimentClassifier
+from sktransfer.plotting.domains import DomainMapDisplay
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
@@ -156,6 +158,16 @@ class TestEachTextOnce:
         assert set(found.results["status"]) == {"done"}
         # 96 of the target and 20 of the source, each read once.
         assert counted() == 116
+
+    def test_the_map_of_the_domains_finds_them(
+        self, compare, network, counted, source_texts, tmp_path
+    ):
+        found = compare({"n": network()}, source=source_texts, folder=tmp_path)
+        memory_store().clear()
+        before = counted()
+        assert isinstance(found.encoder, BertFeaturizer)
+        DomainMapDisplay.from_comparison(found)
+        assert counted() == before == 116
 
     def test_what_keeps_no_vectors_is_not_charged_for_them(
         self, compare, tiny_bert, counted
@@ -440,6 +452,34 @@ class TestWorkers:
         columns = ["strategy", "repeat", "fold", "score", "n_train"]
         assert one.folds[columns].equals(other.folds[columns])
         assert one.predictions["n"]["row"].equals(other.predictions["n"]["row"])
+
+    def test_they_train_models_of_the_source_too(
+        self, compare, network, source_texts, tmp_path
+    ):
+        strategies = {"n": network(strategy="fine_tune")}
+        one = compare(strategies, source=source_texts)
+        other = compare(strategies, source=source_texts, n_jobs=2, folder=tmp_path)
+        assert set(other.results["status"]) == {"done"}
+        columns = ["strategy", "fold", "n_train", "status"]
+        assert one.folds[columns].equals(other.folds[columns])
+        # One thread or two sum in another order.
+        np.testing.assert_allclose(
+            one.folds["score"].to_numpy(float), other.folds["score"], atol=0.1
+        )
+        journal = (tmp_path / "journal.jsonl").read_text("utf-8")
+        assert journal.count('"entry":"source"') == 1
+
+    def test_a_source_that_cannot_be_learnt_is_told_in_its_rows(
+        self, compare, source_texts
+    ):
+        # No word of the source is left to learn from.
+        counts = CountVectorizer(stop_words=["good", "bad", "book", "no"])
+        bad = make_pipeline(counts, LogisticRegression())
+        found = compare({"bad": bad}, source=source_texts, n_jobs=2)
+        rows = found.results.set_index("strategy")
+        assert rows.loc["bad", "status"] == "done"
+        assert rows.loc["bad (source only)", "status"] == "failed"
+        assert "empty vocabulary" in rows.loc["bad (source only)", "error"]
 
     def test_threads_can_compare_at_the_same_time(self, compare, words):
         found = []
