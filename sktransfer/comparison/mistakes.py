@@ -43,6 +43,8 @@ def find_mistakes(
     InvalidParameterError
         If `n` is below 1.
     """
+    import pandas as pd
+
     if n < 1:
         raise InvalidParameterError(f"n={n}, but at least 1 is expected.")
     wrong = predictions[predictions["label"] != predictions["predicted"]]
@@ -50,8 +52,10 @@ def find_mistakes(
     told = np.array([place[label] for label in wrong["predicted"].tolist()], dtype=int)
     columns = [f"probability_{label}" for label in classes]
     given = wrong[columns].to_numpy(dtype=float)
+    # As objects: half a character cannot stand in a column of str.
+    quoted = np.array([texts[row] for row in wrong["row"]], dtype=object)
     wrong = wrong.assign(
-        text=[texts[row] for row in wrong["row"]],
+        text=pd.Series(quoted, index=wrong.index, dtype=object),
         probability=given[np.arange(len(wrong)), told],
     )
     wrong = wrong.sort_values("probability", ascending=False, kind="stable")

@@ -133,9 +133,17 @@ def write_csv(results: pd.DataFrame, path: Path) -> None:
     path : pathlib.Path
         The file.
     """
-    counts = {name: "Int64" for name in _COUNTS if name in results}
+    # Numbers of parameters may differ from fold to fold, and a mean be no whole number.
+    whole = [
+        name
+        for name in _COUNTS
+        if name in results and (results[name].dropna() % 1 == 0).all()
+    ]
     with write_file_beside(path) as beside:
-        results.astype(counts).to_csv(beside, index=False, encoding="utf-8")
+        # Half a character, as broken decoders leave it, is no UTF-8.
+        results.astype(dict.fromkeys(whole, "Int64")).to_csv(
+            beside, index=False, encoding="utf-8", errors="replace"
+        )
 
 
 def _number(value: float, spec: str) -> str:

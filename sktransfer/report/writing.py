@@ -113,11 +113,7 @@ def write_report(
     ]
     page = _render_page(comparison, title or "Transfer strategies compared", body)
     _write_pictures(folder, pictures)
-    with write_file_beside(folder / "results.csv") as beside:
-        # Half a character, as broken decoders leave it, is no UTF-8.
-        comparison.results.to_csv(
-            beside, index=False, encoding="utf-8", errors="replace"
-        )
+    comparison.to_csv(folder / "results.csv")
     # The page comes last: where it is new, all beside it is.
     path = folder / "report.html"
     with write_file_beside(path) as beside:

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sktransfer.comparison.rendering import write_csv
 from sktransfer.comparison.result import StrategyComparison
 from sktransfer.exceptions import InvalidParameterError
 
@@ -74,6 +75,10 @@ class TestMistakes:
         assert mistakes["text"].tolist() == ["two", "one"]
         assert mistakes["probability"].tolist() == [0.9, 0.8]
         assert mistakes["row"].tolist() == [1, 0]
+
+    def test_half_a_character_is_no_obstacle(self, made):
+        made.texts[1] = "broken \ud83d"
+        assert made.mistakes()["text"].tolist() == ["broken \ud83d", "one"]
 
     def test_there_may_be_fewer(self, made):
         assert len(made.mistakes("a", n=1)) == 1
@@ -152,3 +157,9 @@ class TestShown:
         assert back.columns.tolist() == found.results.columns.tolist()
         assert back["score"].tolist() == found.results["score"].tolist()
         assert "64,1.0" in (tmp_path / "results.csv").read_text()
+
+    def test_csv_takes_parameters_that_differ_from_fold_to_fold(self, found, tmp_path):
+        results = found.results.assign(n_trainable_parameters=[12.5, float("nan")])
+        write_csv(results, tmp_path / "results.csv")
+        back = pd.read_csv(tmp_path / "results.csv")
+        assert back["n_trainable_parameters"].tolist()[0] == 12.5
