@@ -17,6 +17,8 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "gallery/*.ipynb"]
+# The page that a comparison writes, as it is.
+html_extra_path = ["example/report.html"]
 html_theme = "alabaster"
 html_theme_options = {"description": "Transfer learning for text", "page_width": "70em"}
 
