@@ -261,8 +261,8 @@ def table() -> str:
             "Medians over draws, all sides in turn in one process; the shares are the "
             "medians of each draw's share of SetFit's seconds.",
             "",
-            "| texts | labels a class | SetFit | ours | share | float32 | share |",
-            "|---|---|---|---|---|---|---|",
+            "| texts | labels a class | draws | SetFit | ours | share | float32 | share |",
+            "|---|---|---|---|---|---|---|---|",
         ]
     for (name, labels_a_class), rounds in timed.items():
         peer, ours, exact = (median(r[system] for r in rounds) for system in SYSTEMS)
@@ -270,7 +270,7 @@ def table() -> str:
             median(r[system] / r["setfit"] for r in rounds) for system in SYSTEMS[1:]
         ]
         lines.append(
-            f"| {name} | {labels_a_class} | {peer:.1f} | {ours:.2f} | "
+            f"| {name} | {labels_a_class} | {len(rounds)} | {peer:.1f} | {ours:.2f} | "
             f"{shares[0]:.2f} | {exact:.2f} | {shares[1]:.2f} |"
         )
     import setfit
