@@ -261,7 +261,8 @@ def table() -> str:
             "Medians over draws, all sides in turn in one process; the shares are the "
             "medians of each draw's share of SetFit's seconds.",
             "",
-            "| texts | labels a class | draws | SetFit | ours | share | float32 | share |",
+            "| texts | labels a class | draws | SetFit | ours | share | float32 "
+            "| share |",
             "|---|---|---|---|---|---|---|---|",
         ]
     for (name, labels_a_class), rounds in timed.items():
