@@ -37,7 +37,11 @@ def run():
 @pytest.fixture
 def command():
     """The command line as a process of its own."""
-    code = "import sys; from sktransfer.cli import main; sys.exit(main())"
+    # Who runs the tests in the background has them ignore Ctrl-C, and so their children.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from sktransfer.cli import main; sys.exit(main())"
+    )
 
     def command(*arguments, **options):
         whole = [sys.executable, "-c", code, *map(str, arguments)]
