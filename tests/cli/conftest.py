@@ -37,7 +37,7 @@ def run():
 @pytest.fixture
 def command():
     """The command line as a process of its own."""
-    # Who runs the tests in the background has them ignore Ctrl-C, and so their children.
+    # Tests that run in the background ignore Ctrl-C, and so would their children.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from sktransfer.cli import main; sys.exit(main())"
