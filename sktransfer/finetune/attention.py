@@ -25,11 +25,7 @@ _ELSEWHERE = ("softcap", "position_bias", "cache")
 
 
 class Attention(torch.autograd.Function):
-    """softmax(q k' scale) v with dropout on the weights, for (b, heads, t, w) each.
-
-    The gradient of the scores follows Dao et al., "FlashAttention", 2022, appendix B:
-    the row sums that a softmax needs are those of the output times its gradient.
-    """
+    """softmax(q k' scale) v with dropout on the weights, for (b, heads, t, w) each."""
 
     @staticmethod
     def forward(
@@ -71,7 +67,7 @@ class Attention(torch.autograd.Function):
         if p:
             kept = draw_kept(weights.shape, p, weights.dtype).mul_(1 / (1 - p))
         output = (weights if kept is None else weights * kept) @ value
-        ctx.save_for_backward(query, key, value, weights, kept, output)
+        ctx.save_for_backward(query, key, value, weights, kept)
         ctx.scale = scale
         return output
 
@@ -92,15 +88,16 @@ class Attention(torch.autograd.Function):
         gradients : tuple of torch.Tensor or None
             One for each argument of `forward`.
         """
-        query, key, value, weights, kept, output = ctx.saved_tensors
+        query, key, value, weights, kept = ctx.saved_tensors
         grad = grad.contiguous()
-        sums = (grad * output).sum(-1, keepdim=True)
         scores = grad @ value.transpose(-1, -2)
         dropped = weights
         if kept is not None:
             scores.mul_(kept)
             dropped = weights * kept
-        scores.sub_(sums).mul_(weights)
+        # What torch's own softmax calls. It sums in float32, and takes off each row the
+        # mean of just these numbers; they differ little, and another's would not do.
+        scores = torch._softmax_backward_data(scores, weights, -1, scores.dtype)
         return (
             (scores @ key).mul_(ctx.scale),
             (scores.transpose(-1, -2) @ query).mul_(ctx.scale),

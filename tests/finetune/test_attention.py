@@ -49,6 +49,20 @@ class TestAttention:
         for own, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(own.grad, other.grad, atol=4 * tolerance, rtol=0)
 
+    def test_half_precision_keeps_the_gradients_of_keys_that_are_much_alike(self):
+        # As states of transformers are: most of each is the same in all of a text.
+        common = 3 * draw(1, 12, 1, 32)[0].detach()
+        exact = [(part.detach() + common) for part in draw(4, 12, 30, 32)]
+        sent = torch.randn(4, 12, 30, 32, generator=torch.Generator().manual_seed(0))
+        gradients = {}
+        for dtype in (torch.float64, torch.bfloat16):
+            parts = [part.to(dtype, copy=True).requires_grad_() for part in exact]
+            output = Attention.apply(*parts, None, 0.0, 0.05)
+            output.backward(sent.to(dtype))
+            gradients[dtype] = [part.grad.double() for part in parts]
+        for true, found in zip(*gradients.values(), strict=True):
+            assert (found - true).norm() < 0.05 * true.norm()
+
     def test_dropout_keeps_the_expectation(self):
         torch.manual_seed(0)
         parts = draw(1, 1, 6, 4)
