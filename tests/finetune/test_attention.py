@@ -1,9 +1,15 @@
 import pytest
 import torch
+import transformers
 from torch.nn.functional import scaled_dot_product_attention
 
 from sktransfer.encoders.checkpoints import find_checkpoint
-from sktransfer.finetune.attention import ATTENTION, Attention, attend
+from sktransfer.finetune.attention import (
+    ATTENTION,
+    Attention,
+    attend,
+    use_quick_attention,
+)
 from sktransfer.finetune.bodies import TransformerBody
 
 
@@ -88,6 +94,55 @@ class TestAttend:
                 torch.nn.Identity(), *draw(1, 2, 4, 8, dtype=torch.float32), None
             )
         assert output.shape == (1, 4, 2, 8)
+
+
+SMALL = {
+    "vocab_size": 50,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 40,
+    "pad_token_id": 1,
+}
+DISTILLED = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("albert", {"embedding_size": 16}),
+        ("bert", {}),
+        ("deberta-v2", {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}),
+        ("distilbert", DISTILLED),
+        ("electra", {"embedding_size": 16}),
+        ("mpnet", {}),
+        ("modernbert", {"global_attn_every_n_layers": 2, "local_attention": 4}),
+        ("roberta", {}),
+        ("xlm-roberta", {}),
+    ],
+)
+def test_any_architecture_has_the_gradients_that_it_has_without(kind, options):
+    config = transformers.AutoConfig.for_model(kind, **SMALL | options)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = transformers.AutoModel.from_config(config).eval()
+    ids = torch.arange(5, 25).view(2, 10)
+    mask = torch.ones_like(ids)
+    mask[1, 7:] = 0
+    gradients = []
+    for prepare in (lambda _: None, use_quick_attention):
+        prepare(model)
+        model.zero_grad()
+        states = model(input_ids=ids, attention_mask=mask).last_hidden_state
+        # What stands in the place of padding is nobody's business.
+        (
+            states[mask.bool()] * torch.linspace(0, 1, 17 * 16).view(17, 16)
+        ).sum().backward()
+        gradients.append(
+            {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+        )
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-3)
 
 
 def test_a_model_has_the_gradients_that_it_has_without(tiny_bert):
