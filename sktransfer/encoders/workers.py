@@ -7,13 +7,15 @@ wait once, which on a busy machine is half as fast again.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
 
-__all__ = ["do_each"]
+__all__ = ["do_each", "threads_with_cores"]
 
 Item = TypeVar("Item")
 
@@ -85,27 +87,47 @@ class _Work:
 
 def _share(work: _Work, n_workers: int) -> None:
     """Let threads with one core each go through the work."""
-    n_threads = torch.get_num_threads()
-    everyone = threading.Barrier(n_workers + 1)
+    with threads_with_cores(n_workers, n_cores=1) as pool:
+        try:
+            wait([pool.submit(work.go_through) for _ in range(n_workers)])
+        finally:
+            # Ctrl-C: what is being computed is finished, and nothing more is begun.
+            work.stopped = True
+
+
+@contextlib.contextmanager
+def threads_with_cores(n_threads: int, n_cores: int) -> Iterator[ThreadPoolExecutor]:
+    """Make threads in which torch computes with some of the cores.
+
+    Parameters
+    ----------
+    n_threads : int
+        How many.
+    n_cores : int
+        What each has for an operation of torch.
+
+    Yields
+    ------
+    pool : concurrent.futures.ThreadPoolExecutor
+        Of as many threads; they end with the block.
+    """
+    before = torch.get_num_threads()
+    everyone = threading.Barrier(n_threads + 1)
 
     def begin() -> None:
         # A thread adopts the last setting at its first question: ask before setting.
         torch.get_num_threads()
-        torch.set_num_threads(1)
+        torch.set_num_threads(n_cores)
         everyone.wait()
-        work.go_through()
 
-    threads = [threading.Thread(target=begin, daemon=True) for _ in range(n_workers)]
-    for thread in threads:
-        thread.start()
-    try:
-        everyone.wait()
+    with ThreadPoolExecutor(n_threads, initializer=begin) as pool:
+        try:
+            for _ in range(n_threads):
+                pool.submit(int)
+            everyone.wait()
+        except BaseException:
+            everyone.abort()
+            raise
         # The setting is a thread's own, but threads to come inherit the last one made.
-        torch.set_num_threads(n_threads)
-        for thread in threads:
-            thread.join()
-    finally:
-        # Ctrl-C: what is being computed is finished, and nothing more is begun.
-        work.stopped = True
-        for thread in threads:
-            thread.join()
+        torch.set_num_threads(before)
+        yield pool

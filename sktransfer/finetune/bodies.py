@@ -6,7 +6,6 @@ copy ever changes.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +31,7 @@ from sktransfer.finetune.adapters import (
 from sktransfer.finetune.attention import use_quick_attention
 from sktransfer.finetune.body import Body
 from sktransfer.finetune.dropout import replace_dropout
+from sktransfer.finetune.halves import encode_batch
 from sktransfer.finetune.skipping import replacing_input, skipping
 
 __all__ = ["TransformerBody"]
@@ -101,15 +101,25 @@ class TransformerBody(Body):
         -------
         features : torch.Tensor of shape (n, w)
         """
-        with contextlib.ExitStack() as stack:
-            if states is not None:
-                blocks, n_layers = self.blocks(), self.n_resting()
-                below = skipping(blocks[:n_layers], n_extra=self.n_extra)
-                stack.enter_context(below)
-                stack.enter_context(replacing_input(blocks[n_layers], states))
-            states = token_states(
-                self.transformer, input_ids, attention_mask, self.layers
-            )
+        tokens = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if states is None:
+            return encode_batch(self._features, tokens)
+        blocks, n_layers = self.blocks(), self.n_resting()
+
+        def resume(states: torch.Tensor, **tokens: torch.Tensor) -> torch.Tensor:
+            replacement.states = states
+            return self._features(**tokens)
+
+        with (
+            skipping(blocks[:n_layers], n_extra=self.n_extra),
+            replacing_input(blocks[n_layers]) as replacement,
+        ):
+            return encode_batch(resume, tokens | {"states": states})
+
+    def _features(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        states = token_states(self.transformer, input_ids, attention_mask, self.layers)
         features = pool(states.float(), attention_mask, self.pooling)
         if self.normalize:
             features = nn.functional.normalize(features, dim=-1)

@@ -6,19 +6,53 @@ such number decides about four elements. A share p is rounded to 1 / 65 536.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 
-__all__ = ["Dropout", "draw_kept", "replace_dropout"]
+__all__ = ["Dropout", "draw_kept", "drawing_from", "replace_dropout"]
 
 _LEVELS = 2**16
 
+_of_thread = threading.local()
+
+
+@contextlib.contextmanager
+def drawing_from(seed: int | None) -> Iterator[None]:
+    """Have this thread draw its masks from a generator of its own.
+
+    Threads that drew from the global generator would do so in an order that nobody
+    decides.
+
+    Parameters
+    ----------
+    seed : int or None
+        Of the generator; with None the global one stays.
+
+    Yields
+    ------
+    None
+        While the masks are drawn from it.
+    """
+    generator = None
+    if seed is not None:
+        generator = torch.Generator()
+        generator.manual_seed(seed)
+    _of_thread.generator = generator
+    try:
+        yield
+    finally:
+        _of_thread.generator = None
+
 
 def draw_kept(shape: Sequence[int], p: float, dtype: torch.dtype) -> torch.Tensor:
-    """Draw 0 with probability `p` and 1 otherwise, from torch's global generator.
+    """Draw 0 with probability `p` and 1 otherwise, from the generator of the thread.
+
+    That is torch's global one, unless it is `drawing_from` another.
 
     Parameters
     ----------
@@ -35,7 +69,9 @@ def draw_kept(shape: Sequence[int], p: float, dtype: torch.dtype) -> torch.Tenso
     """
     n = math.prod(shape)
     # Without the bounds the highest bit would always be 0.
-    drawn = torch.empty((n + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    drawn = torch.empty((n + 3) // 4, dtype=torch.int64)
+    generator = getattr(_of_thread, "generator", None)
+    drawn.random_(-(2**63), None, generator=generator)
     levels = drawn.view(torch.int16)[:n].view(*shape)
     kept = torch.empty(*shape, dtype=dtype)
     # Written as numbers at once: five times as quick as booleans that become numbers.

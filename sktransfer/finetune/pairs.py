@@ -21,10 +21,6 @@ from sktransfer.finetune.training import TransferNet
 
 __all__ = ["BalancedBatches", "PairLoss", "PairNet", "learns_by_pairs"]
 
-# A batch is encoded in parts of like length: the shorter ones need no padding up to the
-# longest text.
-_PARTS = 4
-
 
 def learns_by_pairs(strategy: str, network: TransferNetwork) -> bool:
     """Whether `strategy` tunes the encoder of `network` by comparing texts."""
@@ -149,25 +145,10 @@ class PairNet(TransferNet):
         tokens = dict(x.to(self.device).inputs)
         text_of_row = tokens.pop("text_of_row", None)
         with self._precision(x):
-            features = encode_in_parts(self.module_.body, tokens).float()
+            features = self.module_.body(**tokens).float()
         return average_by_text(features, text_of_row)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Tell the encoder's epochs from those of the head."""
         super().on_epoch_begin(net, **kwargs)
         self.history.record("part", "encoder")
-
-
-def encode_in_parts(body: nn.Module, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Features (n, w) of tokens, a few texts of like length at a time."""
-    mask = tokens.get("attention_mask")
-    if mask is None:
-        features: torch.Tensor = body(**tokens)
-        return features
-    lengths = mask.sum(1)
-    order = torch.argsort(lengths, stable=True)
-    parts = []
-    for rows in torch.tensor_split(order, min(_PARTS, len(order))):
-        longest = int(lengths[rows].max())
-        parts.append(body(**{k: v[rows, :longest] for k, v in tokens.items()}))
-    return torch.cat(parts)[torch.argsort(order)]

@@ -8,6 +8,7 @@ that stay as it is, whatever the architecture.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -51,31 +52,30 @@ def skipping(
 
 
 @contextlib.contextmanager
-def replacing_input(block: nn.Module, states: torch.Tensor) -> Iterator[None]:
+def replacing_input(block: nn.Module) -> Iterator[threading.local]:
     """Have a layer read other states than those that it is given.
 
     Parameters
     ----------
     block : torch.nn.Module
         A layer of a transformer.
-    states : torch.Tensor of shape (n, t, w)
-        What it reads.
 
     Yields
     ------
-    None
-        While the layer does so.
+    replacement : threading.local
+        Its `states`, of shape (n, t, w), are what the layer reads in this thread.
     """
+    replacement = threading.local()
 
     def replace(
         module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if args:
-            return (states, *args[1:]), kwargs
-        return args, kwargs | {"hidden_states": states}
+            return (replacement.states, *args[1:]), kwargs
+        return args, kwargs | {"hidden_states": replacement.states}
 
     with block.register_forward_pre_hook(replace, with_kwargs=True):
-        yield
+        yield replacement
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from sktransfer.finetune.batches import (
     TrainingBatches,
 )
 from sktransfer.finetune.callbacks import StopTraining, WeightedLosses
+from sktransfer.finetune.halves import in_halves
 from sktransfer.finetune.strategies import parameter_groups
 
 __all__ = ["TransferNet", "WeightedLoss"]
@@ -148,7 +149,7 @@ class TransferNet(NeuralNet):
         self.interrupted_ = False
         self._ensure_threads(X.rows)
         try:
-            with self._threads_for(X.rows):
+            with self._threads_for(X.rows), self._in_halves(X.rows):
                 super().fit_loop(X, y, epochs, **params)
         except StopTraining:
             pass
@@ -216,7 +217,7 @@ class TransferNet(NeuralNet):
         unlabelled = LabelledRows(rows, np.zeros(len(rows), np.int64))
         batches = EvaluationBatches(unlabelled, self._prediction_rows(rows))
         results = []
-        with torch.inference_mode():
+        with torch.inference_mode(), self._in_halves(rows):
             for indices in batches.indices():
                 batch = Batch(rows.batch(indices), len(indices))
                 with self._precision(batch):
@@ -246,6 +247,11 @@ class TransferNet(NeuralNet):
             yield
         finally:
             torch.set_num_threads(n_threads)
+
+    def _in_halves(self, rows: Rows) -> contextlib.AbstractContextManager[None]:
+        if rows.lengths is None:
+            return contextlib.nullcontext()
+        return in_halves(torch.device(self.device))
 
     @staticmethod
     def _ensure_threads(rows: Rows) -> None:

@@ -2,7 +2,12 @@ import pytest
 import torch
 from torch import nn
 
-from sktransfer.finetune.dropout import Dropout, draw_kept, replace_dropout
+from sktransfer.finetune.dropout import (
+    Dropout,
+    draw_kept,
+    drawing_from,
+    replace_dropout,
+)
 
 
 class TestDrawKept:
@@ -64,3 +69,15 @@ class TestDropout:
         assert (outer[1].p, inner[1].p) == (0.1, 0.3)
         assert not inner[1].training
         assert list(outer.state_dict()) == before
+
+
+def test_a_thread_may_draw_from_a_generator_of_its_own():
+    before = torch.get_rng_state()
+    found = []
+    for _ in range(2):
+        with drawing_from(5):
+            found.append(draw_kept((50,), 0.5, torch.float32))
+    assert torch.equal(*found)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(draw_kept((50,), 0.5, torch.float32), found[0])
+    assert not torch.equal(torch.get_rng_state(), before)

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from sktransfer.finetune.batches import FeatureRows, LabelledRows, Targets
-from sktransfer.finetune.inputs import TokenInput
-from sktransfer.finetune.pairs import BalancedBatches, PairLoss, encode_in_parts
+from sktransfer.finetune.pairs import BalancedBatches, PairLoss
 
 
 def targets(classes, weight=None):
@@ -121,15 +120,3 @@ class TestBatches:
         classes = [0, 1, 1] * 20
         assert batches(classes, 8) == batches(classes, 8)
         assert batches(classes, 8) != batches(classes, 8, seed=1)
-
-
-def test_parts_of_like_length_give_what_the_batch_gives(make, bert, sentiment_texts):
-    model = make(strategy="fine_tune", max_epochs=1)
-    model.fit(sentiment_texts[0][:8], [0, 1] * 4)
-    body = model.net_.module_.body.eval()
-    texts = ["good", "", "bad film " * 9, "the plot is fine"] * 3 + ["awful"]
-    tokens = TokenInput(model.encoder_).rows(texts).batch(np.arange(13))
-    with torch.no_grad():
-        torch.testing.assert_close(
-            encode_in_parts(body, tokens), body(**tokens), atol=1e-5, rtol=1e-5
-        )

@@ -41,7 +41,8 @@ class TestSkipping:
 
 class TestInputs:
     def test_they_are_replaced(self, layer):
-        with replacing_input(layer, ONES * 5):
+        with replacing_input(layer) as replacement:
+            replacement.states = ONES * 5
             assert torch.equal(layer(ONES, None), ONES * 10)
             assert torch.equal(layer(hidden_states=ONES), ONES * 10)
         assert torch.equal(layer(ONES), ONES * 2)
