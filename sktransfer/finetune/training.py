@@ -27,6 +27,7 @@ from sktransfer.finetune.batches import (
 from sktransfer.finetune.callbacks import StopTraining, WeightedLosses
 from sktransfer.finetune.halves import in_halves
 from sktransfer.finetune.strategies import parameter_groups
+from sktransfer.finetune.tables import dense_gradients, sparse_gradient
 
 __all__ = ["TransferNet", "WeightedLoss"]
 
@@ -149,7 +150,11 @@ class TransferNet(NeuralNet):
         self.interrupted_ = False
         self._ensure_threads(X.rows)
         try:
-            with self._threads_for(X.rows), self._in_halves(X.rows):
+            with (
+                self._threads_for(X.rows),
+                self._in_halves(X.rows),
+                sparse_gradient(self._table()),
+            ):
                 super().fit_loop(X, y, epochs, **params)
         except StopTraining:
             pass
@@ -160,6 +165,12 @@ class TransferNet(NeuralNet):
             self.updates_ = False  # the optimiser's moments are of no use any more
             raise
         return self
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> Any:
+        """Loss and gradients of a batch, as skorch's; all gradients are dense."""
+        step = super().train_step_single(batch, **fit_params)
+        dense_gradients(self.module_.parameters())
+        return step
 
     def infer(self, x: Batch, **fit_params: Any) -> torch.Tensor:
         """Logits (n, k) of a batch."""
@@ -247,6 +258,14 @@ class TransferNet(NeuralNet):
             yield
         finally:
             torch.set_num_threads(n_threads)
+
+    def _table(self) -> nn.Module | None:
+        body = self.module_.body
+        if body is None:
+            return None
+        table = body.token_table()
+        holders = (m for m in body.modules() if getattr(m, "weight", None) is table)
+        return next(holders, None)
 
     def _in_halves(self, rows: Rows) -> contextlib.AbstractContextManager[None]:
         if rows.lengths is None:
