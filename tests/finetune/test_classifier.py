@@ -372,14 +372,14 @@ class TestContinuing:
     def test_each_call_is_a_pass_over_its_rows(self, make, sentiment_texts, strategy):
         texts, labels = sentiment_texts
         model = make(strategy=strategy, head_learning_rate=0.01, dropout=0.0)
-        model.set_params(hidden_layer_sizes=(16,))
+        model.set_params(hidden_layer_sizes=(16,), encoder_learning_rate=1e-3)
         model.partial_fit(texts[:12], labels[:12], classes=["pos", "neg"])
-        losses = [model.history_[-1, "train_loss"]]
-        for _ in range(15):
+        for _ in range(30):
             model.partial_fit(texts[:12], labels[:12])
-            losses.append(model.history_[-1, "train_loss"])
-        assert len(model.history_) == 16
-        assert losses[-1] < losses[0]
+        assert len(model.history_) == 31
+        losses = model.history_[:, "train_loss"]
+        # The encoder's own dropout blurs each of them.
+        assert np.mean(losses[-4:]) < np.mean(losses[:4]) - 0.02
 
     def test_rows_of_one_class_will_do(self, make, numbers):
         X, _ = numbers
