@@ -348,7 +348,8 @@ def describe(found: dict[str, Any], load: float) -> list[str]:
         f"{torch.get_num_threads()} cores of {platform.machine()} ({cpu}), Python "
         f"{platform.python_version()}, torch {version('torch')}, transformers "
         f"{version('transformers')}, skorch {version('skorch')}, load average "
-        f"{load:.1f} at the start. Medians; both sides in turn.",
+        f"{load:.1f} at the start, OMP_WAIT_POLICY "
+        f"{os.environ.get('OMP_WAIT_POLICY', 'not set')}. Medians; both sides in turn.",
         "",
         f"## Against transformers' Trainer: {N_TRAIN} movie sentences, {EPOCHS} "
         f"epochs, batches of {BATCH}, rate {RATE:g}",
