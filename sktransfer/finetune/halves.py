@@ -59,15 +59,11 @@ def in_halves(device: torch.device) -> Iterator[None]:
         pool = None
         if n_cores > 1:
             pool = stack.enter_context(threads_with_cores(2, n_cores // 2))
-            # Between batches: threads that one operation leaves behind go on turning
-            # for a while, and would take the cores from the halves.
-            torch.set_num_threads(n_cores // 2)
         token = _current.set(_Halves(pool))
         try:
             yield
         finally:
             _current.reset(token)
-            torch.set_num_threads(n_cores)
 
 
 def encode_batch(encode: Encode, inputs: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The skorch net that trains a network: rates, precision, batches, losses."""
+"""The skorch net that trains a network: rates, precision, batches."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ from sktransfer.finetune.batches import (
 )
 from sktransfer.finetune.callbacks import StopTraining, WeightedLosses
 from sktransfer.finetune.halves import in_halves
+from sktransfer.finetune.losses import WeightedLoss
 from sktransfer.finetune.strategies import parameter_groups
 from sktransfer.finetune.tables import dense_gradients, sparse_gradient
 
-__all__ = ["TransferNet", "WeightedLoss"]
+__all__ = ["TransferNet"]
 
 # Rows of one forward pass in prediction: enough to keep the cores busy, few enough
 # that the states of long texts stay small.
@@ -37,39 +38,6 @@ PREDICTION_ROWS = {"tokens": 64, "features": 4096}
 
 # Up to this many features a head is trained on one thread.
 SMALL_WIDTH = 4096
-
-
-class WeightedLoss(nn.Module):
-    """Cross-entropy, averaged with weights: sum(w * loss) / sum(w).
-
-    One logit a row means two classes and the binary form.
-
-    Parameters
-    ----------
-    label_smoothing : float in [0, 1), default=0.0
-        Share of each label that is spread over all classes.
-    """
-
-    def __init__(self, label_smoothing: float = 0.0) -> None:
-        super().__init__()
-        self.label_smoothing = label_smoothing
-
-    def forward(self, logits: torch.Tensor, targets: Targets) -> torch.Tensor:
-        """Loss, a scalar, of logits (n, k)."""
-        if logits.shape[1] == 1:
-            smooth = self.label_smoothing
-            wanted = targets.classes.to(logits.dtype) * (1 - smooth) + smooth / 2
-            losses = nn.functional.binary_cross_entropy_with_logits(
-                logits[:, 0], wanted, reduction="none"
-            )
-        else:
-            losses = nn.functional.cross_entropy(
-                logits,
-                targets.classes,
-                reduction="none",
-                label_smoothing=self.label_smoothing,
-            )
-        return (losses * targets.weight).sum() / targets.weight.sum()
 
 
 class TransferNet(NeuralNet):
@@ -151,8 +119,8 @@ class TransferNet(NeuralNet):
         self._ensure_threads(X.rows)
         try:
             with (
-                self._threads_for(X.rows),
                 self._in_halves(X.rows),
+                self._threads_for(X.rows),
                 sparse_gradient(self._table()),
             ):
                 super().fit_loop(X, y, epochs, **params)
@@ -249,11 +217,16 @@ class TransferNet(NeuralNet):
 
     @contextlib.contextmanager
     def _threads_for(self, rows: Rows) -> Iterator[None]:
-        # A head's products take microseconds; threads that wait for one another cost
-        # more than they bring, ten times more where other processes want the cores.
         n_threads = torch.get_num_threads()
-        alone = rows.lengths is None and self.module_.layout.n_features <= SMALL_WIDTH
-        torch.set_num_threads(1 if alone else n_threads)
+        if self._divides(rows):
+            # Threads that an operation leaves behind go on turning for a while, and
+            # would take the cores from the halves of the next batch.
+            torch.set_num_threads(max(1, n_threads // 2))
+        elif rows.lengths is None and self.module_.layout.n_features <= SMALL_WIDTH:
+            # A head's products take microseconds; threads that wait for one another
+            # cost more than they bring, ten times more where other processes want the
+            # cores.
+            torch.set_num_threads(1)
         try:
             yield
         finally:
@@ -268,9 +241,13 @@ class TransferNet(NeuralNet):
         return next(holders, None)
 
     def _in_halves(self, rows: Rows) -> contextlib.AbstractContextManager[None]:
-        if rows.lengths is None:
-            return contextlib.nullcontext()
-        return in_halves(torch.device(self.device))
+        if self._divides(rows):
+            return in_halves(torch.device(self.device))
+        return contextlib.nullcontext()
+
+    def _divides(self, rows: Rows) -> bool:
+        """Whether batches of these rows go through layers."""
+        return rows.lengths is not None and not self.module_.body.is_table
 
     @staticmethod
     def _ensure_threads(rows: Rows) -> None:

@@ -5,8 +5,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from sktransfer.finetune.batches import Targets
+from sktransfer.finetune.losses import WeightedLoss
 from sktransfer.finetune.solving import solve_linear_head
-from sktransfer.finetune.training import WeightedLoss
 
 
 def zeros(width, n_outputs):
