@@ -120,6 +120,6 @@ for place, score in enumerate(list(scores.values())[::-1]):
     axes.text(0.01, place, f"{score:.3f}", color="white", va="center")
 axes.set_xlim(0, 1)
 axes.axvline(max(np.mean(y_test), 1 - np.mean(y_test)), color="#D55E00", ls="--")
-axes.set_xlabel("accuracy on 1,000 unseen English tweets (dashed: the larger class)")
+axes.set_xlabel("accuracy on 1,000 unseen tweets (dashed: the larger class)")
 axes.spines[["top", "right"]].set_visible(False)
 plt.show()
