@@ -128,6 +128,7 @@ def threads_with_cores(n_threads: int, n_cores: int) -> Iterator[ThreadPoolExecu
         except BaseException:
             everyone.abort()
             raise
-        # The setting is a thread's own, but threads to come inherit the last one made.
-        torch.set_num_threads(before)
+        finally:
+            # It is a thread's own, but threads to come inherit the last one made.
+            torch.set_num_threads(before)
         yield pool

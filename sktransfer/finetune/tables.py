@@ -22,14 +22,19 @@ def sparse_gradient(embedding: nn.Module | None) -> Iterator[None]:
     Parameters
     ----------
     embedding : torch.nn.Module or None
-        Anything but a plain ``torch.nn.Embedding`` that learns stays as it is.
+        Anything but a plain ``torch.nn.Embedding`` that learns on a CPU stays as it
+        is: not every other device knows sparse tensors.
 
     Yields
     ------
     None
         While it does so.
     """
-    if type(embedding) is not nn.Embedding or not embedding.weight.requires_grad:
+    if (
+        type(embedding) is not nn.Embedding
+        or not embedding.weight.requires_grad
+        or embedding.weight.device.type != "cpu"
+    ):
         yield
         return
     before, embedding.sparse = embedding.sparse, True

@@ -54,3 +54,9 @@ def test_a_table_that_rests_stays_as_it_is(embedding):
     embedding.requires_grad_(False)
     with sparse_gradient(embedding):
         assert not embedding.sparse
+
+
+def test_a_table_elsewhere_than_on_a_cpu_stays_as_it_is():
+    embedding = nn.Embedding(6, 3, device="meta")
+    with sparse_gradient(embedding):
+        assert not embedding.sparse
