@@ -7,23 +7,19 @@ one class close and others apart, and a head is trained on what it gives then.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import nn
 
 from sktransfer.exceptions import InvalidParameterError
-from sktransfer.finetune.batches import LabelledRows, Targets
+from sktransfer.finetune.batches import LabelledRows
 from sktransfer.finetune.construction import Construction
 from sktransfer.finetune.heads import measure_scale
-from sktransfer.finetune.inputs import WindowFeatures
 from sktransfer.finetune.nets import make_net, make_schedule, settings_for
-from sktransfer.finetune.network import TransferNetwork, average_by_text
+from sktransfer.finetune.network import TransferNetwork
 from sktransfer.finetune.pairs import PairNet
-from sktransfer.finetune.solving import solve_linear_head
+from sktransfer.finetune.resting import fit_head, text_features
 from sktransfer.finetune.strategies import set_resting_parts
 from sktransfer.finetune.training import TransferNet
 
@@ -138,7 +134,7 @@ def scale_adapted(
     """
     if "scaler.mean" not in carried:
         weight = rows.weight.numpy().astype(np.float64)
-        mean, scale = measure_scale(_text_features(rows.rows), weight)
+        mean, scale = measure_scale(text_features(rows.rows), weight)
         network.scaler.mean.copy_(torch.from_numpy(mean))
         network.scaler.scale.fill_(float(scale))
 
@@ -146,8 +142,7 @@ def scale_adapted(
 def train_head(net: TransferNet, rows: LabelledRows, tuning: TransferNet) -> None:
     """Train the head on the features of a body that was tuned before.
 
-    A linear head is solved for, any other trained in steps. The history of `net` begins
-    with that of `tuning`.
+    The history of `net` begins with that of `tuning`.
 
     Parameters
     ----------
@@ -161,11 +156,7 @@ def train_head(net: TransferNet, rows: LabelledRows, tuning: TransferNet) -> Non
     network: TransferNetwork = net.module_
     body = network.body
     assert body is not None
-    net.interrupted_ = False
-    if network.layout.hidden_layer_sizes:
-        net.partial_fit(rows, None)
-    else:
-        _solve_head(net, rows)
+    fit_head(net, rows)
     for line in net.history:
         line |= {"part": "head", "epoch": line["epoch"] + len(tuning.history)}
     # Only now: a schedule that found earlier epochs would take itself to go on.
@@ -174,34 +165,3 @@ def train_head(net: TransferNet, rows: LabelledRows, tuning: TransferNet) -> Non
     body.let_learn(tuning.learnt_)
     set_resting_parts(network)
     net.interrupted_ |= tuning.interrupted_
-
-
-def _solve_head(net: TransferNet, rows: LabelledRows) -> None:
-    began = time.perf_counter()
-    network: TransferNetwork = net.module_
-    mean, scale = network.scaler.mean.cpu().numpy(), network.scaler.scale.item()
-    features = (_text_features(rows.rows) - mean) / scale
-    targets = Targets(rows.classes, rows.weight)
-    output = network.head.get_submodule("output")
-    assert isinstance(output, nn.Linear)
-    loss = solve_linear_head(output, features, targets, net.criterion_)
-    losses = {"train_loss": loss}
-    validation = net.get_split_datasets(rows)[1]
-    if validation is not None:
-        logits = torch.from_numpy(net.predict_logits(validation.rows))
-        targets = Targets(validation.classes, validation.weight)
-        losses["valid_loss"] = net.criterion_(logits, targets).item()
-    net.history.new_epoch()
-    net.history.record("epoch", len(net.history))
-    for name, value in losses.items():
-        net.history.record(name, value)
-    net.history.record("dur", time.perf_counter() - began)
-
-
-def _text_features(rows: Any) -> npt.NDArray[np.float32]:
-    """Features (n, w) of texts; the mean of those of its windows for a long one."""
-    if not isinstance(rows, WindowFeatures):
-        return np.asarray(rows.matrix)
-    windows = rows.batch(np.arange(len(rows)))
-    means = average_by_text(windows["features"], windows["text_of_row"])
-    return np.asarray(means.numpy())
