@@ -56,6 +56,10 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         Subtract the training mean from the features and divide by one number. Both are
         part of the network and never estimated again, also not on a target domain.
         "auto" is True; sparse features are scaled but not centred.
+    head_first : bool, default=False
+        Train the head on what the encoder gives, as under "feature_extraction", before
+        layers learn with it: a head at random would disturb them [5]_. Then "auto" has
+        both at one rate. Ignored by "feature_extraction", "contrastive", partial_fit.
     init_from : str, path, FrozenEstimator or None, default=None
         Start from the parameters of a classifier fitted on the source domain: the
         folder that `save` wrote, or ``FrozenEstimator(source)``. Structures must agree;
@@ -123,7 +127,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     net_ : TransferNet
         The trained skorch net.
     history_ : skorch.history.History
-        Losses and seconds of each epoch; under "contrastive" also its `part`.
+        Losses and seconds of each epoch, and its `part` where parts learn in turn.
     n_parameters_, n_trainable_parameters_ : int
         Of the network: all, and those that learnt.
     temperature_ : float
@@ -146,6 +150,8 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
        Learning with Convolutional Networks". ICML.
     .. [3] Hu et al. (2022). "LoRA: Low-Rank Adaptation of Large Language Models". ICLR.
     .. [4] Tunstall et al. (2022). "Efficient Few-Shot Learning Without Prompts".
+    .. [5] Kumar et al. (2022). "Fine-Tuning can Distort Pretrained Features and
+       Underperform Out-of-Distribution". ICLR.
 
     Examples
     --------
@@ -170,6 +176,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         activation: str = "relu",
         dropout: float = 0.5,
         scale_features: bool | str = "auto",
+        head_first: bool = False,
         init_from: Any = None,
         l2_sp: float = 0.0,
         max_epochs: int | str = "auto",
@@ -203,6 +210,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         self.activation = activation
         self.dropout = dropout
         self.scale_features = scale_features
+        self.head_first = head_first
         self.init_from = init_from
         self.l2_sp = l2_sp
         self.max_epochs = max_epochs

@@ -18,7 +18,7 @@ from sktransfer.finetune.network import HeadLayout, TransferNetwork
 from sktransfer.finetune.opening import open_encoder
 from sktransfer.finetune.preparation import TrainingData
 from sktransfer.finetune.sources import carry_over, open_source, source_parameters
-from sktransfer.finetune.strategies import apply_strategy
+from sktransfer.finetune.strategies import apply_strategy, tunes_by_rows
 from sktransfer.finetune.training import TransferNet
 
 __all__ = ["Construction", "construct", "label_rows", "reopen"]
@@ -42,6 +42,9 @@ class Construction:
         These parameters as the source has them, where the network's are others by now.
     rows : Rows or None
         The training data as the network reads it, where it is known already.
+    features : ndarray of shape (n, w) or None
+        What the body gives for the training data before it learns, where the head is to
+        learn from that first.
     """
 
     network: TransferNetwork
@@ -50,6 +53,7 @@ class Construction:
     carried: set[str]
     rows: Rows | None = None
     references: dict[str, torch.Tensor] = field(default_factory=dict)
+    features: npt.NDArray[np.float32] | None = None
 
 
 def construct(
@@ -77,10 +81,15 @@ def construct(
     carried: set[str] = set()
     if source is not None:
         carried = carry_over(source, network, encoder, data.classes)
-    elif model.scale_features and (
-        known is not None or model.strategy != "contrastive"
-    ):
-        features = _first_features(model, network, rows) if known is None else known
+    by_rows = known is None and tunes_by_rows(model.strategy)
+    scales = source is None and bool(model.scale_features)
+    if known is None and model.strategy == "contrastive":
+        scales = False  # The features that the head will read are not known yet.
+    features = known
+    if known is None and (scales or (model.head_first and by_rows)):
+        features = _first_features(model, network, rows)
+    if scales:
+        assert features is not None
         weight = None if data.weight is None else data.weight[train]
         mean, scale = measure_scale(features[train], weight)
         network.scaler.mean.copy_(torch.from_numpy(mean))
@@ -95,7 +104,10 @@ def construct(
     if source is not None:
         # Adapters begin at nothing, so that towards where they began is to the source.
         carried |= {name for name, _ in network.named_parameters() if is_adapter(name)}
-    return Construction(network, reader, encoder, carried, rows)
+    built = Construction(network, reader, encoder, carried, rows)
+    if model.head_first and by_rows:
+        built.features = features
+    return built
 
 
 def _first_features(

@@ -19,7 +19,7 @@ from sktransfer.finetune.heads import measure_scale
 from sktransfer.finetune.nets import make_net, make_schedule, settings_for
 from sktransfer.finetune.network import TransferNetwork
 from sktransfer.finetune.pairs import PairNet
-from sktransfer.finetune.resting import fit_head, text_features
+from sktransfer.finetune.resting import fit_head, join_histories, text_features
 from sktransfer.finetune.strategies import set_resting_parts
 from sktransfer.finetune.training import TransferNet
 
@@ -157,10 +157,7 @@ def train_head(net: TransferNet, rows: LabelledRows, tuning: TransferNet) -> Non
     body = network.body
     assert body is not None
     fit_head(net, rows)
-    for line in net.history:
-        line |= {"part": "head", "epoch": line["epoch"] + len(tuning.history)}
-    # Only now: a schedule that found earlier epochs would take itself to go on.
-    net.history[:0] = tuning.history
+    join_histories(net, "head", tuning)
     # It counts as learning: in this fit it has.
     body.let_learn(tuning.learnt_)
     set_resting_parts(network)

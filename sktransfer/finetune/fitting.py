@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from sktransfer.finetune.contrastive import (
     train_head,
     tune_by_pairs,
 )
+from sktransfer.finetune.head_first import train_after_head, train_head_first
 from sktransfer.finetune.nets import make_net, make_schedule, settings_for
 from sktransfer.finetune.network import restored_on_failure
 from sktransfer.finetune.pairs import learns_by_pairs
@@ -98,6 +101,12 @@ def fit_classifier(
                 "calibrate=True needs rows to validate on, and there are none: pass "
                 "X_val and y_val to fit, or set early_stopping=True."
             )
+        train_net = _train_all
+        if tuning is not None:
+            train_net = functools.partial(train_head, tuning=tuning)
+        if built.features is not None:
+            head = train_head_first(model, built, learning, train, device, seed)
+            train_net = functools.partial(train_after_head, head=head)
         settings = settings_for(model, built.network, len(learning))
         if settings.max_epochs > 1:
             body = built.network.body
@@ -108,7 +117,7 @@ def fit_classifier(
         net = make_net(model, built.network, settings, callbacks, device, seed)
         if validation is not None:
             net.set_params(train_split=predefined_split(validation))
-        _train(model, built, net, data.classes, learning, tuning=tuning)
+        _train(model, built, net, data.classes, learning, train_net)
         if model.calibrate and validation is not None:
             model.temperature_ = find_temperature(
                 net.predict_logits(validation.rows),
@@ -164,7 +173,11 @@ def update_classifier(
         if net is None or not net.can_go_on():
             settings = settings_for(model, built.network, len(rows))
             net = make_net(model, built.network, settings, [], device, seed)
-        _train(model, built, net, known, rows, update=True)
+        _train(model, built, net, known, rows, _train_all, update=True)
+
+
+def _train_all(net: TransferNet, rows: LabelledRows) -> None:
+    net.partial_fit(rows, None)
 
 
 def _train(
@@ -173,9 +186,9 @@ def _train(
     net: TransferNet,
     classes: npt.NDArray[Any],
     rows: LabelledRows,
+    train: Callable[[TransferNet, LabelledRows], None],
     *,
     update: bool = False,
-    tuning: TransferNet | None = None,
 ) -> None:
     """Run the net; an interrupt leaves the best so far on `model` and goes on up."""
     if not getattr(net, "initialized_", False):
@@ -183,10 +196,7 @@ def _train(
     net.updates_ = update
     if update:
         net.max_epochs = 1
-    if tuning is None:
-        net.partial_fit(rows, None)
-    else:
-        train_head(net, rows, tuning)
+    train(net, rows)
     if built.network.body is not None:
         built.network.body.merge()
     model.net_ = net

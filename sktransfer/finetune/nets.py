@@ -50,6 +50,7 @@ def settings_for(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
     settings : Settings
     """
     column, lengths = FROZEN, (model.max_epochs, model.batch_size)
+    head_rate = model.head_learning_rate
     by_pairs = learns_by_pairs(model.strategy, network)
     if network.body is not None and network.body.learns():
         words = isinstance(network.body, EmbeddingBody)
@@ -57,16 +58,22 @@ def settings_for(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
         if by_pairs:
             n_classes = max(2, network.layout.n_outputs)
             column = defaults_for_pairs(n_rows, n_classes, words=words)
-    elif by_pairs:
-        # They are the encoder's, which has been tuned already.
+        elif model.head_first and head_rate == "auto":
+            # It has learnt already, and goes on with the layers at their pace.
+            rates = (column.encoder_learning_rate, model.encoder_learning_rate)
+            rate = rates[0] if rates[1] == "auto" else rates[1]
+            head_rate = min(column.head_learning_rate, rate)
+    elif network.body is not None and model.strategy != "feature_extraction":
+        # They are those of the encoder, which learns at another time.
         lengths = ("auto", "auto")
+        head_rate = head_rate if by_pairs else "auto"
     return Settings.resolve(
         column,
         n_rows,
         network.layout.n_features,
         n_stages=n_stages(network) if _is_gradual(model, network) else 0,
         encoder_learning_rate=model.encoder_learning_rate,
-        head_learning_rate=model.head_learning_rate,
+        head_learning_rate=head_rate,
         max_epochs=lengths[0],
         batch_size=lengths[1],
         weight_decay=model.weight_decay,
@@ -74,7 +81,8 @@ def settings_for(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
 
 
 def _is_gradual(model: Any, network: TransferNetwork) -> bool:
-    return model.strategy == "gradual" and network.body is not None
+    body = network.body
+    return model.strategy == "gradual" and body is not None and body.learns()
 
 
 def make_schedule(

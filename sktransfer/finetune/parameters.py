@@ -46,6 +46,7 @@ CONSTRAINTS: dict[str, Any] = {
     "activation": [StrOptions(set(ACTIVATIONS))],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "scale_features": ["boolean", _AUTO],
+    "head_first": ["boolean"],
     "init_from": "no_validation",
     "l2_sp": [Interval(Real, 0, None, closed="left")],
     "max_epochs": [Interval(Integral, 1, None, closed="left"), _AUTO],

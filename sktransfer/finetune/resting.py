@@ -16,7 +16,7 @@ from sktransfer.finetune.network import TransferNetwork, average_by_text
 from sktransfer.finetune.solving import solve_linear_head
 from sktransfer.finetune.training import TransferNet
 
-__all__ = ["fit_head", "text_features"]
+__all__ = ["fit_head", "join_histories", "text_features"]
 
 
 def fit_head(net: TransferNet, rows: LabelledRows) -> None:
@@ -56,6 +56,23 @@ def _solve(net: TransferNet, rows: LabelledRows) -> None:
     for name, value in losses.items():
         net.history.record(name, value)
     net.history.record("dur", time.perf_counter() - began)
+
+
+def join_histories(net: TransferNet, part: str, earlier: TransferNet) -> None:
+    """Put the epochs of an earlier training before those of this one.
+
+    Parameters
+    ----------
+    net : TransferNet
+        Trained; a schedule that found earlier epochs would take itself to go on.
+    part : str
+        What has learnt in it.
+    earlier : TransferNet
+        Its epochs say themselves what has learnt in them.
+    """
+    for line in net.history:
+        line |= {"part": part, "epoch": line["epoch"] + len(earlier.history)}
+    net.history[:0] = earlier.history
 
 
 def text_features(rows: Any) -> npt.NDArray[np.float32]:

@@ -17,6 +17,7 @@ __all__ = [
     "layers_below_top",
     "parameter_groups",
     "set_resting_parts",
+    "tunes_by_rows",
 ]
 
 
@@ -77,6 +78,11 @@ STRATEGIES: dict[str, Callable[[Body, int, bool], list[nn.Parameter]]] = {
     "fine_tune": _everything,
     "contrastive": _everything,
 }
+
+
+def tunes_by_rows(strategy: str) -> bool:
+    """Whether layers of an encoder learn under `strategy`, from rows one by one."""
+    return strategy not in ("feature_extraction", "contrastive")
 
 
 def apply_strategy(
