@@ -107,7 +107,9 @@ def fit_classifier(
         if built.features is not None:
             head = train_head_first(model, built, learning, train, device, seed)
             train_net = functools.partial(train_after_head, head=head)
-        settings = settings_for(model, built.network, len(learning))
+        settings = settings_for(
+            model, built.network, len(learning), after_head=model.head_first
+        )
         if settings.max_epochs > 1:
             body = built.network.body
             learning = keep_states(body, learning, device, dtype)

@@ -33,7 +33,9 @@ from sktransfer.finetune.unfreezing import GradualRates, GradualUnfreezing, n_st
 __all__ = ["make_net", "make_schedule", "settings_for"]
 
 
-def settings_for(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
+def settings_for(
+    model: Any, network: TransferNetwork, n_rows: int, *, after_head: bool = False
+) -> Settings:
     """Numbers of the training that comes next, by what of `network` learns in it.
 
     Parameters
@@ -44,6 +46,8 @@ def settings_for(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
         With a strategy applied.
     n_rows : int
         Rows to learn from.
+    after_head : bool, default=False
+        Whether the head has learnt already, and goes on at the pace of the layers.
 
     Returns
     -------
@@ -58,10 +62,10 @@ def settings_for(model: Any, network: TransferNetwork, n_rows: int) -> Settings:
         if by_pairs:
             n_classes = max(2, network.layout.n_outputs)
             column = defaults_for_pairs(n_rows, n_classes, words=words)
-        elif model.head_first and head_rate == "auto":
-            # It has learnt already, and goes on with the layers at their pace.
-            rates = (column.encoder_learning_rate, model.encoder_learning_rate)
-            rate = rates[0] if rates[1] == "auto" else rates[1]
+        elif after_head and head_rate == "auto":
+            rate = model.encoder_learning_rate
+            if rate == "auto":
+                rate = column.encoder_learning_rate
             head_rate = min(column.head_learning_rate, rate)
     elif network.body is not None and model.strategy != "feature_extraction":
         # They are those of the encoder, which learns at another time.

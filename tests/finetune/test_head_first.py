@@ -181,6 +181,8 @@ class TestElsewhere:
         texts, labels = sentiment_texts
         model = first().partial_fit(texts[:16], labels[:16], classes=["neg", "pos"])
         assert len(model.history_) == 1
+        # Five times the usual one, for features this narrow.
+        assert model.net_.rates["head_learning_rate"] == 5e-3
 
     def test_the_pull_is_towards_the_source(self, first, sentiment_texts):
         texts, labels = sentiment_texts
