@@ -6,6 +6,7 @@ error ends its row only, and when the time is up the rest is left out.
 
 from __future__ import annotations
 
+import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from joblib import Parallel, delayed, effective_n_jobs
-from joblib.externals.loky import process_executor
 
 from sktransfer.comparison.candidates import Candidate, prepare
 from sktransfer.comparison.curves import TrainSize
@@ -23,11 +23,9 @@ from sktransfer.comparison.evaluation import Task, describe_error, evaluate
 from sktransfer.comparison.journal import Journal
 from sktransfer.comparison.plan import Data, Row, key_of
 from sktransfer.comparison.sources import Lesson, SourceModels
+from sktransfer.comparison.workers import settle
 
 __all__ = ["Schedule", "Watch"]
-
-# Bytes by which a worker may grow; 300 MB, joblib's own, is what torch takes at once.
-_LEAK = 2**32
 
 # Called with a candidate, a size and the outcomes of that row so far.
 Watch = Callable[[Candidate, TrainSize, Sequence[dict[str, Any]], str], None]
@@ -141,21 +139,22 @@ class Schedule:
             if call is not None:
                 calls[number] = call
 
+        own = os.getpid()
         learning = iter((lessons or {}).items())
 
         def due() -> Iterator[Any]:
             for number, call in calls.items():
                 # Those that never see the source are cheaper.
                 if rows[number].candidate.use is not None:
-                    yield from (delayed(_teach)(*lesson) for lesson in learning)
+                    yield from (delayed(_teach)(own, *lesson) for lesson in learning)
                 for task in rows[number].pending:
                     if self._is_late():
                         return
                     if rows[number].has_failed:
                         break
-                    yield delayed(_answer)(number, call, task)
+                    yield delayed(_answer)(own, number, call, task)
             if not self._is_late():
-                yield from (delayed(_teach)(*lesson) for lesson in learning)
+                yield from (delayed(_teach)(own, *lesson) for lesson in learning)
 
         if calls or lessons:
             workers = Parallel(
@@ -235,9 +234,11 @@ class Schedule:
             self.watch(row.candidate, row.size, row.outcomes, status)
 
 
-def _answer(number: int, call: Any, task: Task) -> tuple[int, dict[str, Any]]:
+def _answer(
+    parent: int, number: int, call: Any, task: Task
+) -> tuple[int, dict[str, Any]]:
     """Outcome of a task, with the number of its row: answers come in any order."""
-    _stay()
+    settle(parent)
     return number, call(task)
 
 
@@ -255,23 +256,14 @@ def _failed(task: Task, error: Exception) -> dict[str, Any]:
     }
 
 
-def _teach(digest: str, lesson: Lesson) -> tuple[str, bytes | None]:
+def _teach(parent: int, digest: str, lesson: Lesson) -> tuple[str, bytes | None]:
     """A model of the source; None where that fails, for the main process to try.
 
     As bytes, since joblib opens answers in a thread of its own that must not fail, and
     a network reads its checkpoint when it is opened.
     """
-    _stay()
+    settle(parent)
     try:
         return digest, pickle.dumps(lesson())
     except Exception:
         return digest, None
-
-
-def _stay() -> None:
-    """Keep joblib from ending this worker.
-
-    It takes for a leak what a process needs once it trains a network, and starts a new
-    worker, which spends ten seconds on imports.
-    """
-    process_executor._MAX_MEMORY_LEAK_SIZE = _LEAK
