@@ -57,11 +57,17 @@ class Construction:
 
 
 def construct(
-    model: Any, data: TrainingData, train: npt.NDArray[np.intp], seed: int
+    model: Any,
+    data: TrainingData,
+    train: npt.NDArray[np.intp],
+    seed: int,
+    *,
+    head_first: bool = False,
 ) -> Construction:
     """Build the network of a first fit, from the source's parameters if there is one.
 
-    The scale of the features is measured on the rows `train`.
+    The scale of the features is measured on the rows `train`. With `head_first` they
+    are kept, where layers are going to change them.
     """
     source = None if model.init_from is None else open_source(model.init_from)
     encoder, body, reader = open_encoder(
@@ -81,12 +87,12 @@ def construct(
     carried: set[str] = set()
     if source is not None:
         carried = carry_over(source, network, encoder, data.classes)
-    by_rows = known is None and tunes_by_rows(model.strategy)
+    keeps = head_first and known is None and tunes_by_rows(model.strategy)
     scales = source is None and bool(model.scale_features)
     if known is None and model.strategy == "contrastive":
         scales = False  # The features that the head will read are not known yet.
     features = known
-    if known is None and (scales or (model.head_first and by_rows)):
+    if known is None and (scales or keeps):
         features = _first_features(model, network, rows)
     if scales:
         assert features is not None
@@ -104,10 +110,8 @@ def construct(
     if source is not None:
         # Adapters begin at nothing, so that towards where they began is to the source.
         carried |= {name for name, _ in network.named_parameters() if is_adapter(name)}
-    built = Construction(network, reader, encoder, carried, rows)
-    if model.head_first and by_rows:
-        built.features = features
-    return built
+    kept = features if keeps else None
+    return Construction(network, reader, encoder, carried, rows, features=kept)
 
 
 def _first_features(

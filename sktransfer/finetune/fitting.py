@@ -78,9 +78,12 @@ def fit_classifier(
         )
     device = resolve_device(model.device)
     with private_randomness(seed, device), contextlib.ExitStack() as stack:
-        built = reopen(model) if goes_on else construct(model, data, train, seed)
         if goes_on:
+            built = reopen(model)
             stack.enter_context(restored_on_failure(built.network))
+        else:
+            head_first = model.head_first
+            built = construct(model, data, train, seed, head_first=head_first)
         dtype = resolve_dtype(model.dtype, device)
         rows = label_rows(built, data, device, dtype)
         tuning = None
