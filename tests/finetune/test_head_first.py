@@ -186,22 +186,23 @@ class TestElsewhere:
 
     def test_the_pull_is_towards_the_source(self, first, sentiment_texts):
         texts, labels = sentiment_texts
-        source = first(max_epochs=5).fit(texts[:32], labels[:32])
+        source = first(hidden_layer_sizes=()).fit(texts[:32], labels[:32])
         far, near = (
             first(
                 init_from=FrozenEstimator(source),
                 l2_sp=strength,
+                hidden_layer_sizes=(),
                 encoder_learning_rate=1e-3,
             ).fit(texts[32:], ["neg" if y == "pos" else "pos" for y in labels[32:]])
             for strength in (0.0, 1e4)
         )
-        theirs = source.net_.module_.own_tensors()
-        for name, limit in (("head.hidden_1.weight", 0.1), ("head.output.weight", 0.1)):
-            gaps = [
-                (model.net_.module_.own_tensors()[name] - theirs[name]).abs().max()
-                for model in (near, far)
-            ]
-            assert gaps[0] < limit * gaps[1]
+        source, far, near = (
+            model.net_.module_.own_tensors()["head.output.weight"]
+            for model in (source, far, near)
+        )
+        gaps = [(weight - source).abs().max() for weight in (near, far)]
+        # A linear head is solved for at first, and that takes it far away.
+        assert gaps[0] < 0.1 * gaps[1]
 
 
 class TestTraining:
