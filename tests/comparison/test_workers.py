@@ -8,29 +8,34 @@ import pytest
 
 from sktransfer.comparison.workers import settle
 
+# Each task stays until two processes are at work: a worker that came too late for one
+# would watch nobody.
 KILLED = """
-import os, signal
+import os, pathlib, signal, sys, time
 from joblib import Parallel, delayed
 from sktransfer.comparison.workers import settle
 
-def work(parent):
+def work(parent, seen):
     settle(parent)
+    (seen / str(os.getpid())).touch()
+    while len(list(seen.iterdir())) < 2:
+        time.sleep(0.01)
     return os.getpid()
 
-workers = set(Parallel(2)(delayed(work)(os.getpid()) for _ in range(8)))
+seen = pathlib.Path(sys.argv[1])
+workers = set(Parallel(2)(delayed(work)(os.getpid(), seen) for _ in range(2)))
 print(len(workers - {os.getpid()}), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there, parents leave no trace")
-def test_workers_end_with_a_parent_that_was_killed():
-    command = [sys.executable, "-c", KILLED]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
     # The end of the output is the end of all who could write to it.
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL
-    assert int(output) >= 1
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120)
+    assert ended.returncode == -signal.SIGKILL
+    assert int(ended.stdout) == 2
 
 
 @pytest.mark.parametrize("parent", [os.getpid(), 2**30])
