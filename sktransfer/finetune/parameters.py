@@ -28,6 +28,8 @@ _SET_BY_CLASSIFIER = {
     "lr",
     "max_epochs",
     "module",
+    "optimizer__lr",
+    "optimizer__weight_decay",
     "rates",
     "shuffle_seed",
     "train_split",
@@ -92,13 +94,12 @@ def check_parameters(model: Any) -> None:
             f"hidden_layer_sizes={sizes!r}, but each entry is a number of units, at "
             "least 1: for example (64, 32), or () for a linear head."
         )
-    clash = _SET_BY_CLASSIFIER & {
-        name.split("__")[0] for name in model.net_params or {}
-    }
+    given = set(model.net_params or {})
+    clash = _SET_BY_CLASSIFIER & (given | {name.split("__")[0] for name in given})
     if clash:
         raise InvalidParameterError(
             f"net_params holds {sorted(clash)}, which the classifier sets itself: use "
-            "its own parameters (max_epochs, device, ...) instead."
+            "its own parameters (encoder_learning_rate, device, ...) instead."
         )
     if model.l2_sp and model.init_from is None:
         raise InvalidParameterError(

@@ -161,6 +161,12 @@ def check_weights(
         else:
             by_class = compute_class_weight(class_weight, classes=classes, y=labels)
         weight = weight * by_class[numbers]
+        if not weight.any():
+            raise InvalidInputError(
+                f"class_weight={class_weight!r} leaves no row with a weight, so there "
+                "is nothing to learn from: give a class of these rows a positive "
+                "weight, or add rows of another class."
+            )
     if np.ptp(weight) == 0:
         return None
     return np.asarray(weight / weight.mean())
