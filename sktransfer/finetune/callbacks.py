@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import traceback
 from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from tqdm.auto import tqdm
 
 from sktransfer.exceptions import TrainingError
@@ -18,11 +19,29 @@ __all__ = [
     "StopTraining",
     "WarmupDecay",
     "WeightedLosses",
+    "was_early_stopping",
 ]
 
 
 class StopTraining(Exception):
     """Early stopping has decided that this epoch was the last."""
+
+
+def was_early_stopping(error: BaseException) -> bool:
+    """Whether it is skorch's ``EarlyStopping`` that has raised a KeyboardInterrupt.
+
+    Parameters
+    ----------
+    error : BaseException
+        Caught.
+
+    Returns
+    -------
+    stopped : bool
+        False where somebody pressed Ctrl-C.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].f_code is EarlyStopping.on_epoch_end.__code__
 
 
 class WarmupDecay:

@@ -57,9 +57,9 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         part of the network and never estimated again, also not on a target domain.
         "auto" is True; sparse features are scaled but not centred.
     head_first : bool, default=False
-        Train the head on what the encoder gives, as under "feature_extraction", before
-        layers learn with it: a head at random would disturb them [5]_. Then "auto" has
-        both at one rate. Ignored by "feature_extraction", "contrastive", partial_fit.
+        Train the head on what the encoder gives before layers learn with it: a head at
+        random would disturb them [5]_. It goes on at their rate, if "auto", or at 1e-3
+        where that is less. Ignored by "feature_extraction", "contrastive", partial_fit.
     init_from : str, path, FrozenEstimator or None, default=None
         Start from the parameters of a classifier fitted on the source domain: the
         folder that `save` wrote, or ``FrozenEstimator(source)``. Structures must agree;
@@ -102,7 +102,8 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     warm_start : bool, default=False
         Whether ``fit`` goes on from the parameters of the last fit.
     callbacks : list of skorch callbacks or None, default=None
-        Called during training beside our own.
+        Called during training beside our own; where parts learn in turn, those that
+        monitor the validation part only in the last training.
     net_params : dict or None, default=None
         Further parameters of ``skorch.NeuralNet``, such as ``optimizer__betas``; those
         that the classifier sets itself are refused.
@@ -279,6 +280,8 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> Self:
         """Train for one more pass over these rows, at constant rates.
+
+        The optimiser goes on from call to call while the parameters stay the same.
 
         Parameters
         ----------

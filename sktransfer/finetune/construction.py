@@ -15,7 +15,7 @@ from sktransfer.finetune.batches import FeatureRows, LabelledRows, Rows
 from sktransfer.finetune.heads import measure_scale
 from sktransfer.finetune.inputs import Input, TokenTexts, WindowFeatures
 from sktransfer.finetune.network import HeadLayout, TransferNetwork
-from sktransfer.finetune.opening import open_encoder
+from sktransfer.finetune.opening import open_body, open_encoder
 from sktransfer.finetune.preparation import TrainingData
 from sktransfer.finetune.sources import carry_over, open_source, source_parameters
 from sktransfer.finetune.strategies import apply_strategy, tunes_by_rows
@@ -132,9 +132,21 @@ def _first_features(
     return np.asarray(total / np.add.reduceat(shares, starts), dtype=np.float32)
 
 
-def reopen(model: Any) -> Construction:
-    """Take up the network of an earlier fit again."""
-    network = model.net_.module_
+def reopen(model: Any, data: TrainingData, seed: int) -> Construction:
+    """Take up the network of an earlier fit again.
+
+    Where layers are to learn by now of an encoder that was only read from, they join
+    the network; that of the earlier fit is left as it was.
+    """
+    network, reader = model.net_.module_, model._input
+    if network.body is None and data.texts is not None:
+        body, reader = open_body(model.encoder_, model.strategy, data.texts, None, seed)
+        if body is not None:
+            tensors, network = (
+                network.own_tensors(),
+                TransferNetwork(network.layout, body),
+            )
+            network.load_state_dict(tensors, strict=False)
     apply_strategy(
         network,
         model.strategy,
@@ -149,7 +161,7 @@ def reopen(model: Any) -> Construction:
         references = source_parameters(source, network, encoder, classes)
     return Construction(
         network,
-        model._input,
+        reader,
         model.encoder_,
         carried=set(references),
         references=references,

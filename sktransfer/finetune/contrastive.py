@@ -96,7 +96,7 @@ def tune_by_pairs(
             f"the rows of a batch, two of each class: pass {_MIN_BATCH} or more, or "
             "'auto'."
         )
-    callbacks = make_schedule(model, built, settings, len(rows), None)
+    callbacks = make_schedule(model, built, settings, len(rows), None, is_last=False)
     network.head.requires_grad_(False)
     net = make_net(model, network, settings, callbacks, device, seed, PairNet)
     net.learnt_ = [p for p in body.parameters() if p.requires_grad]

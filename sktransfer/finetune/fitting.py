@@ -28,7 +28,12 @@ from sktransfer.finetune.contrastive import (
     tune_by_pairs,
 )
 from sktransfer.finetune.head_first import train_after_head, train_head_first
-from sktransfer.finetune.nets import make_net, make_schedule, settings_for
+from sktransfer.finetune.nets import (
+    make_net,
+    make_schedule,
+    make_updates,
+    settings_for,
+)
 from sktransfer.finetune.network import restored_on_failure
 from sktransfer.finetune.pairs import learns_by_pairs
 from sktransfer.finetune.parameters import check_parameters
@@ -39,6 +44,23 @@ from sktransfer.finetune.targets import split_rows
 from sktransfer.finetune.training import TransferNet
 
 __all__ = ["fit_classifier", "update_classifier"]
+
+# Parameters that a call of partial_fit reads when it makes its net.
+_OF_UPDATES = (
+    "strategy",
+    "batch_size",
+    "encoder_learning_rate",
+    "head_learning_rate",
+    "weight_decay",
+    "layer_decay",
+    "l2_sp",
+    "init_from",
+    "max_grad_norm",
+    "label_smoothing",
+    "device",
+    "dtype",
+    "verbose",
+)
 
 
 def fit_classifier(
@@ -76,10 +98,15 @@ def fit_classifier(
             validation_fraction=model.validation_fraction,
             seed=split_seed,
         )
+    if model.calibrate and given is None and held_out is None:
+        raise InvalidParameterError(
+            "calibrate=True needs rows to validate on, and there are none: pass X_val "
+            "and y_val to fit, or set early_stopping=True."
+        )
     device = resolve_device(model.device)
     with private_randomness(seed, device), contextlib.ExitStack() as stack:
         if goes_on:
-            built = reopen(model)
+            built = reopen(model, data, seed)
             stack.enter_context(restored_on_failure(built.network))
         else:
             head_first = model.head_first
@@ -99,11 +126,6 @@ def fit_classifier(
             validation = label_rows(built, given, device, dtype)
         elif held_out is not None:
             learning, validation = rows.take(train), rows.take(held_out)
-        if model.calibrate and validation is None:
-            raise InvalidParameterError(
-                "calibrate=True needs rows to validate on, and there are none: pass "
-                "X_val and y_val to fit, or set early_stopping=True."
-            )
         train_net = _train_all
         if tuning is not None:
             train_net = functools.partial(train_head, tuning=tuning)
@@ -158,6 +180,11 @@ def update_classifier(
             "that will ever come, as in partial_fit(X, y, classes=['neg', 'pos'])."
         )
     known = model.classes_ if classes is None else np.unique(classes)
+    if len(known) < 2:
+        raise InvalidParameterError(
+            f"classes={known.tolist()} names 1 class or none, but 2 or more are needed "
+            "to learn a difference: name all labels that will ever come."
+        )
     if not first and not np.array_equal(known, model.classes_):
         raise InvalidParameterError(
             f"classes={known.tolist()} is not the same as on last call to partial_fit, "
@@ -168,17 +195,24 @@ def update_classifier(
     seed, device = draw_seed(random_state), resolve_device(model.device)
     with private_randomness(seed, device), contextlib.ExitStack() as stack:
         everything = np.arange(len(data.numbers))
-        built = construct(model, data, everything, seed) if first else reopen(model)
-        if not first:
+        if first:
+            built = construct(model, data, everything, seed)
+        else:
+            built = reopen(model, data, seed)
             stack.enter_context(restored_on_failure(built.network))
         rows = label_rows(built, data, device, resolve_dtype(model.dtype, device))
-        # The optimiser's moments live on from call to call. A full fit leaves none:
-        # its rates have fallen to 0.
+        # The optimiser's moments live on from call to call, while its parameters stay
+        # the same. A full fit leaves none: its rates have fallen to 0.
+        options = {name: getattr(model, name) for name in _OF_UPDATES}
+        # What somebody adds to either later is new.
+        options["callbacks"] = list(model.callbacks or [])
+        options["net_params"] = dict(model.net_params or {})
         net = None if first else model.net_
-        if net is None or not net.can_go_on():
+        if net is None or not net.can_go_on(built.network, options):
             settings = settings_for(model, built.network, len(rows))
-            net = make_net(model, built.network, settings, [], device, seed)
-        _train(model, built, net, known, rows, _train_all, update=True)
+            callbacks = make_updates(model, built)
+            net = make_net(model, built.network, settings, callbacks, device, seed)
+        _train(model, built, net, known, rows, _train_all, update=options)
 
 
 def _train_all(net: TransferNet, rows: LabelledRows) -> None:
@@ -193,20 +227,23 @@ def _train(
     rows: LabelledRows,
     train: Callable[[TransferNet, LabelledRows], None],
     *,
-    update: bool = False,
+    update: dict[str, Any] | None = None,
 ) -> None:
     """Run the net; an interrupt leaves the best so far on `model` and goes on up."""
     if not getattr(net, "initialized_", False):
         net.initialize()
     net.updates_ = update
-    if update:
+    if update is not None:
         net.max_epochs = 1
-    train(net, rows)
+    try:
+        train(net, rows)
+    finally:
+        net.train_split = None  # A fitted model keeps no texts to validate on.
     if built.network.body is not None:
         built.network.body.merge()
     model.net_ = net
     counts = np.bincount(rows.classes.numpy(), minlength=len(classes))
-    before = getattr(model, "class_count_", 0) if update else 0
+    before = getattr(model, "class_count_", 0) if update is not None else 0
     model.class_count_ = counts + before
     model.classes_ = classes
     model.encoder_ = built.encoder
@@ -217,7 +254,7 @@ def _train(
     model.n_trainable_parameters_ = sum(
         p.numel() for p in parameters if p.requires_grad
     )
-    if not update or not hasattr(model, "temperature_"):
+    if update is None or not hasattr(model, "temperature_"):
         model.temperature_ = 1.0
     if net.interrupted_:
         raise KeyboardInterrupt

@@ -69,7 +69,7 @@ def train_head_first(
     body.let_learn([])
     given = LabelledRows(features, rows.classes.numpy(), rows.weight.numpy())
     settings = settings_for(model, network, len(given))
-    callbacks = make_schedule(model, built, settings, len(given), None)
+    callbacks = make_schedule(model, built, settings, len(given), None, is_last=False)
     net = make_net(model, network, settings, callbacks, device, seed)
     net.initialize()
     fit_head(net, given)

@@ -30,7 +30,7 @@ from sktransfer.finetune.settings import (
 from sktransfer.finetune.training import TransferNet
 from sktransfer.finetune.unfreezing import GradualRates, GradualUnfreezing, n_stages
 
-__all__ = ["make_net", "make_schedule", "settings_for"]
+__all__ = ["make_net", "make_schedule", "make_updates", "settings_for"]
 
 
 def settings_for(
@@ -95,8 +95,10 @@ def make_schedule(
     settings: Settings,
     n_rows: int,
     validation: LabelledRows | None,
-) -> list[tuple[str, Any]]:
-    """Callbacks of a full fit: rates by step, progress, early stopping, decay.
+    *,
+    is_last: bool = True,
+) -> list[Any]:
+    """Callbacks of a full fit: rates by step, progress, early stopping, the user's.
 
     Parameters
     ----------
@@ -110,14 +112,16 @@ def make_schedule(
         Rows to learn from.
     validation : LabelledRows or None
         Rows to stop early on.
+    is_last : bool, default=True
+        Whether no other training of this fit follows, in which rows are validated on.
 
     Returns
     -------
-    callbacks : list of (str, skorch callback)
+    callbacks : list of skorch callbacks, or (str, skorch callback)
     """
     steps_an_epoch = math.ceil(n_rows / settings.batch_size)
     n_steps = settings.max_epochs * steps_an_epoch
-    callbacks: list[tuple[str, Any]] = []
+    callbacks: list[Any] = []
     # The schedule has to come after whatever changes the optimiser's groups.
     if model.l2_sp:
         pull = DecayTowards(built.carried, model.l2_sp, built.references)
@@ -137,14 +141,46 @@ def make_schedule(
         callbacks.append(("best_epoch", BestEpoch(model.n_iter_no_change)))
     if model.verbose == 1:
         callbacks.append(("progress", ProgressOfSteps(n_steps, model.strategy)))
-    return callbacks
+    theirs = model.callbacks or []
+    return callbacks + [one for one in theirs if is_last or not _validates(one)]
+
+
+def make_updates(model: Any, built: Construction) -> list[Any]:
+    """Callbacks of a net for ``partial_fit``, which trains as often as it is called.
+
+    Parameters
+    ----------
+    model : TransferSentimentClassifier
+        Its parameters.
+    built : Construction
+        What is trained.
+
+    Returns
+    -------
+    callbacks : list of skorch callbacks, or (str, skorch callback)
+    """
+    callbacks: list[Any] = []
+    if model.l2_sp:
+        tensors = built.network.learning_tensors()
+        # A later call must not take where it begins for where the source was.
+        held = {n: t.clone() for n, t in tensors.items() if n in built.carried}
+        pull = DecayTowards(built.carried, model.l2_sp, held | built.references)
+        callbacks.append(("l2_sp", pull))
+    return callbacks + list(model.callbacks or [])
+
+
+def _validates(callback: Any) -> bool:
+    """Whether a callback of skorch follows a score of validation rows."""
+    if isinstance(callback, tuple):
+        callback = callback[1]
+    return str(getattr(callback, "monitor", "")).startswith("valid")
 
 
 def make_net(
     model: Any,
     network: TransferNetwork,
     settings: Settings,
-    callbacks: list[tuple[str, Any]],
+    callbacks: list[Any],
     device: torch.device,
     seed: int,
     kind: type[TransferNet] = TransferNet,
@@ -159,7 +195,7 @@ def make_net(
         With a strategy applied.
     settings : Settings
         Rates and lengths.
-    callbacks : list of (str, skorch callback)
+    callbacks : list of skorch callbacks, or (str, skorch callback)
         Beside those of every net.
     device : torch.device
         Where it runs.
@@ -189,7 +225,7 @@ def make_net(
         "shuffle_seed": seed,
         "max_epochs": settings.max_epochs,
         "batch_size": settings.batch_size,
-        "callbacks": [*clipping, *callbacks, *(model.callbacks or [])],
+        "callbacks": [*clipping, *callbacks],
         "train_split": None,
         "device": str(device),
         # skorch's table has a line an epoch; 1 is our progress bar.

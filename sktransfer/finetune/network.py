@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from sktransfer.exceptions import TrainingError
 from sktransfer.finetune.body import Body
 from sktransfer.finetune.heads import FeatureScaler, build_head
 
@@ -179,7 +178,7 @@ class TransferNetwork(nn.Module):
 
 @contextlib.contextmanager
 def restored_on_failure(network: TransferNetwork) -> Iterator[None]:
-    """Give a network back what it had learnt before if training comes to nothing.
+    """Give a network back what it had learnt before if training fails in any way.
 
     Parameters
     ----------
@@ -194,7 +193,7 @@ def restored_on_failure(network: TransferNetwork) -> Iterator[None]:
     kept = {name: tensor.clone() for name, tensor in network.learning_tensors().items()}
     try:
         yield
-    except TrainingError:
+    except Exception:
         own = dict(network.named_parameters())
         for name, tensor in kept.items():
             own[name].data.copy_(tensor)

@@ -15,7 +15,7 @@ from sktransfer.finetune.inputs import FeatureInput, Input, NumberInput, TokenIn
 from sktransfer.finetune.vocabulary import WordInput
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
-__all__ = ["WITHOUT_LAYERS", "open_encoder", "same_encoder"]
+__all__ = ["WITHOUT_LAYERS", "open_body", "open_encoder", "same_encoder"]
 
 #: Strategies that ask for no layers to choose among.
 WITHOUT_LAYERS = ("feature_extraction", "fine_tune", "contrastive")
@@ -28,7 +28,7 @@ def open_encoder(
     source: Any,
     seed: int,
 ) -> tuple[Any, Body | None, Input]:
-    """Fit the encoder and, where its layers learn or have learnt, copy it as a body.
+    """Fit the encoder, and open it as far as its layers learn or have learnt.
 
     Parameters
     ----------
@@ -59,13 +59,38 @@ def open_encoder(
         return None, None, NumberInput()
     encoder = BertFeaturizer() if encoder is None else clone(encoder)
     encoder.fit(texts)
+    return encoder, *open_body(encoder, strategy, texts, source, seed)
+
+
+def open_body(
+    encoder: Any, strategy: str, texts: list[str], source: Any, seed: int
+) -> tuple[Body | None, Input]:
+    """Copy a fitted encoder as a body, where its layers learn or have learnt.
+
+    Parameters
+    ----------
+    encoder : transformer
+        Fitted.
+    strategy, texts, source, seed
+        As for `open_encoder`.
+
+    Returns
+    -------
+    body : Body or None
+    input : Input
+
+    Raises
+    ------
+    InvalidParameterError
+        If the encoder has no layers that could learn as `strategy` says.
+    """
     tuned = _tuned_like(source, encoder)
     if strategy == "feature_extraction" and not tuned:
-        return encoder, None, FeatureInput(encoder)
+        return None, FeatureInput(encoder)
     if isinstance(encoder, WordVectorFeaturizer) and strategy in WITHOUT_LAYERS:
         before = source._input.vocabulary if tuned else None
         words = WordInput.learn(encoder, texts, before)
-        return encoder, words.build_body(np.random.default_rng(seed)), words
+        return words.build_body(np.random.default_rng(seed)), words
     if isinstance(encoder, BertFeaturizer):
         body = TransformerBody(
             encoder.checkpoint_,
@@ -73,7 +98,7 @@ def open_encoder(
             layers=encoder.layers,
             normalize=encoder.normalize,
         )
-        return encoder, body, TokenInput(encoder)
+        return body, TokenInput(encoder)
     if isinstance(encoder, WordVectorFeaturizer):
         raise InvalidParameterError(
             f"strategy={strategy!r} chooses among layers, but a WordVectorFeaturizer "

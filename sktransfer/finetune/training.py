@@ -15,7 +15,6 @@ from torch import nn
 from torch.func import functional_call
 
 from sktransfer.encoders.process import ensure_not_forked
-from sktransfer.exceptions import TrainingError
 from sktransfer.finetune.batches import (
     Batch,
     EvaluationBatches,
@@ -24,7 +23,11 @@ from sktransfer.finetune.batches import (
     Targets,
     TrainingBatches,
 )
-from sktransfer.finetune.callbacks import StopTraining, WeightedLosses
+from sktransfer.finetune.callbacks import (
+    StopTraining,
+    WeightedLosses,
+    was_early_stopping,
+)
 from sktransfer.finetune.halves import in_halves
 from sktransfer.finetune.losses import WeightedLoss
 from sktransfer.finetune.strategies import parameter_groups
@@ -55,7 +58,18 @@ class TransferNet(NeuralNet):
         Decides the order of the rows.
     **kwargs
         Further parameters of ``skorch.NeuralNet``.
+
+    Attributes
+    ----------
+    interrupted_ : bool
+        Whether the last training was broken off.
+    updates_ : dict or None
+        What the updates in which this net learns depend on; None where it has had all
+        its epochs.
     """
+
+    interrupted_: bool
+    updates_: dict[str, Any] | None
 
     def __init__(
         self,
@@ -94,13 +108,25 @@ class TransferNet(NeuralNet):
         self.optimizer_ = self.optimizer(groups, **options)
         return self
 
-    def can_go_on(self) -> bool:
-        """Whether the optimiser is one of updates and knows all that learns now."""
-        if not getattr(self, "updates_", False) or not hasattr(self, "optimizer_"):
+    def can_go_on(self, module: nn.Module, options: dict[str, Any]) -> bool:
+        """Whether its optimiser is one of updates that learns just this in this way.
+
+        Parameters
+        ----------
+        module : TransferNetwork
+            With a strategy applied.
+        options : dict
+            What the updates depend on, as in `updates_`.
+
+        Returns
+        -------
+        same : bool
+        """
+        if getattr(self, "updates_", None) != options:
             return False
         groups = self.optimizer_.param_groups
         known = {id(parameter) for group in groups for parameter in group["params"]}
-        learning = (p for p in self.module_.parameters() if p.requires_grad)
+        learning = (p for p in module.parameters() if p.requires_grad)
         return all(id(parameter) in known for parameter in learning)
 
     def get_iterator(self, dataset: LabelledRows, training: bool = False) -> Any:
@@ -126,11 +152,12 @@ class TransferNet(NeuralNet):
                 super().fit_loop(X, y, epochs, **params)
         except StopTraining:
             pass
-        except KeyboardInterrupt:
-            self.interrupted_ = True
+        except KeyboardInterrupt as error:
+            # skorch's own early stopping ends a training by the same exception.
+            self.interrupted_ = not was_early_stopping(error)
             raise
-        except TrainingError:
-            self.updates_ = False  # the optimiser's moments are of no use any more
+        except Exception:
+            self.updates_ = None  # the optimiser's moments are of no use any more
             raise
         return self
 
