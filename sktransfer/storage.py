@@ -63,10 +63,9 @@ def cache_folder(*parts: str) -> Path:
 def digest_file(path: Path) -> str:
     """SHA-256 of a file's bytes in hexadecimal.
 
-    The digest is remembered for as long as the file's size and modification time stay
-    as they are, so asking again costs one look at the folder. Those of large files are
-    noted in the user's cache for other processes, under path, inode, size and both
-    times, of which the system alone sets one.
+    The digest is remembered for as long as the file's inode, size and both times stay
+    as they are, of which the system alone sets one, so asking again costs one look at
+    the folder. Those of large files are noted in the user's cache for other processes.
 
     Parameters
     ----------
@@ -89,11 +88,14 @@ def digest_file(path: Path) -> str:
     """
     path = path.resolve()
     state = path.stat()
-    return _digest_file(path, state.st_size, state.st_mtime_ns)
+    facts = (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    return _digest_file(path, *facts)
 
 
 @functools.lru_cache(maxsize=256)
-def _digest_file(path: Path, size: int, mtime_ns: int) -> str:
+def _digest_file(
+    path: Path, inode: int, size: int, mtime_ns: int, ctime_ns: int
+) -> str:
     note = _note_of_digest(path) if size >= _WORTH_A_NOTE else None
     if note is not None and (noted := _read_note(note)):
         return noted

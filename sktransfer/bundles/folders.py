@@ -7,7 +7,6 @@ alone, and ``README.md`` the card for people, who may edit it.
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,9 @@ _FORMAT = "sktransfer model"
 _FORMAT_VERSION = 1
 _MANIFEST, _MODEL, _CARD = "manifest.json", "model.json", "README.md"
 _TENSORS = "tensors.safetensors"
+# What systems put into folders that people look at.
+_OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
+_MOST_TRIES = 5
 # What comes of files whose digests are right and whose content is not.
 _MISFITS = (
     ArithmeticError,
@@ -53,16 +55,12 @@ def write_bundle(folder: str | os.PathLike[str], value: Any, card: str) -> None:
     Raises
     ------
     ModelFolderError
-        If the folder holds something else, or the object cannot be saved.
+        If the folder holds something else, or is the current one, or if the object
+        cannot be saved.
     """
-    folder = Path(folder).expanduser().absolute()
-    if folder.exists() and not folder.is_dir():
-        raise ModelFolderError(f"{folder} is a file, but a model is saved to a folder.")
-    if folder.exists() and any(folder.iterdir()) and not (folder / _MANIFEST).exists():
-        raise ModelFolderError(
-            f"{folder} holds files that are no saved model, and saving would remove "
-            "them: choose a new folder."
-        )
+    # Through links: what they point to is replaced, and they stay.
+    folder = Path(folder).expanduser().resolve()
+    _check_place(folder)
     packer = Packer()
     model = packer.pack(value)
     with write_folder_beside(folder) as beside:
@@ -97,11 +95,28 @@ def read_bundle(folder: str | os.PathLike[str]) -> Any:
         plain values and known types.
     """
     path = Path(folder).expanduser().absolute()
-    names = _check_files(path, _read_manifest(path))
-    parts = {n: (path / n).read_bytes() for n in names if n.endswith(".skops")}
+    for _ in range(_MOST_TRIES):
+        manifest = _read_manifest(path)
+        try:
+            value = _read_objects(path, _check_files(path, manifest))
+        except (ModelFolderError, FileNotFoundError):
+            if _is_still(path, manifest):
+                raise
+        else:
+            # Of two models, one of which replaced the other meanwhile, none is made.
+            if _is_still(path, manifest):
+                return value
+    raise ModelFolderError(
+        f"{folder} was replaced again and again while it was read: load it when nobody "
+        "saves to it."
+    )
+
+
+def _read_objects(folder: Path, names: list[str]) -> Any:
+    parts = {n: (folder / n).read_bytes() for n in names if n.endswith(".skops")}
     try:
-        tensors = safetensors.numpy.load_file(path / _TENSORS)
-        content = read_json(path / _MODEL)
+        tensors = safetensors.numpy.load_file(folder / _TENSORS)
+        content = read_json(folder / _MODEL)
         unpacker = Unpacker(content["objects"], tensors, parts)
         return unpacker.unpack(content["model"])
     except ModelFolderError as error:
@@ -113,6 +128,13 @@ def read_bundle(folder: str | os.PathLike[str]) -> Any:
             f"{folder} cannot be loaded: what it holds does not fit together "
             f"({type(error).__name__}: {error}). Save the model again."
         ) from error
+
+
+def _is_still(folder: Path, manifest: dict[str, Any]) -> bool:
+    try:
+        return _read_manifest(folder) == manifest
+    except ModelFolderError:
+        return False
 
 
 def manifest_digest(folder: str | os.PathLike[str]) -> str:
@@ -132,6 +154,36 @@ def manifest_digest(folder: str | os.PathLike[str]) -> str:
     return digest_file(path / _MANIFEST)
 
 
+def _check_place(folder: Path) -> None:
+    """Refuse to save where something of somebody else's would be lost."""
+    if folder.exists() and not folder.is_dir():
+        raise ModelFolderError(f"{folder} is a file, but a model is saved to a folder.")
+    if Path.cwd().is_relative_to(folder):
+        raise ModelFolderError(
+            f"{folder} is the current directory or holds it, and saving would put "
+            "another in its place: name a new folder, such as 'model'."
+        )
+    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if there and _MANIFEST not in there:
+        raise ModelFolderError(
+            f"{folder} holds files that are no saved model, and saving would remove "
+            "them: choose a new folder."
+        )
+    if there:
+        try:
+            listed = _read_manifest(folder).get("files")
+        except ModelFolderError as error:
+            raise ModelFolderError(
+                f"{error} Saving would remove what the folder holds: choose a new one."
+            ) from error
+        ours = {_MANIFEST, *_OF_SYSTEMS, *(listed if isinstance(listed, dict) else ())}
+        if others := sorted(there - ours):
+            raise ModelFolderError(
+                f"{folder} holds {', '.join(others[:5])} beside a saved model, and "
+                "saving would remove that too: move it, or choose a new folder."
+            )
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ModelFolderError(f"there is no folder {folder}: check the path.")
@@ -144,7 +196,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise ModelFolderError(
             f"{folder} has no {_MANIFEST}, so it is no model that sktransfer saved."
         ) from error
-    except (json.JSONDecodeError, UnicodeError, TypeError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelFolderError(f"{path} is damaged: {error}.") from error
     version = manifest.get("format_version")
     if manifest.get("format") != _FORMAT or not isinstance(version, int):
@@ -162,16 +214,18 @@ def _check_files(folder: Path, manifest: dict[str, Any]) -> list[str]:
     files = manifest.get("files")
     if not isinstance(files, dict) or not {_MODEL, _TENSORS} <= set(files):
         raise ModelFolderError(f"{folder / _MANIFEST} does not list the model's files.")
+    there = {path.name: path for path in folder.iterdir()}
     for name, digest in files.items():
-        path = folder / name
-        if Path(name).name != name or name in ("", ".", "..") or path.is_symlink():
+        path = there.get(name)
+        outside = Path(name).name != name or name in ("", ".", "..")
+        if outside or (path is not None and path.is_symlink()):
             raise ModelFolderError(
                 f"{folder} names the file {name!r}, which is not in the folder itself: "
                 "it is not read."
             )
         if name == _CARD:  # people may edit it
             continue
-        if not path.is_file():
+        if path is None or not path.is_file():
             raise ModelFolderError(f"{folder} lacks the file {name}: save it again.")
         if digest_file(path) != digest:
             raise ModelFolderError(

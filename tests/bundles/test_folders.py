@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from sklearn.linear_model import LogisticRegression
 
 from sktransfer.bundles.folders import manifest_digest, read_bundle, write_bundle
 from sktransfer.exceptions import ModelFolderError
@@ -48,12 +51,49 @@ class TestWriting:
         }
 
     def test_an_older_model_is_replaced_with_all_its_files(self, folder):
-        (folder / "part-7.skops").write_bytes(b"left over")
+        write_bundle(folder, {"part": LogisticRegression()}, "")
+        assert (folder / "part-0.skops").exists()
+        (folder / ".DS_Store").touch()
         before = manifest_digest(folder)
         write_bundle(folder, {"name": "second"}, "# Another")
         assert read_bundle(folder) == {"name": "second"}
-        assert not (folder / "part-7.skops").exists()
+        assert not (folder / "part-0.skops").exists()
         assert manifest_digest(folder) != before
+
+    @pytest.mark.parametrize("name", ["notes.md", ".git/config"])
+    def test_what_somebody_put_beside_an_older_model_is_not_lost(self, folder, name):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("kept")
+        with pytest.raises(ModelFolderError, match=r"beside a saved model.*move it"):
+            write_bundle(folder, {"name": "second"}, "")
+        assert (folder / name).read_text() == "kept"
+        assert read_bundle(folder)["name"] == "first"
+
+    @pytest.mark.parametrize("manifest", ['{"short_name": "An app"}', "{", "[]"])
+    def test_a_manifest_of_something_else_is_no_model(self, tmp_path, manifest):
+        (tmp_path / "manifest.json").write_text(manifest)
+        with pytest.raises(ModelFolderError, match=r"Saving would remove.*a new one"):
+            write_bundle(tmp_path, 1, "")
+        assert (tmp_path / "manifest.json").read_text() == manifest
+
+    @pytest.mark.parametrize("name", ["", ".", "..", "here", "here/.."])
+    def test_the_current_directory_is_not_replaced(self, tmp_path, monkeypatch, name):
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        place = tmp_path / "here" if name == "here" else name
+        if name == "here/..":
+            place = tmp_path / name
+        with pytest.raises(ModelFolderError, match=r"is the current directory"):
+            write_bundle(place, 1, "")
+        assert Path.cwd().exists()
+
+    def test_a_link_goes_on_pointing_to_what_is_replaced(self, folder):
+        link = folder.with_name("current")
+        link.symlink_to(folder.name)
+        write_bundle(link, {"name": "second"}, "")
+        assert link.is_symlink()
+        assert read_bundle(link) == read_bundle(folder) == {"name": "second"}
+        assert {path.name for path in folder.parent.iterdir()} == {"model", "current"}
 
     def test_an_empty_folder_may_be_there_already(self, tmp_path):
         write_bundle(tmp_path, 1, "")
@@ -104,6 +144,55 @@ class TestWriting:
 
 
 class TestReading:
+    def test_a_model_that_is_replaced_meanwhile_is_not_mixed(self, folder, monkeypatch):
+        load_file = safetensors.numpy.load_file
+
+        def replace(path):
+            tensors = load_file(path)
+            if folder.name not in replaced:
+                replaced.append(folder.name)
+                write_bundle(folder, VALUE | {"numbers": np.ones(2)}, "")
+            return tensors
+
+        replaced = []
+        monkeypatch.setattr(safetensors.numpy, "load_file", replace)
+        np.testing.assert_array_equal(read_bundle(folder)["numbers"], np.ones(2))
+
+    def test_it_gives_up_where_it_is_replaced_all_the_time(self, folder, monkeypatch):
+        load_file = safetensors.numpy.load_file
+
+        def replace(path):
+            replaced.append(0)
+            write_bundle(folder, VALUE | {"name": str(len(replaced))}, "")
+            return load_file(path)
+
+        replaced = []
+        monkeypatch.setattr(safetensors.numpy, "load_file", replace)
+        with pytest.raises(ModelFolderError, match="replaced again and again"):
+            read_bundle(folder)
+
+    @pytest.mark.parametrize("text", ["[" * 10**5, "9" * 5000, '"\\ud800'])
+    def test_a_manifest_that_json_cannot_read_is_damaged(self, folder, text):
+        (folder / "manifest.json").write_text(text)
+        with pytest.raises(ModelFolderError, match=r"damaged|no model that"):
+            read_bundle(folder)
+
+    def test_a_name_that_is_too_long_is_missing(self, folder):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["files"]["a" * 300] = "0" * 64
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(ModelFolderError, match="lacks the file aaa"):
+            read_bundle(folder)
+
+    def test_a_change_that_keeps_size_and_time_is_noticed(self, folder):
+        path = folder / "model.json"
+        read_bundle(folder)
+        times = path.stat()
+        path.write_bytes(path.read_bytes().replace(b"first", b"worst"))
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        with pytest.raises(ModelFolderError, match="is not as it was written"):
+            read_bundle(folder)
+
     def test_a_missing_folder_is_named(self, tmp_path):
         with pytest.raises(ModelFolderError, match=r"there is no folder .*nowhere"):
             read_bundle(tmp_path / "nowhere")
