@@ -48,8 +48,8 @@ def save(
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     ModelFolderError
-        If a part of it could only be pickled, such as a function, or if the folder
-        holds something else.
+        If a part of it could only be pickled, such as a function or a tree, or if the
+        folder holds something else or is the current one.
 
     See Also
     --------
@@ -57,9 +57,9 @@ def save(
 
     Notes
     -----
-    What can be made again is left out: a classifier's callbacks, and the model that it
-    was started from. Word vectors that are no package's are copied with all their
-    numbers.
+    What can be made again is left out: a classifier's callbacks, the model that it was
+    started from, and the `memory` of a pipeline. Word vectors that are no package's are
+    copied with all their numbers.
 
     Examples
     --------
@@ -87,7 +87,10 @@ def save(
                 "run it with refit=True, or fit and save the best one yourself."
             )
         best = estimator.best_estimator_
-        scores = {"mean in the search": float(estimator.best_score_)} | (scores or {})
+        # A search whose refit is a function of its own has no best score.
+        if hasattr(estimator, "best_score_"):
+            found = {"mean in the search": float(estimator.best_score_)}
+            scores = found | (scores or {})
     write_bundle(folder, best, write_card(best, scores or {}, description))
 
 
@@ -105,7 +108,8 @@ def load(folder: str | os.PathLike[str]) -> Any:
     Returns
     -------
     estimator : estimator
-        Fitted, on the device that its parameter names.
+        Fitted, on the device that its parameter names, or "auto" where this machine
+        has no such device.
 
     Raises
     ------

@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 
@@ -12,11 +13,14 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
+from sklearn.naive_bayes import MultinomialNB as NB
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from skorch.callbacks import Callback
 
@@ -26,6 +30,7 @@ from sktransfer.exceptions import (
     InvalidParameterError,
     ModelFolderError,
     StaleFitError,
+    TransferWarning,
 )
 from sktransfer.finetune.classifier import TransferSentimentClassifier
 from sktransfer.persistence import load, save
@@ -220,6 +225,69 @@ class TestThereAndBack:
         )
         clone(loaded).fit(TEXTS, LABELS)
 
+    @pytest.mark.parametrize("kind", ["calibrated", "voting", "stacking"])
+    def test_scikit_learns_ensembles_around_ours_come_back(self, make, again, kind):
+        named = [("ours", make()), ("counts", make_pipeline(TfidfVectorizer(), NB()))]
+        model = {
+            "calibrated": CalibratedClassifierCV(make(), cv=2),
+            "voting": VotingClassifier(named, voting="soft"),
+            "stacking": StackingClassifier(named, cv=2),
+        }[kind].fit(TEXTS, LABELS)
+        np.testing.assert_allclose(
+            again(model).predict_proba(TEXTS), model.predict_proba(TEXTS), atol=1e-6
+        )
+
+    def test_the_format_of_the_output_comes_along(self, bert, again):
+        model = bert.set_output(transform="pandas").fit(TEXTS)
+        assert list(again(model).transform(TEXTS[:2]).columns) == list(
+            model.transform(TEXTS[:2]).columns
+        )
+
+    def test_random_vectors_for_unknown_words_come_back(self, vectors, again):
+        options = {"oov": "random", "random_state": np.random.RandomState(0)}
+        model = WordVectorFeaturizer(vectors, **options).fit(TEXTS)
+        np.testing.assert_array_equal(
+            again(model).transform(["good nonsense"]),
+            model.transform(["good nonsense"]),
+        )
+
+    @pytest.mark.parametrize("strategy", ["feature_extraction", "fine_tune"])
+    def test_vectors_that_were_passed_otherwise_come_along(
+        self, vectors, make, again, tmp_path, strategy
+    ):
+        path = tmp_path / "vectors"
+        vectors.save(path)
+        encoder = WordVectorFeaturizer(path)
+        model = make(encoder, strategy=strategy).fit(TEXTS, LABELS)
+        shutil.rmtree(path)
+        loaded = again(model)
+        np.testing.assert_allclose(
+            loaded.predict_proba(TEXTS), model.predict_proba(TEXTS), atol=1e-6
+        )
+        loaded.fit(TEXTS, LABELS)
+        assert model.encoder.vectors == path
+
+    def test_a_device_that_is_not_here_is_no_obstacle(self, bert, make, tmp_path):
+        for model in (bert.fit(TEXTS), make().fit(TEXTS, LABELS)):
+            folder = tmp_path / type(model).__name__
+            save(model.set_params(device="cpu"), folder)
+            text = (folder / "model.json").read_text()
+            forged = text.replace('"cpu"', '"cuda:7"')
+            assert forged != text
+            (folder / "model.json").write_text(forged)
+            manifest = json.loads((folder / "manifest.json").read_text())
+            digest = hashlib.sha256(forged.encode()).hexdigest()
+            manifest["files"]["model.json"] = digest
+            (folder / "manifest.json").write_text(json.dumps(manifest))
+            with pytest.warns(TransferWarning, match=r"device='cuda:7', which this"):
+                assert load(folder).device == "auto"
+
+    def test_a_search_that_chose_in_its_own_way_has_no_score(self, make, again):
+        grid = {"hidden_layer_sizes": [(2,), (4,)]}
+        search = GridSearchCV(make(), grid, cv=2, refit=lambda results: 1)
+        best = again(search.fit(TEXTS, LABELS))
+        assert best.hidden_layer_sizes == (4,)
+
     def test_of_a_search_the_best_is_saved_and_the_card_has_its_score(
         self, make, tmp_path
     ):
@@ -280,6 +348,12 @@ class TestTheFolder:
     def test_a_cache_folder_of_this_machine_is_left_out(self, bert, tmp_path, again):
         featurizer = bert.set_params(cache=tmp_path / "cache").fit(TEXTS)
         assert again(featurizer).cache == "memory"
+
+    def test_the_cache_of_a_pipeline_is_left_out(self, bert, tmp_path, again):
+        steps = [("texts", bert), ("classifier", LogisticRegression())]
+        model = Pipeline(steps, memory=str(tmp_path / "results")).fit(TEXTS, LABELS)
+        assert again(model).memory is None
+        assert "results" not in (tmp_path / "model" / "model.json").read_text()
 
     def test_a_model_may_not_choose_where_this_machine_writes(self, bert, tmp_path):
         folder = tmp_path / "model"

@@ -6,9 +6,10 @@ import functools
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from sklearn.base import BaseEstimator
+from sklearn.calibration import _CalibratedClassifier
 
 from sktransfer.exceptions import ModelFolderError
 
@@ -61,6 +62,8 @@ def kind_of(value: object) -> tuple[str, Kind] | None:
             return f"{part}.{cls.__name__}", kinds[cls.__name__]
     if package in ("sktransfer", "sklearn") and isinstance(value, BaseEstimator):
         return f"{cls.__module__}:{cls.__name__}", estimator_kind(cls)
+    if cls is _CalibratedClassifier:
+        return _CALIBRATED, _CALIBRATED_KIND
     return None
 
 
@@ -83,20 +86,36 @@ def kind_named(name: str) -> Kind:
         If there is none of this name.
     """
     part, _, simple = name.partition(".")
+    if name == _CALIBRATED:
+        return _CALIBRATED_KIND
     if part in _PARTS and simple in (kinds := _kinds_of_part(part)):
         return kinds[simple]
     module, _, simple = name.partition(":")
     if module.split(".")[0] in ("sktransfer", "sklearn"):
         try:
-            found = getattr(importlib.import_module(module), simple, None)
+            found: Any = getattr(importlib.import_module(module), simple, None)
         except ImportError:
             found = None
-        if isinstance(found, type) and issubclass(found, BaseEstimator):
+        if _is_estimator_of(module, found):
             return estimator_kind(found)
     raise ModelFolderError(
         f"an object of the type {name!r} is asked for, but only estimators of "
         "sktransfer and of scikit-learn are made from a folder."
     )
+
+
+def _is_estimator_of(module: str, found: object) -> TypeGuard[type[BaseEstimator]]:
+    """Whether this is an estimator that the module defines and no part saves itself.
+
+    What a part of this package puts together with checks has no way around them.
+    """
+    if not isinstance(found, type) or not issubclass(found, BaseEstimator):
+        return False
+    package, _, rest = module.partition(".")
+    part = rest.partition(".")[0]
+    special = package == "sktransfer" and part in _PARTS
+    checked = special and found.__name__ in _kinds_of_part(part)
+    return found.__module__ == module and not checked
 
 
 def estimator_kind(cls: type[BaseEstimator]) -> Kind:
@@ -115,17 +134,36 @@ def estimator_kind(cls: type[BaseEstimator]) -> Kind:
 
 
 def take_estimator_apart(estimator: Any) -> dict[str, Any]:
-    """Parameters, and the other attributes as what was fitted."""
+    """Parameters, and the other attributes as what was fitted.
+
+    A cache of intermediate results is none of either: it is a folder of this machine,
+    and joblib keeps pickles there.
+    """
     parameters = estimator.get_params(deep=False)
+    if "memory" in parameters:
+        parameters["memory"] = None
     left_out = _ONLY_IN_FIT.union(parameters)
     others = {k: v for k, v in vars(estimator).items() if k not in left_out}
     return {"parameters": parameters, "fitted": others}
 
 
 def _put_estimator_together(cls: type[Any], fields: dict[str, Any]) -> Any:
+    if fields["parameters"].get("memory") is not None:
+        raise ModelFolderError("it asks for a cache in a folder of its own choice.")
     estimator = cls(**fields["parameters"])
     vars(estimator).update(fields["fitted"])
     return estimator
+
+
+def _put_calibrated_together(fields: dict[str, Any]) -> _CalibratedClassifier:
+    calibrated = object.__new__(_CalibratedClassifier)
+    vars(calibrated).update(fields)
+    return calibrated
+
+
+# What CalibratedClassifierCV holds: no estimator itself, around one of ours perhaps.
+_CALIBRATED = "sklearn.calibration:_CalibratedClassifier"
+_CALIBRATED_KIND = Kind(lambda value: dict(vars(value)), _put_calibrated_together)
 
 
 @functools.cache

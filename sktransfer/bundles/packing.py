@@ -15,18 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
 
 from sktransfer.bundles.kinds import kind_named, kind_of
+from sktransfer.bundles.parts import read_part, write_part
 from sktransfer.exceptions import ModelFolderError
 
 __all__ = ["Packer", "Unpacker"]
 
-# What skops does not trust by itself, and what is data all the same.
-_PLAIN_TYPES = frozenset(
-    f"scipy.sparse._{form}.{form}_{kind}"
-    for form in ("csr", "csc", "coo")
-    for kind in ("array", "matrix")
-)
 _TENSOR_KINDS = "biuf"
 
 
@@ -88,12 +84,13 @@ class Packer:
     def _pack_object(self, value: Any, where: str) -> dict[str, Any]:
         if isinstance(value, tuple) and type(value) is tuple:
             return {"is": "tuple", "items": self.pack(list(value), where)}
-        if type(value) is dict:
+        if type(value) in (dict, Bunch):
             items = [
                 [self.pack(key, where), self.pack(item, f"{where}.{key}")]
                 for key, item in value.items()
             ]
-            return {"is": "dict", "items": items}
+            name = "bunch" if isinstance(value, Bunch) else "dict"
+            return {"is": name, "items": items}
         if isinstance(value, np.ndarray):
             return self._pack_array(value, where)
         if isinstance(value, Path):
@@ -128,17 +125,10 @@ class Packer:
         return {"is": "tensor", "name": name, "shape": list(array.shape)}
 
     def _pack_by_skops(self, value: Any, where: str) -> dict[str, Any]:
-        # Imported late: skops imports all that scikit-learn has, and torch with it.
-        import skops.io
-
         try:
-            data = skops.io.dumps(value)
-            foreign = set(skops.io.get_untrusted_types(data=data)) - _PLAIN_TYPES
-        except Exception as error:
+            data = write_part(value)
+        except ValueError as error:
             raise ModelFolderError(_unsaveable(value, where, str(error))) from error
-        if foreign:
-            what = f"it holds {', '.join(sorted(foreign))}"
-            raise ModelFolderError(_unsaveable(value, where, what))
         name = f"part-{len(self.parts)}.skops"
         self.parts[name] = data
         return {"is": "skops", "file": name}
@@ -164,6 +154,7 @@ class Unpacker:
         self._made: dict[int, Any] = {}
         self._tensors = tensors
         self._parts = parts
+        self._opened: dict[str, Any] = {}
 
     def unpack(self, packed: Any) -> Any:
         """Value of which `packed` is the JSON.
@@ -187,6 +178,7 @@ class Unpacker:
             return packed
         way: Callable[[dict[str, Any]], Any] | None = {
             "array": self._array,
+            "bunch": lambda p: Bunch(**self._dict(p)),
             "dict": self._dict,
             "float": lambda p: float(p["value"]),
             "object": self._object,
@@ -229,16 +221,10 @@ class Unpacker:
         return self._tensors[packed["name"]].reshape(packed["shape"])
 
     def _skops(self, packed: dict[str, Any]) -> Any:
-        import skops.io
-
-        data = self._parts[packed["file"]]
-        foreign = set(skops.io.get_untrusted_types(data=data)) - _PLAIN_TYPES
-        if foreign:
-            raise ModelFolderError(
-                f"{packed['file']} asks for the types {', '.join(sorted(foreign))}, "
-                "which are not made from files."
-            )
-        return skops.io.loads(data, trusted=sorted(_PLAIN_TYPES))
+        name = packed["file"]
+        if name not in self._opened:
+            self._opened[name] = read_part(self._parts[name], name)
+        return self._opened[name]
 
 
 def _dtype(name: str) -> np.dtype[Any]:
@@ -278,5 +264,6 @@ def _unsaveable(value: Any, where: str, why: str) -> str:
     return (
         f"{place} is {value!r:.80}, of the type {type(value).__qualname__}, which "
         f"cannot be saved without a pickle ({why}): set it to something that can, "
-        "such as a name, a number or an estimator of scikit-learn."
+        "such as a name, a number or an estimator of scikit-learn that is made of "
+        "arrays, which trees and neighbours are not."
     )

@@ -5,11 +5,20 @@ Knows torch and the hardware, and nothing of checkpoints or texts.
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 
-from sktransfer.exceptions import InvalidParameterError
+from sktransfer.exceptions import InvalidParameterError, TransferWarning
 
-__all__ = ["DTYPES", "INT8", "multiplies_bfloat16", "resolve_device", "resolve_dtype"]
+__all__ = [
+    "DTYPES",
+    "INT8",
+    "available_device",
+    "multiplies_bfloat16",
+    "resolve_device",
+    "resolve_dtype",
+]
 
 DTYPES = {
     "float32": torch.float32,
@@ -65,6 +74,31 @@ def resolve_device(device: str) -> torch.device:
             "or 'cpu'."
         )
     return resolved
+
+
+def available_device(device: str) -> str:
+    """`device` where this machine has it; else "auto", with a warning.
+
+    Parameters
+    ----------
+    device : str
+        What a model was trained on, perhaps on another machine.
+
+    Returns
+    -------
+    device : str
+    """
+    try:
+        resolve_device(device)
+    except InvalidParameterError:
+        warnings.warn(
+            f"the model was saved with device={device!r}, which this machine does not "
+            "have: it is loaded with device='auto'.",
+            TransferWarning,
+            stacklevel=2,
+        )
+        return "auto"
+    return device
 
 
 def resolve_dtype(

@@ -7,6 +7,7 @@ from typing import Any
 
 from sktransfer.bundles.kinds import Kind
 from sktransfer.encoders.checkpoints import Checkpoint, find_checkpoint
+from sktransfer.encoders.devices import available_device
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import CheckpointError, ModelFolderError
 
@@ -26,13 +27,17 @@ def _take_apart(featurizer: BertFeaturizer) -> dict[str, Any]:
             "weights": featurizer.checkpoint_.digest,
             "vectors": featurizer.encoder_digest_,
         }
-    return {"parameters": parameters, "fitted": fitted}
+    output = getattr(featurizer, "_sklearn_output_config", {})
+    return {"parameters": parameters, "fitted": fitted, "output": dict(output)}
 
 
 def _put_together(fields: dict[str, Any]) -> BertFeaturizer:
     if fields["parameters"]["cache"] not in (None, "memory"):
         raise ModelFolderError("it asks for a cache in a folder of its own choice.")
-    featurizer = BertFeaturizer(**fields["parameters"])
+    device = available_device(fields["parameters"]["device"])
+    featurizer = BertFeaturizer(**fields["parameters"] | {"device": device})
+    if output := fields.get("output"):
+        featurizer.set_output(**output)
     if fields["fitted"] is None:
         return featurizer
     featurizer.fit([""])

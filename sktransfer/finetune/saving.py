@@ -13,7 +13,11 @@ import numpy as np
 from skorch.history import History
 
 from sktransfer.bundles.kinds import Kind, take_estimator_apart
-from sktransfer.encoders.devices import resolve_device, resolve_dtype
+from sktransfer.encoders.devices import (
+    available_device,
+    resolve_device,
+    resolve_dtype,
+)
 from sktransfer.finetune.bodies import TransformerBody
 from sktransfer.finetune.classifier import TransferSentimentClassifier
 from sktransfer.finetune.embeddings import EmbeddingBody
@@ -21,6 +25,8 @@ from sktransfer.finetune.inputs import FeatureInput, NumberInput, TokenInput
 from sktransfer.finetune.network import TransferNetwork
 from sktransfer.finetune.training import TransferNet
 from sktransfer.finetune.vocabulary import WordInput
+from sktransfer.words.featurizer import WordVectorFeaturizer
+from sktransfer.words.saving import with_opened_vectors
 
 __all__ = ["KINDS"]
 
@@ -31,6 +37,8 @@ def _take_classifier_apart(model: TransferSentimentClassifier) -> dict[str, Any]
     left_out: dict[str, Any] = {"callbacks": None}
     if not isinstance(model.init_from, (str, os.PathLike)):
         left_out["init_from"] = None
+    if isinstance(model.encoder, WordVectorFeaturizer) and fields["fitted"]:
+        left_out["encoder"] = with_opened_vectors(model.encoder, model.encoder_)
     fields["parameters"] = fields["parameters"] | left_out
     fitted = dict(fields["fitted"])
     if fitted:
@@ -43,13 +51,14 @@ def _take_classifier_apart(model: TransferSentimentClassifier) -> dict[str, Any]
 
 
 def _put_classifier_together(fields: dict[str, Any]) -> TransferSentimentClassifier:
-    model = TransferSentimentClassifier(**fields["parameters"])
+    device = available_device(fields["parameters"]["device"])
+    model = TransferSentimentClassifier(**fields["parameters"] | {"device": device})
     fitted = fields["fitted"]
     if fitted:
-        device = resolve_device(model.device)
-        dtype = resolve_dtype(model.dtype, device)
+        place = resolve_device(model.device)
+        dtype = resolve_dtype(model.dtype, place)
         net = TransferNet(
-            fitted["net_"], autocast_dtype=dtype, device=str(device), verbose=0
+            fitted["net_"], autocast_dtype=dtype, device=str(place), verbose=0
         )
         net.initialize()
         net.history = _history(fitted["history_"])

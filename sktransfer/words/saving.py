@@ -24,7 +24,7 @@ from sktransfer.words.tables import build_table
 from sktransfer.words.vectors import WordVectors
 from sktransfer.words.weighting import WordWeights
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "with_opened_vectors"]
 
 
 def _take_vectors_apart(vectors: WordVectors) -> dict[str, Any]:
@@ -80,14 +80,41 @@ def _take_reader_apart(reader: WordReader) -> dict[str, Any]:
 
 def _take_featurizer_apart(featurizer: WordVectorFeaturizer) -> dict[str, Any]:
     fields = take_estimator_apart(featurizer)
-    given = featurizer.vectors
-    named = isinstance(given, (BaseEstimator, WordVectors)) or given in PACKAGED
-    if fields["fitted"] and not named:
+    if fields["fitted"] and not _stays(featurizer.vectors):
         opened = {"vectors": featurizer.vectors_}
         fields["parameters"] = fields["parameters"] | opened
         frozen = fields["fitted"]["_parameters"] | opened
         fields["fitted"] = fields["fitted"] | {"_parameters": frozen}
     return fields
+
+
+def with_opened_vectors(
+    given: WordVectorFeaturizer, fitted: WordVectorFeaturizer
+) -> WordVectorFeaturizer:
+    """A featurizer like `given`, whose vectors can be saved.
+
+    Parameters
+    ----------
+    given : WordVectorFeaturizer
+        As a user passed it, perhaps with a path or an object of gensim's.
+    fitted : WordVectorFeaturizer
+        What came of fitting it; the result shares its vectors.
+
+    Returns
+    -------
+    featurizer : WordVectorFeaturizer
+    """
+    if _stays(given.vectors):
+        return given
+    parameters = given.get_params(deep=False) | {"vectors": fitted.vectors_}
+    return WordVectorFeaturizer(**parameters)
+
+
+def _stays(vectors: Any) -> bool:
+    """Whether this value of the parameter `vectors` goes into a folder as it is."""
+    if isinstance(vectors, (BaseEstimator, WordVectors)):
+        return True
+    return isinstance(vectors, str) and vectors in PACKAGED
 
 
 def _join(words: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

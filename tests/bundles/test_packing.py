@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import Bunch
 
 from sktransfer.bundles.packing import Packer, Unpacker
 from sktransfer.exceptions import ModelFolderError
@@ -106,6 +107,17 @@ class TestEstimators:
         assert packed == {"is": "skops", "file": "part-0.skops"}
         assert not packer.objects
 
+    def test_a_part_held_twice_is_one_object_again(self):
+        random_state = np.random.RandomState(0)
+        one, other = there_and_back([random_state, {"deep": random_state}])
+        assert one is other["deep"]
+        assert one.randint(1000) == random_state.randint(1000)
+
+    def test_a_bunch_comes_back_as_one(self):
+        again = there_and_back(Bunch(first=(1, 2), second=None))
+        assert isinstance(again, Bunch)
+        assert (again.first, again.second) == ((1, 2), None)
+
     def test_a_function_is_refused_with_its_place(self):
         featurizer = WordVectorFeaturizer(tokenizer=str.split)
         expected = "parameters.tokenizer is .*cannot be saved without a pickle"
@@ -133,6 +145,9 @@ class TestWhatAFileMayNotAskFor:
             "encoders.Recipe",
             "pathlib:Path",
             "sklearn.nowhere:Estimator",
+            "sktransfer.encoders.featurizer:BertFeaturizer",
+            "sktransfer.encoders.saving:BertFeaturizer",
+            "sktransfer.words.saving:BaseEstimator",
             "",
         ],
     )
@@ -140,6 +155,14 @@ class TestWhatAFileMayNotAskFor:
         objects = [{"type": name, "fields": {"parameters": {}, "fitted": {}}}]
         expected = re.escape(f"the type {name!r} is asked for")
         with pytest.raises(ModelFolderError, match=expected):
+            Unpacker(objects, {}, {}).unpack({"is": "object", "number": 0})
+
+    @pytest.mark.parametrize("name", ["Pipeline", "FeatureUnion"])
+    def test_a_cache_of_their_own_choice_is_refused(self, name, tmp_path):
+        parameters = {"is": "dict", "items": [["memory", str(tmp_path)], ["steps", []]]}
+        fields = {"parameters": parameters, "fitted": {"is": "dict", "items": []}}
+        objects = [{"type": f"sklearn.pipeline:{name}", "fields": fields}]
+        with pytest.raises(ModelFolderError, match="a cache in a folder of its own"):
             Unpacker(objects, {}, {}).unpack({"is": "object", "number": 0})
 
     def test_unknown_values_are_refused(self):
