@@ -1,49 +1,29 @@
-"""The skorch net that trains a network: rates, precision, batches."""
+"""The skorch net that trains a network: rates, batches, interrupts."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 from torch import nn
-from torch.func import functional_call
 
-from sktransfer.encoders.process import ensure_not_forked
-from sktransfer.finetune.batches import (
-    Batch,
-    EvaluationBatches,
-    LabelledRows,
-    Rows,
-    Targets,
-    TrainingBatches,
-)
+from sktransfer.finetune.batches import Batch, LabelledRows, Targets, TrainingBatches
 from sktransfer.finetune.callbacks import (
     StopTraining,
     WeightedLosses,
     was_early_stopping,
 )
-from sktransfer.finetune.halves import in_halves
 from sktransfer.finetune.losses import WeightedLoss
+from sktransfer.finetune.prediction import PredictingNet
 from sktransfer.finetune.strategies import parameter_groups
 from sktransfer.finetune.tables import dense_gradients, sparse_gradient
 
 __all__ = ["TransferNet"]
 
-# Rows of one forward pass in prediction: enough to keep the cores busy, few enough
-# that the states of long texts stay small.
-PREDICTION_ROWS = {"tokens": 64, "features": 4096}
 
-# Up to this many features a head is trained on one thread.
-SMALL_WIDTH = 4096
-
-
-class TransferNet(NeuralNet):
+class TransferNet(PredictingNet):
     """A skorch net over `LabelledRows`, with rates by layer and our own batches.
 
     Parameters
@@ -133,7 +113,7 @@ class TransferNet(NeuralNet):
         """Shuffled batches of like length for training, all rows in order else."""
         if training:
             return TrainingBatches(dataset, self.batch_size, self.shuffles_)
-        return EvaluationBatches(dataset, self._prediction_rows(dataset.rows))
+        return self._evaluation(dataset)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **params: Any) -> Any:
         """Train; early stopping ends it, an interrupt is remembered in `interrupted_`.
@@ -167,12 +147,6 @@ class TransferNet(NeuralNet):
         dense_gradients(self.module_.parameters())
         return step
 
-    def infer(self, x: Batch, **fit_params: Any) -> torch.Tensor:
-        """Logits (n, k) of a batch."""
-        with self._precision(x):
-            logits: torch.Tensor = self.module_(**x.to(self.device).inputs)
-        return logits
-
     def get_loss(
         self,
         y_pred: torch.Tensor,
@@ -186,79 +160,6 @@ class TransferNet(NeuralNet):
         loss: torch.Tensor = self.criterion_(y_pred, targets)
         return loss
 
-    def predict_logits(self, rows: Rows) -> npt.NDArray[np.float32]:
-        """Logits of rows in their order.
-
-        Parameters
-        ----------
-        rows : Rows
-            n rows that the module reads.
-
-        Returns
-        -------
-        logits : ndarray of shape (n, k)
-        """
-        if rows.lengths is not None:
-            return self._predict(rows, self.module_)
-        # In float64 a row's logits do not depend on the company it comes in.
-        exact = {name: t.double() for name, t in self.module_.own_tensors().items()}
-
-        def head(features: torch.Tensor, **windows: torch.Tensor) -> torch.Tensor:
-            inputs = {"features": features.double(), **windows}
-            result: torch.Tensor = functional_call(self.module_, exact, (), inputs)
-            return result
-
-        with self._threads_for(rows):
-            return self._predict(rows, head)
-
-    def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
-        """Features (n, w) that the module's body gives for rows of tokens."""
-        return self._predict(rows, self.module_.body)
-
-    def _predict(
-        self, rows: Rows, module: Callable[..., torch.Tensor]
-    ) -> npt.NDArray[np.float32]:
-        self._ensure_threads(rows)
-        self.module_.eval()
-        unlabelled = LabelledRows(rows, np.zeros(len(rows), np.int64))
-        batches = EvaluationBatches(unlabelled, self._prediction_rows(rows))
-        results = []
-        with torch.inference_mode(), self._in_halves(rows):
-            for indices in batches.indices():
-                batch = Batch(rows.batch(indices), len(indices))
-                with self._precision(batch):
-                    result = module(**batch.to(self.device).inputs)
-                results.append(result.float().cpu().numpy())
-        order = np.concatenate(batches.indices())
-        ordered = np.empty((len(rows), results[0].shape[1]), np.float32)
-        ordered[order] = np.concatenate(results)
-        return ordered
-
-    @contextlib.contextmanager
-    def _precision(self, batch: Batch) -> Iterator[None]:
-        # The head alone is too small to gain from half precision, and loses digits.
-        wanted = self.autocast_dtype != torch.float32 and "features" not in batch.inputs
-        device = torch.device(self.device).type
-        with torch.autocast(device, dtype=self.autocast_dtype, enabled=wanted):
-            yield
-
-    @contextlib.contextmanager
-    def _threads_for(self, rows: Rows) -> Iterator[None]:
-        n_threads = torch.get_num_threads()
-        if self._divides(rows):
-            # Threads that an operation leaves behind go on turning for a while, and
-            # would take the cores from the halves of the next batch.
-            torch.set_num_threads(max(1, n_threads // 2))
-        elif rows.lengths is None and self.module_.layout.n_features <= SMALL_WIDTH:
-            # A head's products take microseconds; threads that wait for one another
-            # cost more than they bring, ten times more where other processes want the
-            # cores.
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(n_threads)
-
     def _table(self) -> nn.Module | None:
         body = self.module_.body
         if body is None:
@@ -266,25 +167,6 @@ class TransferNet(NeuralNet):
         table = body.token_table()
         holders = (m for m in body.modules() if getattr(m, "weight", None) is table)
         return next(holders, None)
-
-    def _in_halves(self, rows: Rows) -> contextlib.AbstractContextManager[None]:
-        if self._divides(rows):
-            return in_halves(torch.device(self.device))
-        return contextlib.nullcontext()
-
-    def _divides(self, rows: Rows) -> bool:
-        """Whether batches of these rows go through layers."""
-        return rows.lengths is not None and not self.module_.body.is_table
-
-    @staticmethod
-    def _ensure_threads(rows: Rows) -> None:
-        # A head alone runs on one thread, which a fork does not take away.
-        if rows.lengths is not None:
-            ensure_not_forked()
-
-    @staticmethod
-    def _prediction_rows(rows: Rows) -> int:
-        return PREDICTION_ROWS["features" if rows.lengths is None else "tokens"]
 
     # Optimiser state is several times the size of what was learnt and of no use to
     # whoever predicts; callbacks may hold anything. Both are made anew when training
