@@ -17,7 +17,12 @@ from sktransfer.finetune.inputs import Input, TokenTexts, WindowFeatures
 from sktransfer.finetune.network import HeadLayout, TransferNetwork
 from sktransfer.finetune.opening import open_body, open_encoder
 from sktransfer.finetune.preparation import TrainingData
-from sktransfer.finetune.sources import carry_over, open_source, source_parameters
+from sktransfer.finetune.sources import (
+    carry_over,
+    check_columns,
+    open_source,
+    source_parameters,
+)
 from sktransfer.finetune.strategies import apply_strategy, tunes_by_rows
 from sktransfer.finetune.training import TransferNet
 
@@ -86,6 +91,7 @@ def construct(
     network = TransferNetwork(layout, body)
     carried: set[str] = set()
     if source is not None:
+        check_columns(source, model)
         carried = carry_over(source, network, encoder, data.classes)
     keeps = head_first and known is None and tunes_by_rows(model.strategy)
     scales = source is None and bool(model.scale_features)

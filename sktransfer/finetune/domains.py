@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from sklearn.utils.validation import _get_feature_names
 
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.finetune.targets import check_labels
@@ -48,8 +49,8 @@ def pool_domains(
     Raises
     ------
     InvalidInputError
-        If one domain holds texts and the other numbers, or rows and labels differ in
-        number.
+        If one domain holds texts and the other numbers, in X or in y, if columns have
+        other names, or rows and labels differ in number.
     InvalidParameterError
         If `target_weight` is out of range.
 
@@ -85,6 +86,20 @@ def pool_domains(
             f"the source holds {theirs} and the target {ours}: give both as the same "
             "kind."
         )
+    kinds = {_kind_of_labels(y) for y in (y_source, y_target)}
+    if len(kinds) > 1:
+        raise InvalidInputError(
+            f"the source's labels are {_shown(y_source)} and the target's "
+            f"{_shown(y_target)}: write both in one way, so that equal labels are one "
+            "class."
+        )
+    names = [_get_feature_names(domain[0]) for domain in (source, target)]
+    if all(n is not None for n in names) and not np.array_equal(*names):
+        raise InvalidInputError(
+            f"the source has the columns {names[0].tolist()[:5]} and the target "
+            f"{names[1].tolist()[:5]}: order them alike, as in "
+            "X_target[X_source.columns]."
+        )
     if isinstance(X_source, list):
         X: Any = X_source + X_target
     elif sparse.issparse(X_source) or sparse.issparse(X_target):
@@ -94,6 +109,16 @@ def pool_domains(
     weight = np.repeat([(1 - share) / n_source, share / n_target], [n_source, n_target])
     y = np.concatenate([y_source, y_target])
     return X, y, weight / weight.mean()
+
+
+def _kind_of_labels(y: npt.NDArray[Any]) -> str:
+    if y.dtype.kind == "O":
+        return "texts" if isinstance(y[0], str) else "others"
+    return "numbers" if y.dtype.kind in "biuf" else "texts"
+
+
+def _shown(y: npt.NDArray[Any]) -> str:
+    return f"{_kind_of_labels(y)} such as {y.tolist()[0]!r}"
 
 
 def _check_domain(domain: Any, name: str) -> tuple[Any, npt.NDArray[Any]]:

@@ -58,7 +58,7 @@ def open_encoder(
     if texts is None:
         return None, None, NumberInput()
     encoder = BertFeaturizer() if encoder is None else clone(encoder)
-    encoder.fit(texts)
+    encoder.fit(texts, None)  # FrozenEstimator takes no y for granted
     return encoder, *open_body(encoder, strategy, texts, source, seed)
 
 

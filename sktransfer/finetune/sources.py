@@ -27,8 +27,9 @@ from sktransfer.finetune.adapters import is_adapter, plain_name
 from sktransfer.finetune.embeddings import EmbeddingBody
 from sktransfer.finetune.network import TransferNetwork
 from sktransfer.finetune.opening import same_encoder
+from sktransfer.words.featurizer import WordVectorFeaturizer
 
-__all__ = ["carry_over", "open_source", "source_parameters"]
+__all__ = ["carry_over", "check_columns", "open_source", "source_parameters"]
 
 
 def open_source(init_from: Any) -> Any:
@@ -85,6 +86,32 @@ def open_source(init_from: Any) -> Any:
 @functools.lru_cache(maxsize=2)
 def _read_source(folder: Path, digest: str) -> Any:
     return read_bundle(folder)
+
+
+def check_columns(source: Any, target: Any) -> None:
+    """Refuse a source of numbers whose columns have other names, or another order.
+
+    Parameters
+    ----------
+    source : TransferSentimentClassifier
+        Fitted.
+    target : TransferSentimentClassifier
+        Has seen its data.
+
+    Raises
+    ------
+    TransferError
+        If both have names and they differ.
+    """
+    theirs = getattr(source, "feature_names_in_", None)
+    ours = getattr(target, "feature_names_in_", None)
+    if theirs is None or ours is None or np.array_equal(theirs, ours):
+        return
+    raise TransferError(
+        f"the source reads the columns {theirs.tolist()[:5]} and the target has "
+        f"{ours.tolist()[:5]}: order them alike, as in "
+        "X_target[source.feature_names_in_]."
+    )
 
 
 def carry_over(
@@ -234,10 +261,25 @@ def _differences(source: Any, network: TransferNetwork, encoder: Any) -> list[st
         )
         # The last layer has two names.
         names = ("pooling_", "normalize") + (("layers",) if len({*depths}) > 1 else ())
-        for name in names:
-            if getattr(source.encoder_, name) != getattr(encoder, name):
-                found.append(
-                    f"{name.rstrip('_')}={getattr(source.encoder_, name)!r} in the "
-                    f"source's encoder, {getattr(encoder, name)!r} in the target's"
-                )
+        found += _other_settings(source.encoder_, encoder, names)
+    elif isinstance(encoder, WordVectorFeaturizer):
+        names = ("pooling_", "normalize", "weighting", "n_components_removed")
+        found += _other_settings(source.encoder_, encoder, names)
+    elif hasattr(encoder, "get_feature_names_out"):
+        theirs, ours = (e.get_feature_names_out() for e in (source.encoder_, encoder))
+        if not np.array_equal(theirs, ours):
+            found.append(
+                f"the source's encoder gives the columns {theirs[:3].tolist()}..., the "
+                f"target's {ours[:3].tolist()}...; FrozenEstimator(encoder) from "
+                "sklearn.frozen keeps one that was fitted before"
+            )
     return found
+
+
+def _other_settings(theirs: Any, ours: Any, names: tuple[str, ...]) -> list[str]:
+    return [
+        f"{name.rstrip('_')}={getattr(theirs, name)!r} in the source's encoder, "
+        f"{getattr(ours, name)!r} in the target's"
+        for name in names
+        if getattr(theirs, name) != getattr(ours, name)
+    ]

@@ -54,6 +54,21 @@ class TestPoolDomains:
         with pytest.raises(InvalidInputError, match="source holds texts and the targ"):
             pool_domains(SOURCE, (np.zeros((2, 3)), TARGET[1]))
 
+    @pytest.mark.parametrize("theirs", [["0", "1"], ["neg", "pos"]])
+    def test_labels_written_in_two_ways_are_no_classes_in_common(self, theirs):
+        expected = r"labels are numbers such as 0 and the target's texts such as "
+        with pytest.raises(InvalidInputError, match=expected):
+            pool_domains((["a", "b"], [0, 1]), (["c", "d"], theirs))
+        both = pool_domains((["a"], np.array(["0"], object)), (["b"], ["1"]))
+        assert both[1].tolist() == ["0", "1"]
+
+    def test_columns_are_not_joined_by_their_place(self):
+        one = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+        with pytest.raises(InvalidInputError, match=r"columns \['a', 'b'\] and the t"):
+            pool_domains((one, [0, 1]), (one[["b", "a"]], [0, 1]))
+        X, _, _ = pool_domains((one, [0, 1]), (one, [0, 1]))
+        assert X.tolist() == [[1, 3], [2, 4]] * 2
+
     def test_too_few_labels_name_the_domain(self):
         with pytest.raises(InvalidInputError, match="target's y has 1 labels"):
             pool_domains(SOURCE, (TARGET[0], ["pos"]))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -186,6 +187,50 @@ class TestDifferences:
             target = make(encoder=encoder, init_from=FrozenEstimator(source))
             with pytest.raises(TransferError, match=message):
                 target.fit(texts, labels)
+
+    @pytest.mark.parametrize(
+        ("option", "message"),
+        [
+            ({"pooling": "max"}, r"pooling=\('mean',\) in the source's encoder"),
+            ({"normalize": True}, "normalize=False in the source's encoder, True"),
+            ({"weighting": "idf"}, "weighting=None in the source's encoder, 'idf'"),
+        ],
+    )
+    def test_word_vectors_are_put_together_alike(
+        self, make, words, sentiment_texts, option, message
+    ):
+        source = make(encoder=words()).fit(*sentiment_texts)
+        init_from = FrozenEstimator(source)
+        target = make(encoder=words(**option), init_from=init_from)
+        with pytest.raises(TransferError, match=message):
+            target.fit(*sentiment_texts)
+
+    def test_counts_of_other_words_do_not_fit(self, make, sentiment_texts):
+        texts, labels = sentiment_texts
+        counts = TfidfVectorizer(max_features=4)
+        source = make(encoder=counts).fit(texts, labels)
+        other = ["good new words", "bad other words"] * 20
+        target = make(encoder=counts, init_from=FrozenEstimator(source))
+        with pytest.raises(TransferError, match=r"gives the columns .*FrozenEstimator"):
+            target.fit(other, ["pos", "neg"] * 20)
+        frozen = FrozenEstimator(TfidfVectorizer(max_features=4).fit(texts))
+        source = make(encoder=frozen).fit(texts, labels)
+        target = make(encoder=frozen, init_from=FrozenEstimator(source), **STILL)
+        np.testing.assert_allclose(
+            target.fit(other, ["pos", "neg"] * 20).decision_function(texts),
+            source.decision_function(texts),
+            atol=1e-5,
+        )
+
+    def test_columns_in_another_order_do_not_fit(self, make, numbers):
+        pd = pytest.importorskip("pandas")
+        X, y = numbers
+        table = pd.DataFrame(X[:, :2], columns=["a", "b"])
+        source = make(encoder=None).fit(table, y)
+        target = make(encoder=None, init_from=FrozenEstimator(source))
+        with pytest.raises(TransferError, match=r"\['a', 'b'\] and the target has"):
+            target.fit(table[["b", "a"]], y)
+        target.fit(table, y)
 
     def test_the_last_layer_has_two_names(self, make, bert, sentiment_texts):
         source = make(encoder=bert(layers=-1), strategy="partial", max_epochs=1)
