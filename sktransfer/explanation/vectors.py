@@ -40,7 +40,7 @@ def featurizer_parts(featurizer: WordVectorFeaturizer, text: str) -> Parts | Non
     reader = featurizer._reader
     ragged, distinct, rows = reader.read_counted([text])
     words = [distinct[number] for number in ragged.words.tolist()]
-    vectors = reader._look_up(distinct, rows)[ragged.words]
+    vectors = reader.look_up(distinct, rows)[ragged.words]
     weights = featurizer.weigh(words)
     parts = _pool_parts(featurizer, vectors.astype(np.float64), weights)
     return _place(featurizer, words, parts, text)

@@ -18,6 +18,7 @@ from sktransfer.words.featurizer import WordVectorFeaturizer
 __all__ = ["WordInput", "WordRows"]
 
 UNKNOWN = PADDING + 1
+_MADE_UP = ("random", "subword")  # values of oov by which every word has a vector
 _UNKNOWN_SCALE = 0.6  # standard deviation of the row for unknown words
 _NEW_WORD_RANGE = 0.05  # words without a vector start uniform in plus or minus this
 
@@ -156,10 +157,11 @@ class WordInput:
         sources = self.encoder.vectors_.index_of(unseen)
         skip = self.encoder.oov == "skip"
         ids = dict(self.vocabulary)
-        with_vector = np.flatnonzero(sources >= 0)
-        for number, position in enumerate(with_vector):
-            ids[unseen[position]] = n_rows + number
-        for position in np.flatnonzero(sources < 0):
+        known = (sources >= 0) | (self.encoder.oov in _MADE_UP)
+        with_vector = [unseen[position] for position in np.flatnonzero(known)]
+        for number, word in enumerate(with_vector):
+            ids[word] = n_rows + number
+        for position in np.flatnonzero(~known):
             ids[unseen[position]] = PADDING if skip else UNKNOWN
         kept = [[word for word in text if ids[word] != PADDING] for text in texts]
         flat = [word for text in kept for word in text]
@@ -171,7 +173,7 @@ class WordInput:
             np.array([ids[word] for word in flat], np.int64),
             np.cumsum([0, *map(len, kept)]),
             weights,
-            self.encoder.vectors_.lookup(sources[with_vector]),
+            self.encoder._reader.look_up(with_vector, sources[known]),
             n_rows,
         )
 
@@ -179,7 +181,8 @@ class WordInput:
         """Body whose table begins as the vectors have it.
 
         Padding is zeros; the unknown row is drawn from a normal distribution of scale
-        0.6, and words without a vector uniformly from [-0.05, 0.05].
+        0.6, and words without a vector uniformly from [-0.05, 0.05], unless the encoder
+        makes one up for them.
 
         Parameters
         ----------
@@ -194,7 +197,9 @@ class WordInput:
         width = vectors.width
         rows = vectors.index_of(self.vocabulary)
         words = generator.uniform(-_NEW_WORD_RANGE, _NEW_WORD_RANGE, (len(rows), width))
-        words[rows >= 0] = vectors.lookup(rows[rows >= 0])
+        known = (rows >= 0) | (self.encoder.oov in _MADE_UP)
+        names = [word for word, has in zip(self.vocabulary, known, strict=True) if has]
+        words[known] = self.encoder._reader.look_up(names, rows[known])
         unknown = generator.normal(0.0, _UNKNOWN_SCALE, (1, width))
         table = np.concatenate([np.zeros((1, width)), unknown, words])
         return EmbeddingBody(

@@ -127,7 +127,7 @@ class WordReader:
             stop = start + _TEXTS_A_BLOCK
             # A small matrix of the words that occur fits into the processor's cache.
             ragged, words, rows = self.read_counted(texts[start:stop])
-            matrix = self._look_up(words, rows)
+            matrix = self.look_up(words, rows)
             factors = None if weights is None else weights.weigh(words)
             shares = factors if weights is not None and weights.shared else None
             pooled[start:stop] = np.hstack(
@@ -135,10 +135,20 @@ class WordReader:
             )
         return pooled
 
-    def _look_up(
-        self, words: list[str], rows: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Vectors of words, with those made up that have none."""
+    def look_up(self, words: list[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Vectors of words, with those made up that have none.
+
+        Parameters
+        ----------
+        words : list of str, of length n_words
+        rows : ndarray of int64, shape (n_words,)
+            Their rows in `vectors`; -1 for words that are not there.
+
+        Returns
+        -------
+        matrix : ndarray of float32, shape (n_words, width)
+            Zeros for such words, unless `oov` is "random" or "subword".
+        """
         matrix = self.vectors.lookup(rows)
         missing = np.flatnonzero(rows < 0)
         if not len(missing) or self.oov not in {"random", "subword"}:

@@ -121,6 +121,24 @@ class TestUnseenWords:
         reader = WordInput.learn(encoder, ["good"])
         assert reader.rows(["good hm"]).ids.tolist() == [2, UNKNOWN]
 
+    def test_one_without_is_made_up_where_the_featurizer_makes_it_up(self, encoder):
+        encoder.set_params(oov="random", random_state=0).fit(["x"])
+        texts = ["good hm", "hm", "tut tut", "bad learnt"]
+        found, _ = features(encoder, texts, learn_from=["good learnt"])
+        np.testing.assert_allclose(found, encoder.transform(texts), atol=1e-6)
+        assert np.abs(found[1] - found[2]).max() > 0.01
+
+    def test_pieces_of_words_make_one_up(self, encoder, monkeypatch):
+        def look_up(words, rows):
+            return np.array(
+                [[len(word), row] for word, row in zip(words, rows, strict=True)]
+            )
+
+        encoder.set_params(oov="random").fit(["x"])
+        monkeypatch.setattr(encoder._reader, "look_up", look_up)
+        rows = WordInput.learn(encoder, ["good"]).rows(["good bad hm"])
+        assert rows.new_vectors.tolist() == [[3, 1], [2, -1]]
+
     def test_rows_stay_right_when_taken_apart(self, encoder):
         encoder.set_params(weighting="idf").fit(["good bad", "good"])
         texts = ["good", "", "bad good", "bad bad bad"]
