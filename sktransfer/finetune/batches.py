@@ -30,6 +30,9 @@ __all__ = [
 # text meets more different company from epoch to epoch.
 BATCHES_SORTED_TOGETHER = 16
 
+# Tokens of a batch that is not learnt from: 64 texts of 512.
+MOST_TOKENS = 2**15
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -200,6 +203,8 @@ class TrainingBatches:
 class EvaluationBatches:
     """All rows in batches of like length, in the same order every time.
 
+    Of texts in many windows a batch takes fewer.
+
     Parameters
     ----------
     data : LabelledRows
@@ -219,10 +224,18 @@ class EvaluationBatches:
     def indices(self) -> list[npt.NDArray[np.intp]]:
         """Row numbers of each batch."""
         lengths = self.data.rows.lengths
-        order = np.arange(len(self.data))
-        if lengths is not None:
-            order = np.argsort(lengths, kind="stable")
-        return _cut(order, self.batch_size)
+        if lengths is None:
+            return _cut(np.arange(len(self.data)), self.batch_size)
+        batches = _cut(np.argsort(lengths, kind="stable"), self.batch_size)
+        return [part for batch in batches for part in _cut_heavy(batch, lengths[batch])]
+
+
+def _cut_heavy(
+    batch: npt.NDArray[np.intp], lengths: npt.NDArray[np.int64]
+) -> list[npt.NDArray[np.intp]]:
+    """A batch in pieces of `MOST_TOKENS`, and at most one text more."""
+    pieces = (np.cumsum(lengths) - lengths) // MOST_TOKENS
+    return np.split(batch, np.flatnonzero(np.diff(pieces)) + 1)
 
 
 def _cut(order: npt.NDArray[np.intp], size: int) -> list[npt.NDArray[np.intp]]:

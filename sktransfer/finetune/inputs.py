@@ -14,6 +14,7 @@ from sktransfer.encoders.batching import TokenRows, tokenize
 from sktransfer.encoders.checkpoints import load_tokenizer
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.recipe import warn_of_cuts
+from sktransfer.exceptions import InvalidInputError
 from sktransfer.finetune.batches import FeatureRows, Rows
 
 __all__ = [
@@ -55,10 +56,26 @@ class FeatureInput:
 
     def rows(self, X: list[str]) -> FeatureRows:
         """Rows of checked texts."""
-        matrix = self.encoder.transform(X)
-        if sparse.issparse(matrix):
-            return FeatureRows(sparse.csr_array(matrix, dtype=np.float32))
-        return FeatureRows(np.asarray(matrix, dtype=np.float32))
+        found = self.encoder.transform(X)
+        if sparse.issparse(found):
+            found = sparse.csr_array(found, dtype=np.float32)
+            self._refuse_no_numbers(found.data, found.tocoo().row)
+            return FeatureRows(found)
+        matrix = np.asarray(found, dtype=np.float32)
+        self._refuse_no_numbers(matrix, np.arange(len(matrix)))
+        return FeatureRows(matrix)
+
+    def _refuse_no_numbers(
+        self, values: npt.NDArray[np.float32], texts: npt.NDArray[np.intp]
+    ) -> None:
+        bad = ~np.isfinite(values)
+        if bad.any():
+            first = texts[np.flatnonzero(bad.reshape(len(texts), -1).any(axis=1))[0]]
+            raise InvalidInputError(
+                f"the encoder, a {type(self.encoder).__name__}, gives NaN or infinity "
+                f"for the text at position {first}: correct the encoder, or drop the "
+                "text."
+            )
 
 
 class TokenTexts:
@@ -102,6 +119,13 @@ class TokenTexts:
         """Return each window as a text of its own."""
         alone = np.arange(len(self.tokens))
         return TokenTexts(replace(self.tokens, text_of_row=alone))
+
+    def average(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Mean (n, k) over each text's windows of values (n_windows, k)."""
+        if len(self) == len(self.tokens):
+            return values
+        sums = np.add.reduceat(values, self.first_row[:-1])
+        return np.asarray(sums / np.diff(self.first_row)[:, None], dtype=np.float32)
 
     def rows_of(
         self, indices: npt.NDArray[np.intp]

@@ -15,6 +15,7 @@ from torch.func import functional_call
 from sktransfer.encoders.process import ensure_not_forked
 from sktransfer.finetune.batches import Batch, EvaluationBatches, LabelledRows, Rows
 from sktransfer.finetune.halves import in_halves
+from sktransfer.finetune.inputs import TokenTexts
 
 __all__ = ["PredictingNet"]
 
@@ -55,13 +56,19 @@ class PredictingNet(NeuralNet):
         -------
         logits : ndarray of shape (n, k)
         """
+        if isinstance(rows, TokenTexts):
+            # One by one: all windows of a book would not fit into one pass.
+            return rows.average(self._predict(rows.windows(), self.module_))
         if rows.lengths is not None:
             return self._predict(rows, self.module_)
-        # In float64 a row's logits do not depend on the company it comes in.
-        exact = {name: t.double() for name, t in self.module_.own_tensors().items()}
+        # In float64 a row's logits do not depend on the company it comes in. Not all
+        # devices have it.
+        own = self.module_.own_tensors()
+        exact = {name: tensor.cpu().double() for name, tensor in own.items()}
 
         def head(features: torch.Tensor, **windows: torch.Tensor) -> torch.Tensor:
-            inputs = {"features": features.double(), **windows}
+            inputs = {"features": features.cpu().double()}
+            inputs |= {name: tensor.cpu() for name, tensor in windows.items()}
             result: torch.Tensor = functional_call(self.module_, exact, (), inputs)
             return result
 

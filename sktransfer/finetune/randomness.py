@@ -50,11 +50,18 @@ def private_randomness(seed: int, device: torch.device) -> Iterator[None]:
     None
         While the block holds the process's lock on training.
     """
-    on_gpu = device.type == "cuda"
+    on_gpu, on_mps = device.type == "cuda", device.type == "mps"
     with _ONE_TRAINING, torch.random.fork_rng(devices=[device] if on_gpu else []):
         # Not torch.manual_seed, which also reaches devices outside of the fork.
         torch.default_generator.manual_seed(seed)
+        before = torch.mps.get_rng_state() if on_mps else None
         if on_gpu:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
-        yield
+        elif on_mps:
+            torch.mps.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if before is not None:
+                torch.mps.set_rng_state(before)

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from sktransfer.finetune.batches import (
     BATCHES_SORTED_TOGETHER,
+    MOST_TOKENS,
     Batch,
     EvaluationBatches,
     FeatureRows,
@@ -38,6 +39,20 @@ def label(rows):
 
 def rows_of(batches):
     return [batch.inputs["rows"].tolist() for batch, _ in batches]
+
+
+class TestEvaluationOfLongTexts:
+    @settings(deadline=None, max_examples=50)
+    @given(
+        lengths=st.lists(st.integers(1, 3 * MOST_TOKENS), min_size=1, max_size=50),
+        size=st.integers(1, 20),
+    )
+    def test_a_batch_has_few_tokens_but_for_one_text(self, lengths, size):
+        rows = rows_of(EvaluationBatches(label(Texts(lengths)), size))
+        assert sorted(itertools.chain.from_iterable(rows)) == list(range(len(lengths)))
+        for batch in rows:
+            assert len(batch) <= size
+            assert sum(sorted(lengths[row] for row in batch)[:-1]) <= MOST_TOKENS
 
 
 class TestTraining:

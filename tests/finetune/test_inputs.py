@@ -4,11 +4,12 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 
 from sktransfer.encoders import checkpoints
-from sktransfer.exceptions import TruncationWarning
+from sktransfer.exceptions import InvalidInputError, TruncationWarning
 from sktransfer.finetune.bodies import TransformerBody
 from sktransfer.finetune.inputs import TokenInput, WindowFeatures
 
@@ -129,6 +130,20 @@ class TestWindows:
             expected, abs=1e-5
         )
 
+    def test_a_book_is_read_window_by_window(self, model, monkeypatch):
+        seen = []
+        forward = model.net_.module_.forward
+
+        def look(**inputs):
+            seen.append(len(inputs["input_ids"]))
+            return forward(**inputs)
+
+        book = ["good film " * 3000, "bad film"]
+        monkeypatch.setattr(model.net_.module_, "forward", look)
+        model.predict(book)
+        assert sum(seen) > 500
+        assert max(seen) <= 64
+
     def test_short_texts_in_the_batch_change_nothing(self, model):
         together = model.decision_function(TEXTS)
         alone = [model.decision_function([text]).item() for text in TEXTS]
@@ -173,6 +188,26 @@ class TestCutTexts:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             model.fit([LONG, "good", "bad"], ["pos", "pos", "neg"]).predict([LONG])
+
+
+class TestFeaturesThatAreNoNumbers:
+    @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+    def test_they_are_refused_with_their_place(self, make, form):
+        class Odd(TransformerMixin, BaseEstimator):
+            def fit(self, X, y=None):
+                self.fitted_ = True
+                return self
+
+            def transform(self, X):
+                rows = [[len(x), np.nan if "odd" in x else 1.0] for x in X]
+                return form(np.array(rows))
+
+        texts = ["good", "bad", "fine", "poor"] * 3
+        model = make(encoder=Odd()).fit(texts, ["pos", "neg"] * 6)
+        with pytest.raises(
+            InvalidInputError, match=r"an? Odd, gives NaN .* position 2"
+        ):
+            model.predict(["good", "bad", "odd", "odd"])
 
 
 class TestFirstFeatures:
