@@ -19,6 +19,7 @@ __all__ = [
     "StopTraining",
     "WarmupDecay",
     "WeightedLosses",
+    "diverged",
     "was_early_stopping",
 ]
 
@@ -42,6 +43,24 @@ def was_early_stopping(error: BaseException) -> bool:
     """
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return frames[-1].f_code is EarlyStopping.on_epoch_end.__code__
+
+
+def diverged(what: str) -> TrainingError:
+    """The error of a training whose numbers are none any more.
+
+    Parameters
+    ----------
+    what : str
+        Has happened.
+
+    Returns
+    -------
+    error : TrainingError
+    """
+    return TrainingError(
+        f"{what}, so training cannot go on: lower encoder_learning_rate and "
+        "head_learning_rate, use dtype='float32', or look for extreme values in X."
+    )
 
 
 class WarmupDecay:
@@ -103,11 +122,7 @@ class WeightedLosses(Callback):
         assert loss is not None
         value = loss.item()
         if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss became {value} in epoch {len(net.history)}, so training "
-                "cannot go on: lower encoder_learning_rate and head_learning_rate, "
-                "use dtype='float32', or look for extreme values in X."
-            )
+            raise diverged(f"the loss became {value} in epoch {len(net.history)}")
         weight = float(batch[1].weight.sum())
         self.sums_[training] += value * weight
         self.weights_[training] += weight

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sktransfer.exceptions import InvalidParameterError
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.finetune.batches import LabelledRows
 from sktransfer.finetune.construction import Construction
 from sktransfer.finetune.heads import measure_scale
@@ -85,7 +85,14 @@ def tune_by_pairs(
     ------
     InvalidParameterError
         If batches are too small for two rows of two classes.
+    InvalidInputError
+        If only one row has a weight.
     """
+    if len(rows) < 2:
+        raise InvalidInputError(
+            "strategy='contrastive' compares texts with one another, but only 1 has a "
+            "weight above 0: give more of them one, or choose another strategy."
+        )
     network = built.network
     body = network.body
     assert body is not None

@@ -15,6 +15,7 @@ from sktransfer.encoders.devices import resolve_device, resolve_dtype
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.finetune.batches import LabelledRows
 from sktransfer.finetune.calibration import find_temperature
+from sktransfer.finetune.callbacks import diverged
 from sktransfer.finetune.construction import (
     Construction,
     construct,
@@ -239,6 +240,10 @@ def _train(
         train(net, rows)
     finally:
         net.train_split = None  # A fitted model keeps no texts to validate on.
+    learnt = built.network.learning_tensors().values()
+    if not net.interrupted_ and not all(bool(t.isfinite().all()) for t in learnt):
+        # No loss was measured after the last step.
+        raise diverged("the last step left parameters that are no numbers")
     if built.network.body is not None:
         built.network.body.merge()
     model.net_ = net

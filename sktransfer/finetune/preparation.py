@@ -136,8 +136,9 @@ def check_data(
     weight = check_weights(
         sample_weight, model.class_weight, np.empty((n_rows, 1)), labels, known
     )
-    if weight is not None and not weight.all():
-        kept = np.flatnonzero(weight)
+    # The losses are of float32, in which a weight may be nothing.
+    if weight is not None and not weight.astype(np.float32).all():
+        kept = np.flatnonzero(weight.astype(np.float32))
         X = [X[row] for row in kept] if isinstance(X, list) else X[kept]
         numbers, weight = numbers[kept], weight[kept] / weight[kept].mean()
     return TrainingData(X, numbers, known, weight)

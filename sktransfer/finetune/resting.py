@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from sktransfer.finetune.batches import LabelledRows, Targets
+from sktransfer.finetune.callbacks import diverged
 from sktransfer.finetune.inputs import WindowFeatures
 from sktransfer.finetune.network import TransferNetwork, average_by_text
 from sktransfer.finetune.solving import solve_linear_head
@@ -45,6 +47,8 @@ def _solve(net: TransferNet, rows: LabelledRows) -> None:
     output = network.head.get_submodule("output")
     assert isinstance(output, nn.Linear)
     loss = solve_linear_head(output, features, targets, net.criterion_)
+    if not math.isfinite(loss):
+        raise diverged(f"the loss of the head became {loss}")
     losses = {"train_loss": loss}
     validation = net.get_split_datasets(rows)[1]
     if validation is not None:

@@ -411,6 +411,16 @@ class TestContinuing:
                 change = np.abs(model.decision_function(texts) - before).max()
                 assert 0 < change < 1
 
+    def test_a_weight_that_is_nothing_in_float32_is_nothing(self, make, numbers):
+        X, y = numbers
+        weight = np.ones(60)
+        weight[7] = 1e-60
+        model = make(encoder=None, batch_size=1)
+        found = model.fit(X, y, sample_weight=weight).decision_function(X)
+        weight[7] = 0
+        expected = model.fit(X, y, sample_weight=weight).decision_function(X)
+        np.testing.assert_array_equal(found, expected)
+
     @pytest.mark.parametrize("strategy", ["feature_extraction", "fine_tune"])
     def test_warm_start_goes_on_from_the_last_fit(
         self, make, sentiment_texts, strategy

@@ -9,7 +9,11 @@ from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
 from sktransfer.datasets.loading import load_mini_reviews
-from sktransfer.exceptions import InvalidParameterError, TrainingError
+from sktransfer.exceptions import (
+    InvalidInputError,
+    InvalidParameterError,
+    TrainingError,
+)
 from sktransfer.finetune.bodies import TransformerBody
 from sktransfer.finetune.classifier import TransferSentimentClassifier
 
@@ -160,6 +164,11 @@ class TestData:
     def test_equal_texts_of_two_classes(self, pairs):
         model = pairs().fit(["good"] * 6, [0, 1] * 3)
         np.testing.assert_allclose(model.predict_proba(["good"]), 0.5, atol=1e-3)
+
+    def test_one_text_has_nothing_to_be_compared_with(self, pairs):
+        weight = [1, 0, 0, 0]
+        with pytest.raises(InvalidInputError, match="only 1 has a weight"):
+            pairs().fit(["a", "b", "c", "d"], [0, 1, 0, 1], sample_weight=weight)
 
     def test_windows_of_long_texts_count_as_one_text(self, pairs, bert):
         texts = ["the film is good " * 9, "bad", "the plot is bad " * 9, "good"] * 2

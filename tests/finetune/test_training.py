@@ -296,6 +296,27 @@ class TestFailures:
         assert np.isfinite(after).all()
         assert np.abs(after - before).max() > 0
 
+    def test_in_the_last_step(self, make, numbers):
+        model = make(
+            encoder=None,
+            hidden_layer_sizes=(),
+            max_epochs=1,
+            batch_size=100,
+            head_learning_rate=1e39,
+            max_grad_norm=None,
+        )
+        with pytest.raises(
+            TrainingError, match=r"last step left .* lower encoder_lear"
+        ):
+            model.fit(*numbers)
+
+    def test_in_a_head_that_is_solved_for(self, make, sentiment_texts):
+        texts, labels = sentiment_texts
+        options = {"strategy": "contrastive", "hidden_layer_sizes": ()}
+        model = make(encoder_learning_rate=1e4, max_grad_norm=None, **options)
+        with pytest.raises(TrainingError, match="became nan"):
+            model.fit(texts, labels)
+
     @pytest.mark.parametrize("strategy", ["feature_extraction", "gradual", "lora"])
     def test_in_a_warm_start(self, make, sentiment_texts, strategy):
         texts, labels = sentiment_texts
