@@ -128,16 +128,17 @@ class TestUnseenWords:
         np.testing.assert_allclose(found, encoder.transform(texts), atol=1e-6)
         assert np.abs(found[1] - found[2]).max() > 0.01
 
-    def test_pieces_of_words_make_one_up(self, encoder, monkeypatch):
-        def look_up(words, rows):
-            return np.array(
-                [[len(word), row] for word, row in zip(words, rows, strict=True)]
-            )
+    def test_pieces_of_words_make_one_up(self):
+        from gensim.models import FastText
 
-        encoder.set_params(oov="random").fit(["x"])
-        monkeypatch.setattr(encoder._reader, "look_up", look_up)
-        rows = WordInput.learn(encoder, ["good"]).rows(["good bad hm"])
-        assert rows.new_vectors.tolist() == [[3, 1], [2, -1]]
+        sentences = [["good", "film"], ["bad", "film"]] * 9
+        sizes = {"vector_size": 4, "min_count": 1, "bucket": 30, "workers": 1}
+        encoder = WordVectorFeaturizer(FastText(sentences, **sizes), oov="subword")
+        texts = ["goodly film", "badly", "learnt film"]
+        encoder.fit(["x"])
+        found, _ = features(encoder, texts, learn_from=["good learnt"])
+        np.testing.assert_allclose(found, encoder.transform(texts), atol=1e-6)
+        assert np.abs(found[0] - found[1]).max() > 0
 
     def test_rows_stay_right_when_taken_apart(self, encoder):
         encoder.set_params(weighting="idf").fit(["good bad", "good"])

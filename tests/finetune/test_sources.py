@@ -2,6 +2,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -223,7 +224,6 @@ class TestDifferences:
         )
 
     def test_columns_in_another_order_do_not_fit(self, make, numbers):
-        pd = pytest.importorskip("pandas")
         X, y = numbers
         table = pd.DataFrame(X[:, :2], columns=["a", "b"])
         source = make(encoder=None).fit(table, y)
