@@ -148,11 +148,9 @@ def reopen(model: Any, data: TrainingData, seed: int) -> Construction:
     if network.body is None and data.texts is not None:
         body, reader = open_body(model.encoder_, model.strategy, data.texts, None, seed)
         if body is not None:
-            tensors, network = (
-                network.own_tensors(),
-                TransferNetwork(network.layout, body),
-            )
-            network.load_state_dict(tensors, strict=False)
+            before = network.own_tensors()
+            network = TransferNetwork(network.layout, body)
+            network.load_state_dict(before, strict=False)
     apply_strategy(
         network,
         model.strategy,

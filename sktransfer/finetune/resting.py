@@ -14,7 +14,7 @@ from torch import nn
 from sktransfer.finetune.batches import LabelledRows, Targets
 from sktransfer.finetune.callbacks import diverged
 from sktransfer.finetune.inputs import WindowFeatures
-from sktransfer.finetune.network import TransferNetwork, average_by_text
+from sktransfer.finetune.network import TransferNetwork
 from sktransfer.finetune.solving import solve_linear_head
 from sktransfer.finetune.training import TransferNet
 
@@ -93,6 +93,4 @@ def text_features(rows: Any) -> npt.NDArray[np.float32]:
     """
     if not isinstance(rows, WindowFeatures):
         return np.asarray(rows.matrix)
-    windows = rows.batch(np.arange(len(rows)))
-    means = average_by_text(windows["features"], windows["text_of_row"])
-    return np.asarray(means.numpy())
+    return rows.texts.average(rows.matrix)
