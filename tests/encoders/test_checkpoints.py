@@ -70,10 +70,78 @@ class TestFinding:
         (own_bert / "tokenizer_config.json").write_text('{"model_max_length": 32}')
         assert find_checkpoint(own_bert).digest != digest
 
-    def test_folders_come_before_packages(self, tiny_bert, tmp_path, monkeypatch):
-        shutil.copytree(tiny_bert, tmp_path / "all-MiniLM-L6-v2")
+    @pytest.fixture
+    def here(self, tmp_path, monkeypatch):
+        """A working directory with folders called like packaged and other weights."""
         monkeypatch.chdir(tmp_path)
-        assert find_checkpoint("all-MiniLM-L6-v2").hidden_size == 32
+
+        def here(tiny_bert, *names):
+            for name in names:
+                shutil.copytree(tiny_bert, tmp_path / name)
+            return tmp_path
+
+        return here
+
+    @pytest.mark.parametrize("name", ["all-MiniLM-L6-v2", "with-v1.5"])
+    def test_a_packaged_name_is_never_a_folder(
+        self, tiny_bert, other_tiny_bert, here, monkeypatch, name
+    ):
+        shutil.copytree(other_tiny_bert, here(tiny_bert, name) / "carrier" / "model")
+        monkeypatch.syspath_prepend(Path.cwd())
+        resource = PackagedResource(name, "transformer", "c==1", "carrier", "model")
+        monkeypatch.setitem(PACKAGED, name, resource)
+        expected = find_checkpoint(other_tiny_bert).digest
+        assert find_checkpoint(name).digest == expected
+        for path in (f"./{name}", Path(name)):
+            assert find_checkpoint(path).digest == find_checkpoint(tiny_bert).digest
+
+    def test_not_even_where_the_package_is_missing(self, tiny_bert, here, monkeypatch):
+        here(tiny_bert, "tiny")
+        resource = PackagedResource("tiny", "transformer", "carrier==1", "no_such", "x")
+        monkeypatch.setitem(PACKAGED, "tiny", resource)
+        with pytest.raises(
+            CheckpointNotFoundError, match=r"carrier==1.*\[models\].*'./t"
+        ):
+            find_checkpoint("tiny")
+
+    @pytest.mark.parametrize("name", ["tiny", "two words", "tiny."])
+    def test_a_bare_name_is_no_folder(self, tiny_bert, here, name):
+        here(tiny_bert, name)
+        with pytest.raises(
+            CheckpointNotFoundError, match=rf"'{name}' lies in .*: write './{name}' to"
+        ):
+            find_checkpoint(name)
+
+    @pytest.mark.parametrize(
+        "name", ["./tiny", "tiny/", "~/tiny", "org/model", "org/bge-v1.5", "v1.5"]
+    )
+    def test_what_looks_like_a_path_is_a_folder(
+        self, tiny_bert, here, monkeypatch, name
+    ):
+        monkeypatch.setenv("HOME", str(here(tiny_bert, "tiny", "v1.5")))
+        here(tiny_bert, "org/model", "org/bge-v1.5")
+        assert find_checkpoint(name).hidden_size == 32
+
+    def test_a_path_without_a_separator_stays_a_path(self, tiny_bert, here):
+        here(tiny_bert, "tiny")
+        checkpoint = find_checkpoint(Path("tiny"))
+        assert find_checkpoint(checkpoint.name) == checkpoint
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "file:///tiny",
+            "https://hub/org/model",
+            "tiny\0",
+            "~\0/x",
+            "x" * 5000,
+            "a..b",
+            "a--b/c",
+        ],
+    )
+    def test_what_is_neither_is_an_error_like_others(self, name):
+        with pytest.raises(CheckpointNotFoundError):
+            find_checkpoint(name, local_files_only=True)
 
     def test_packages_come_before_the_hub(self, tiny_bert, tmp_path, monkeypatch):
         shutil.copytree(tiny_bert, tmp_path / "carrier" / "model")
@@ -88,7 +156,7 @@ class TestFinding:
         with pytest.raises(CheckpointNotFoundError, match=r"no folder './nowhere'"):
             find_checkpoint("./nowhere")
 
-    @pytest.mark.parametrize("model", [None, 3, "", " "])
+    @pytest.mark.parametrize("model", [None, 3, "", " ", b"all-MiniLM-L6-v2"])
     def test_what_is_no_name_is_an_error(self, model):
         with pytest.raises(
             InvalidParameterError, match=r"model is .*'all-MiniLM-L6-v2'"
