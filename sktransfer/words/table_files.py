@@ -118,6 +118,11 @@ def open_table(folder: Path) -> Table:
             f"{folder} has format {facts['format']}, but this version of sktransfer "
             f"reads format {_FORMAT}: save the vectors again."
         )
+    if facts["dtype"] not in ("float32", "float16"):
+        raise WordVectorsError(
+            f"{folder} holds numbers of the type {facts['dtype']!r}, but float32 or "
+            "float16 is expected: save the vectors again."
+        )
     n_words, width = facts["n_words"], facts["width"]
     offsets = _map(folder / "offsets.bin", np.int64, (n_words + 1,))
     packed = PackedWords(

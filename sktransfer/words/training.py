@@ -48,9 +48,9 @@ class WordVectorTrainer(BaseEstimator):
     learning_rate : float, default=0.025
         At the start; it falls linearly to almost zero.
     start_from : WordVectors, path or str, default=None
-        Vectors to start from instead of random ones, so that those of a source domain
-        adapt to the texts at hand. Words that the texts lack stay as they are. Only
-        with "word2vec".
+        Vectors, or what `WordVectors.load` finds them by, to start from instead of
+        random ones, so that those of a source domain adapt to the texts at hand. Words
+        that the texts lack stay as they are. Only with "word2vec".
     random_state : int, RandomState instance or None, default=None
         The same seed gives the same vectors: one thread does the work.
     verbose : int, default=0

@@ -21,7 +21,7 @@ from sktransfer.words.writers import write_vectors
 
 __all__ = ["WordVectors"]
 
-_Origin = tuple[str, int | None, str]  # what `load` was given
+_Origin = tuple[str, int | None, str, str | None]  # what `load` was given
 
 
 class WordVectors:
@@ -70,21 +70,27 @@ class WordVectors:
         *,
         limit: int | None = None,
         dtype: str = "float32",
+        format: str | None = None,
     ) -> WordVectors:
         """Open vectors from a file, a folder or an installed package.
 
-        word2vec (text, binary), GloVe, fastText (.vec, .bin), gensim's own format and
-        what `save` wrote; text and word2vec binary also compressed (.gz). A file is
-        read once, kept in the user's cache, and opened memory-mapped after that.
+        word2vec (text, binary), GloVe, fastText (.vec, .bin) and what `save` wrote;
+        text and word2vec binary also compressed (.gz). Of repeated words the first
+        counts. A file is read once, kept in the user's cache, and opened memory-mapped.
 
         Parameters
         ----------
         source : str or os.PathLike
-            A path, or the name of packaged vectors such as ``"glove-6b-50d"``.
+            The name of packaged vectors such as ``"glove-6b-50d"``, or a path, which as
+            a str has a separator or a suffix: ``"./vectors"``, ``"vectors.txt"``.
         limit : int, default=None
             Only the first `limit` words, the most frequent ones in most files.
         dtype : {"float32", "float16"}, default="float32"
             What the numbers are stored as; "float16" halves the file.
+        format : {None, "gensim"}, default=None
+            None tells it by the content. "gensim" is what gensim's own ``save`` writes,
+            a pickle: opening it runs whatever code it holds, so say it of files from
+            people you trust only. Without it no pickle is opened.
 
         Returns
         -------
@@ -93,22 +99,14 @@ class WordVectors:
         Raises
         ------
         WordVectorsError
-            If there is no such file, or if it is broken.
-
-        Notes
-        -----
-        Words may hold spaces, and bytes that are no UTF-8 are replaced. Of repeated
-        words the first counts, with a warning. gensim's format is a pickle, which can
-        run code: open it only if you trust it.
+            If there is no such file, or if it is broken, or a pickle without `format`.
         """
-        table = load_table(source, limit, dtype)
-        return cls._of(table, (lasting_name(source), limit, dtype))
+        table = load_table(source, limit, dtype, format)
+        return cls._of(table, (lasting_name(source), limit, dtype, format))
 
     @classmethod
     def from_gensim(cls, keyed: Any) -> WordVectors:
-        """Copy the vectors of gensim's KeyedVectors, or of a model that has some.
-
-        FastTextKeyedVectors keep the vectors of pieces of words, too.
+        """Copy the vectors of gensim's KeyedVectors, or of a model, subwords included.
 
         Parameters
         ----------
@@ -233,8 +231,10 @@ default="sktransfer"
         vectors : WordVectors
             The same, opened from `path`, which they pickle by.
         """
-        write_vectors(Path(path), self._table, format)
-        return WordVectors.load(path, dtype=str(self.matrix.dtype))
+        place = Path(path).expanduser()
+        write_vectors(place, self._table, format)
+        pickled = "gensim" if format == "gensim" else None
+        return WordVectors.load(place, dtype=str(self.matrix.dtype), format=pickled)
 
     def __len__(self) -> int:
         return len(self._table.vocabulary)
@@ -269,13 +269,11 @@ default="sktransfer"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._origin is not None:
-            return _reload, (*self._origin, self.digest)
+            return _reload, (*self._origin[:3], self.digest, self._origin[3])
         return _restore, (self.words, self.matrix, self.subwords)
 
     @classmethod
-    def _of(
-        cls, table: Table, origin: tuple[str, int | None, str] | None
-    ) -> WordVectors:
+    def _of(cls, table: Table, origin: _Origin | None) -> WordVectors:
         vectors = cls.__new__(cls)
         vectors._fill(table, origin)
         return vectors
@@ -286,8 +284,10 @@ default="sktransfer"
         object.__setattr__(self, "_digest", table.digest or None)
 
 
-def _reload(source: str, limit: int | None, dtype: str, digest: str) -> WordVectors:
-    vectors = WordVectors.load(source, limit=limit, dtype=dtype)
+def _reload(
+    source: str, limit: int | None, dtype: str, digest: str, format: str | None = None
+) -> WordVectors:
+    vectors = WordVectors.load(source, limit=limit, dtype=dtype, format=format)
     if vectors.digest != digest:
         raise WordVectorsError(
             f"{source} holds other vectors than when this was pickled: put the old "

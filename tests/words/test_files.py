@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from sktransfer.exceptions import (
 )
 from sktransfer.storage import cache_folder
 from sktransfer.words import files, readers
+from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.readers import read_source
 from sktransfer.words.vectors import WordVectors
 from sktransfer.words.writers import FORMATS
@@ -25,6 +28,11 @@ from sktransfer.words.writers import FORMATS
 @pytest.fixture
 def vectors(toy_words, toy_matrix):
     return WordVectors([*toy_words, "🙂"], np.vstack([toy_matrix, np.arange(8)]))
+
+
+def said(format):
+    """What `load` is to be told of a format that it does not open by itself."""
+    return {"format": "gensim"} if format == "gensim" else {}
 
 
 def assert_same(found, expected):
@@ -49,16 +57,16 @@ class TestEveryFormat:
     @pytest.mark.parametrize("format", FORMATS)
     def test_limit_reads_the_first_words(self, vectors, tmp_path, format):
         vectors.save(tmp_path / "toy", format=format)
-        few = WordVectors.load(tmp_path / "toy", limit=3)
+        few = WordVectors.load(tmp_path / "toy", limit=3, **said(format))
         assert few.words == vectors.words[:3]
         np.testing.assert_array_equal(few.matrix, vectors.matrix[:3])
-        many = WordVectors.load(tmp_path / "toy", limit=10_000)
+        many = WordVectors.load(tmp_path / "toy", limit=10_000, **said(format))
         assert len(many) == len(vectors)
 
     @pytest.mark.parametrize("format", FORMATS)
     def test_half_precision(self, vectors, tmp_path, format):
         vectors.save(tmp_path / "toy", format=format)
-        half = WordVectors.load(tmp_path / "toy", dtype="float16")
+        half = WordVectors.load(tmp_path / "toy", dtype="float16", **said(format))
         assert half.matrix.dtype == np.float16
         assert half["good"].dtype == np.float32
         np.testing.assert_allclose(half.matrix, vectors.matrix, rtol=1e-3)
@@ -100,8 +108,30 @@ class TestEveryFormat:
 
         model = Word2Vec([["a", "b"], ["b", "c"]], vector_size=4, min_count=1)
         model.save(str(tmp_path / "model"))
-        found = WordVectors.load(tmp_path / "model")
+        found = WordVectors.load(tmp_path / "model", format="gensim")
         assert_same(found, WordVectors.from_gensim(model))
+
+    def test_gensims_format_is_opened_only_where_it_is_said(self, vectors, tmp_path):
+        path = tmp_path / "toy.kv"
+        saved = vectors.save(path, format="gensim")
+        for _ in range(2):  # from the cache as from the file
+            with pytest.raises(WordVectorsError, match="is a pickle, as gensim's save"):
+                WordVectors.load(path)
+            assert_same(WordVectors.load(path, format="gensim"), vectors)
+        for same in (saved, pickle.loads(pickle.dumps(saved)), copy.deepcopy(saved)):
+            assert_same(same, vectors)
+            assert WordVectorFeaturizer(same).fit(["good"]).vectors_ is same
+
+    def test_a_file_that_is_not_gensims_is_not_opened_as_such(self, vectors, tmp_path):
+        for format in ("word2vec", "sktransfer"):
+            vectors.save(tmp_path / format, format=format)
+            with pytest.raises(WordVectorsError, match="gensim cannot read"):
+                WordVectors.load(tmp_path / format, format="gensim")
+
+    @pytest.mark.parametrize("format", ["word2vec", "pickle", True, ""])
+    def test_other_formats_are_told_by_the_content(self, tmp_path, format):
+        with pytest.raises(InvalidParameterError, match="None, which tells it by the"):
+            WordVectors.load(tmp_path, format=format)
 
 
 def test_glove_text_has_no_first_line(vectors, tmp_path):
@@ -280,8 +310,10 @@ class TestFastText:
 def test_a_pickle_of_something_else_is_refused(tmp_path):
     path = tmp_path / "other"
     path.write_bytes(pickle.dumps({"a": 1}))
-    with pytest.raises(WordVectorsError, match="other"):
+    with pytest.raises(WordVectorsError, match="other is a pickle"):
         WordVectors.load(path)
+    with pytest.raises(WordVectorsError, match=r"gensim cannot read .*other"):
+        WordVectors.load(path, format="gensim")
 
 
 def test_packaged_layout_is_read(tmp_path):
@@ -312,8 +344,68 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 
 def test_what_is_nowhere_is_said_with_the_names_there_are():
-    with pytest.raises(WordVectorsError, match=r"'glove-7b', .*\['glove-6b-50d'\]"):
+    with pytest.raises(WordVectorsError, match=r"'glove-7b': .*\['glove-6b-50d'\]"):
         WordVectors.load("glove-7b")
+    with pytest.raises(WordVectorsError, match=r"no file or folder 'x/glove-6b-50d': "):
+        WordVectors.load("x/glove-6b-50d")
+
+
+class TestNamesAndPaths:
+    @pytest.fixture(autouse=True)
+    def here(self, vectors, tmp_path, monkeypatch):
+        """A working directory with vectors under all kinds of names."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for name in ("toy", "toy.txt", "glove-6b-50d", ".toy", "toy."):
+            vectors.save(Path(name), format="word2vec")
+
+    @pytest.mark.parametrize(
+        "source",
+        ["./toy", "toy.txt", "~/toy", ".toy", "./toy.", "./glove-6b-50d", Path("toy")],
+    )
+    def test_what_looks_like_a_path_is_one(self, vectors, source):
+        assert_same(WordVectors.load(source), vectors)
+
+    def test_a_path_may_be_called_like_packaged_vectors(self, vectors):
+        found = WordVectors.load(Path("glove-6b-50d"))
+        assert_same(found, vectors)
+        assert_same(pickle.loads(pickle.dumps(found)), vectors)
+
+    @pytest.mark.parametrize("name", ["toy", "toy.", "link", "dangling"])
+    def test_a_bare_name_is_none(self, name):
+        Path("link").symlink_to("toy")
+        Path("dangling").symlink_to("nowhere")
+        with pytest.raises(
+            WordVectorsError, match=rf"'{name}' lies in .*: write './{name}' to mean it"
+        ):
+            WordVectors.load(name)
+
+    def test_what_is_saved_under_a_bare_name_is_found_again(self, vectors):
+        assert_same(vectors.save("toy"), vectors)
+        assert_same(vectors.save("~/fresh"), vectors)
+        assert sorted(p.name for p in Path("fresh").iterdir())
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "",
+            " ",
+            "toy\0",
+            "./toy\0",
+            "x" * 5000,
+            "./" + "x" * 5000,
+            "~nobody-here/toy",
+            "~\0/x",
+        ],
+    )
+    def test_what_no_file_can_be_called_is_an_error_like_others(self, name):
+        with pytest.raises(WordVectorsError, match=r"There (is no|are no)"):
+            WordVectors.load(name)
+
+    @pytest.mark.parametrize("name", [b"toy", 3, None, ["toy"]])
+    def test_what_is_neither_a_name_nor_a_path(self, name):
+        with pytest.raises(InvalidParameterError, match="name of word vectors is exp"):
+            WordVectors.load(name)
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch):

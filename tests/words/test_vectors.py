@@ -110,7 +110,7 @@ def test_vectors_in_memory_pickle_by_value(vectors):
 def test_vectors_from_a_file_pickle_by_path(vectors, tmp_path, monkeypatch):
     vectors.save(tmp_path / "toy")
     monkeypatch.chdir(tmp_path)
-    saved = WordVectors.load("toy")
+    saved = WordVectors.load("./toy")
     pickled = pickle.dumps(saved)
     assert len(pickled) < 500
     monkeypatch.chdir(Path(__file__).parent)
