@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 from sklearn.base import BaseEstimator
 from sklearn.calibration import _CalibratedClassifier
 
+from sktransfer.bundles.choices import check_choices
 from sktransfer.exceptions import ModelFolderError
 
 __all__ = ["Kind", "estimator_kind", "kind_named", "kind_of"]
@@ -142,16 +143,22 @@ def take_estimator_apart(estimator: Any) -> dict[str, Any]:
     parameters = estimator.get_params(deep=False)
     if "memory" in parameters:
         parameters["memory"] = None
+    check_choices(parameters)
     left_out = _ONLY_IN_FIT.union(parameters)
     others = {k: v for k, v in vars(estimator).items() if k not in left_out}
     return {"parameters": parameters, "fitted": others}
 
 
 def _put_estimator_together(cls: type[Any], fields: dict[str, Any]) -> Any:
-    if fields["parameters"].get("memory") is not None:
-        raise ModelFolderError("it asks for a cache in a folder of its own choice.")
-    estimator = cls(**fields["parameters"])
-    vars(estimator).update(fields["fitted"])
+    parameters, fitted = fields["parameters"], fields["fitted"]
+    check_choices(parameters)
+    # What was checked is not replaced by what was not.
+    if hidden := sorted(set(fitted).intersection(cls._get_param_names())):
+        raise ModelFolderError(
+            f"its parameter {hidden[0]!r} stands among what was fitted."
+        )
+    estimator = cls(**parameters)
+    vars(estimator).update(fitted)
     return estimator
 
 

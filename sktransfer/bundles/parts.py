@@ -13,6 +13,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from sktransfer.bundles.choices import check_choices, estimators_in
 from sktransfer.exceptions import ModelFolderError
 
 __all__ = ["read_part", "write_part"]
@@ -49,7 +50,8 @@ def write_part(value: Any) -> bytes:
     Raises
     ------
     ValueError
-        If it could only be pickled, or holds what is not made from files.
+        If it could only be pickled, or holds what is not made from files, or if a
+        search in it names files.
     """
     # Imported late: skops imports all that scikit-learn has, and torch with it.
     import skops.io
@@ -58,6 +60,8 @@ def write_part(value: Any) -> bytes:
         value = copy.deepcopy(value)
         for estimator in _caching(value):
             estimator.memory = None
+    for estimator in estimators_in(value):
+        check_choices(vars(estimator))
     try:
         data: bytes = skops.io.dumps(value)
         foreign = _foreign(data)
@@ -95,8 +99,8 @@ def read_part(data: bytes, name: str) -> Any:
             "files."
         )
     value = skops.io.loads(data, trusted=_PLAIN_TYPES)
-    if _caching(value):
-        raise ModelFolderError("it asks for a cache in a folder of its own choice.")
+    for estimator in estimators_in(value):
+        check_choices(vars(estimator))
     return value
 
 
@@ -108,19 +112,8 @@ def _foreign(data: bytes) -> list[str]:
 
 def _caching(value: Any) -> list[BaseEstimator]:
     """Estimators in `value` with a cache of joblib's, which holds pickles."""
-    found: dict[int, BaseEstimator] = {}
-    waiting, seen = [value], set()
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, BaseEstimator):
-            if getattr(one, "memory", None) is not None:
-                found[id(one)] = one
-            waiting += vars(one).values()
-        elif isinstance(one, dict):
-            waiting += one.values()
-        elif isinstance(one, (list, tuple)):
-            waiting += one
-    return list(found.values())
+    return [
+        estimator
+        for estimator in estimators_in(value)
+        if getattr(estimator, "memory", None) is not None
+    ]

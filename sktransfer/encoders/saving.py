@@ -1,4 +1,8 @@
-"""How encoders go into a folder: by the name and digest of their weights."""
+"""How encoders go into a folder: by the name and digest of their weights.
+
+A folder may be a stranger's, so weights that it names are safetensors: a pickle is
+opened neither with the folder nor by a later fit.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from sktransfer.bundles.kinds import Kind
 from sktransfer.encoders.checkpoints import Checkpoint, find_checkpoint
 from sktransfer.encoders.devices import available_device
 from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.encoders.pickled import find_pickle
 from sktransfer.exceptions import CheckpointError, ModelFolderError
 
 __all__ = ["KINDS"]
@@ -23,6 +28,7 @@ def _take_apart(featurizer: BertFeaturizer) -> dict[str, Any]:
     fitted = None
     if hasattr(featurizer, "encoder_digest_"):
         featurizer._prepare([""])  # raises where a parameter was set after the fit
+        _refuse_pickle(featurizer.checkpoint_)
         fitted = {
             "weights": featurizer.checkpoint_.digest,
             "vectors": featurizer.encoder_digest_,
@@ -39,8 +45,15 @@ def _put_together(fields: dict[str, Any]) -> BertFeaturizer:
     if output := fields.get("output"):
         featurizer.set_output(**output)
     if fields["fitted"] is None:
+        found = find_checkpoint(
+            featurizer.model,
+            revision=featurizer.revision,
+            local_files_only=featurizer.local_files_only,
+        )
+        _refuse_pickle(found)
         return featurizer
     featurizer.fit([""])
+    _refuse_pickle(featurizer.checkpoint_)
     _require(featurizer.checkpoint_, fields["fitted"]["weights"])
     if featurizer.encoder_digest_ != fields["fitted"]["vectors"]:
         raise ModelFolderError(
@@ -51,14 +64,27 @@ def _put_together(fields: dict[str, Any]) -> BertFeaturizer:
 
 
 def _take_checkpoint_apart(checkpoint: Checkpoint) -> dict[str, Any]:
+    _refuse_pickle(checkpoint)
     found = dataclasses.asdict(checkpoint)
     return {name: found.get(name) for name in ("name", "revision", "digest")}
 
 
 def _put_checkpoint_together(fields: dict[str, Any]) -> Checkpoint:
     found = find_checkpoint(fields["name"], revision=fields["revision"])
+    _refuse_pickle(found)
     _require(found, fields["digest"])
     return found
+
+
+def _refuse_pickle(found: Checkpoint) -> None:
+    name = find_pickle(found.folder)
+    if name is not None:
+        raise ModelFolderError(
+            f"the weights {found.name!r} are a pickle ({found.folder / name}), and "
+            "nothing that a saved model names is opened as one: write them as "
+            "safetensors with save_pretrained of transformers, their tokenizer beside "
+            "them, and fit on that folder."
+        )
 
 
 def _require(found: Checkpoint, digest: str) -> None:
