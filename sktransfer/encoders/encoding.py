@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sktransfer.encoders.batching import batches_by_length
+from sktransfer.encoders.cores import count_cores
 from sktransfer.encoders.pooling import pool
 from sktransfer.encoders.rows import Ints, TokenRows, send
 from sktransfer.encoders.workers import do_each
@@ -140,7 +141,7 @@ def encode_rows(
     waiting = np.arange(len(rows))
     lengths = rows.lengths
     reporting = threading.Lock()
-    n_workers = torch.get_num_threads() if encoder.device.type == "cpu" else 1
+    n_workers = count_cores() if encoder.device.type == "cpu" else 1
     if lengths.sum() <= _WORTH_SHARING:
         n_workers = 1
 

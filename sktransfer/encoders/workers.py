@@ -7,15 +7,16 @@ wait once, which on a busy machine is half as fast again.
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from typing import TypeVar
 
 import torch
 
-__all__ = ["do_each", "threads_with_cores"]
+from sktransfer.encoders.cores import threads_with_cores
+
+__all__ = ["do_each"]
 
 Item = TypeVar("Item")
 
@@ -93,42 +94,3 @@ def _share(work: _Work, n_workers: int) -> None:
         finally:
             # Ctrl-C: what is being computed is finished, and nothing more is begun.
             work.stopped = True
-
-
-@contextlib.contextmanager
-def threads_with_cores(n_threads: int, n_cores: int) -> Iterator[ThreadPoolExecutor]:
-    """Make threads in which torch computes with some of the cores.
-
-    Parameters
-    ----------
-    n_threads : int
-        How many.
-    n_cores : int
-        What each has for an operation of torch.
-
-    Yields
-    ------
-    pool : concurrent.futures.ThreadPoolExecutor
-        Of as many threads; they end with the block.
-    """
-    before = torch.get_num_threads()
-    everyone = threading.Barrier(n_threads + 1)
-
-    def begin() -> None:
-        # A thread adopts the last setting at its first question: ask before setting.
-        torch.get_num_threads()
-        torch.set_num_threads(n_cores)
-        everyone.wait()
-
-    with ThreadPoolExecutor(n_threads, initializer=begin) as pool:
-        try:
-            for _ in range(n_threads):
-                pool.submit(int)
-            everyone.wait()
-        except BaseException:
-            everyone.abort()
-            raise
-        finally:
-            # It is a thread's own, but threads to come inherit the last one made.
-            torch.set_num_threads(before)
-        yield pool

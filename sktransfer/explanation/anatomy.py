@@ -5,8 +5,10 @@ Letters in shapes: n texts, w features.
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +26,8 @@ __all__ = ["Anatomy", "dissect", "find_class", "margins"]
 
 # Beyond these odds a probability of 0 or 1 says nothing more.
 _SUREST = 1e-12
+
+_filtering = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -71,14 +75,26 @@ class Anatomy:
         """Function from what so many transformers give, (n, w), to margins (n,)."""
 
         def decide(features: Any) -> NDArray[np.float64]:
-            with warnings.catch_warnings():
-                # Features that are probed have no names.
-                warnings.simplefilter("ignore", UserWarning)
-                for transformer in self.transformers[n_transformers:]:
+            rest = self.transformers[n_transformers:]
+            with _silent_on_names([*rest, self.classifier]):
+                for transformer in rest:
                     features = transformer.transform(features)
                 return margins(self.classifier, features, self.number)
 
         return decide
+
+
+@contextlib.contextmanager
+def _silent_on_names(estimators: list[Any]) -> Iterator[None]:
+    """Ignore the warning that features have no names: those that are probed do not."""
+    if not any(hasattr(one, "feature_names_in_") for one in estimators):
+        yield
+        return
+    # Filters are the process's. Of two threads in turn, the second would put back for
+    # good what the first has set.
+    with _filtering, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def dissect(estimator: Any, number: int) -> Anatomy:

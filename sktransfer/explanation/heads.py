@@ -48,11 +48,10 @@ def torch_head(model: Any, number: int) -> Callable[[torch.Tensor], torch.Tensor
     -------
     decide : callable
     """
-    module = model.net_.module_.eval()  # after a fit it may still drop units
+    logits_of = model.net_.module_.decision()
 
     def decide(features: torch.Tensor) -> torch.Tensor:
-        features = features.to(module.scaler.mean.device)
-        logits: torch.Tensor = module.head(module.scaler(features))
+        logits: torch.Tensor = logits_of(features)
         if len(model.classes_) == 2:
             return logits[:, 0] if number == 1 else -logits[:, 0]
         return logits[:, number]

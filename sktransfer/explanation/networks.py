@@ -114,9 +114,10 @@ def _integrate(anatomy: Anatomy, text: str, featurizer: Any) -> Attribution | No
         if linear is None:
             return None
         decide = linear_head(*linear)
-    body = anatomy.body
-    if body is None:
-        # The weights that the process shares are not to have hooks put on them.
+    # What others compute with is not to have hooks put on it.
+    if anatomy.body is not None:
+        body = anatomy.body.twin()
+    else:
         body = TransformerBody(
             featurizer.checkpoint_,
             pooling=featurizer.pooling_,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -28,6 +30,21 @@ class Body(nn.Module):
     def pretrained(self) -> Body:
         """Return another body, as this one was before it learnt."""
         raise NotImplementedError
+
+    def twin(self) -> Self:
+        """Return another body with these very parameters, in evaluation mode.
+
+        Hooks can be put on its parts while others compute with this one's.
+        """
+        shared: dict[int, Any] = {
+            id(tensor): tensor for tensor in [*self.parameters(), *self.buffers()]
+        }
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._modules = {
+            name: copy.deepcopy(part, shared) for name, part in self.named_children()
+        }
+        return twin.eval()
 
     def blocks(self) -> list[nn.Module]:
         """Layers from the bottom to the top, without what embeds the tokens."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from skorch.helper import predefined_split
 
+from sktransfer.encoders.cores import count_cores
 from sktransfer.encoders.devices import resolve_device, resolve_dtype
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.finetune.batches import LabelledRows
@@ -84,6 +85,7 @@ def fit_classifier(
     random_state : numpy.random.RandomState
         Source of the seeds.
     """
+    count_cores()  # before the first operation
     goes_on = model.warm_start and hasattr(model, "net_")
     check_parameters(model)
     known = model.classes_ if goes_on else None
@@ -173,6 +175,7 @@ def update_classifier(
     random_state : numpy.random.RandomState
         Source of the seeds.
     """
+    count_cores()  # before the first operation
     first = not hasattr(model, "net_")
     check_parameters(model)
     if first and classes is None:
@@ -246,6 +249,8 @@ def _train(
         raise diverged("the last step left parameters that are no numbers")
     if built.network.body is not None:
         built.network.body.merge()
+    # Set here, and not by whoever predicts first: others may be about to do the same.
+    built.network.eval()
     model.net_ = net
     counts = np.bincount(rows.classes.numpy(), minlength=len(classes))
     before = getattr(model, "class_count_", 0) if update is not None else 0

@@ -16,18 +16,18 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from sktransfer.encoders.workers import threads_with_cores
+from sktransfer.encoders.cores import count_cores, threads_with_cores
 from sktransfer.finetune.dropout import drawing_from
 
-__all__ = ["cut_by_length", "encode_batch", "in_halves"]
+__all__ = ["MIN_ROWS", "cut_by_length", "encode_batch", "in_halves"]
 
 Encode = Callable[..., torch.Tensor]
 # Rows that are computed together, and the tokens of the longest of them.
 Half = list[tuple[torch.Tensor, int]]
 Compute = Callable[[Half, int | None], torch.Tensor]
 
-# Fewer rows are not worth a thread.
-_MIN_ROWS = 4
+#: Fewer rows are not worth a thread.
+MIN_ROWS = 4
 
 # Tokens of padding that a further cut has to save: each part costs as much again for
 # the weights that it brings into place, and for their gradients.
@@ -51,7 +51,7 @@ def in_halves(device: torch.device) -> Iterator[None]:
     None
         While two threads wait for halves.
     """
-    n_cores = torch.get_num_threads()
+    n_cores = count_cores()
     if device.type != "cpu" or _current.get() is not None:
         yield
         return
@@ -107,7 +107,7 @@ class _Halves:
         """`encode_batch`, in halves."""
         learns = torch.is_grad_enabled()
         lengths = inputs["attention_mask"].sum(1)
-        if len(lengths) < _MIN_ROWS or (self._pool is None and not learns):
+        if len(lengths) < MIN_ROWS or (self._pool is None and not learns):
             return encode(**inputs)
         order, halves = cut_by_length(lengths)
         compute = _in_this_context(encode, inputs)
@@ -220,7 +220,7 @@ def _cut(
 
 def _cut_further(rows: torch.Tensor, lengths: torch.Tensor) -> Half:
     longest = int(lengths[rows[-1]])
-    if len(rows) >= _MIN_ROWS:
+    if len(rows) >= MIN_ROWS:
         parts = _cut(rows, lengths[rows], balanced=False)
         cut = [(part, int(lengths[part[-1]])) for part in parts]
         saved = len(rows) * longest - sum(len(part) * long for part, long in cut)

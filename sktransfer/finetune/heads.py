@@ -7,15 +7,22 @@ k outputs (1 for two classes, else one a class).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from scipy import sparse
 from torch import nn
 
-__all__ = ["ACTIVATIONS", "FeatureScaler", "build_head", "measure_scale"]
+__all__ = [
+    "ACTIVATIONS",
+    "FeatureScaler",
+    "apply_head",
+    "build_head",
+    "measure_scale",
+]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -101,6 +108,46 @@ class FeatureScaler(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Scaled features (n, w) of features (n, w)."""
         return (features - self.mean) / self.scale
+
+
+def apply_head(
+    tensors: Mapping[str, torch.Tensor],
+    features: torch.Tensor,
+    n_hidden: int,
+    activation: str,
+) -> torch.Tensor:
+    """Logits of a scaler and a head, as a function of nothing but their tensors.
+
+    It is what both modules give in evaluation mode; but they belong to everyone who
+    uses the model, and here nobody has to set a mode or another precision in them.
+
+    Parameters
+    ----------
+    tensors : mapping of str to torch.Tensor
+        Of scaler and head, under the names that they have in a `TransferNetwork`.
+    features : torch.Tensor of shape (n, w)
+        Number format and device of `tensors` become theirs.
+    n_hidden : int
+        Hidden layers.
+    activation : {"relu", "gelu", "tanh", "identity"}
+        What follows each of them.
+
+    Returns
+    -------
+    logits : torch.Tensor of shape (n, k)
+        Gradients flow to the features.
+    """
+    own = {name: tensor.to(features) for name, tensor in tensors.items()}
+
+    def linear(name: str, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(x, own[f"head.{name}.weight"], own[f"head.{name}.bias"])
+
+    activate = ACTIVATIONS[activation]()
+    # In place: what a wide matrix costs most is new memory.
+    x = (features - own["scaler.mean"]).div_(own["scaler.scale"])
+    for depth in range(1, n_hidden + 1):
+        x = activate(linear(f"hidden_{depth}", x))
+    return linear("output", x)
 
 
 def measure_scale(

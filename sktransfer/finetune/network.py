@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sktransfer.finetune.body import Body
-from sktransfer.finetune.heads import FeatureScaler, build_head
+from sktransfer.finetune.heads import FeatureScaler, apply_head, build_head
 
 __all__ = ["HeadLayout", "TransferNetwork", "average_by_text", "restored_on_failure"]
 
@@ -128,6 +128,29 @@ class TransferNetwork(nn.Module):
             logits: torch.Tensor = self.head(self.scaler(features))
         return average_by_text(logits, text_of_row)
 
+    def decision(self) -> Callable[..., torch.Tensor]:
+        """Return what scaler and head do in evaluation mode, as a function.
+
+        It only reads their tensors, in whatever mode and precision they are, so that
+        threads can call it while others use the network.
+
+        Returns
+        -------
+        decide : callable
+            From `features` and `text_of_row`, as in `forward`, to logits (n, k) in the
+            features' number format and on their device. Gradients flow to the features.
+        """
+        tensors, layout = self.own_tensors(), self.layout
+
+        def decide(
+            features: torch.Tensor, text_of_row: torch.Tensor | None = None
+        ) -> torch.Tensor:
+            n_hidden = len(layout.hidden_layer_sizes)
+            logits = apply_head(tensors, features, n_hidden, layout.activation)
+            return average_by_text(logits, text_of_row)
+
+        return decide
+
     def train(self, mode: bool = True) -> Self:
         """Set training mode, except for the frozen parts."""
         super().train(mode)
@@ -137,10 +160,11 @@ class TransferNetwork(nn.Module):
 
     def own_tensors(self) -> dict[str, torch.Tensor]:
         """Parameters and buffers of scaler and head, by name."""
+        parts = {"scaler": self.scaler, "head": self.head}
         return {
-            name: tensor
-            for name, tensor in self.state_dict().items()
-            if not name.startswith("body.")
+            f"{part}.{name}": tensor
+            for part, module in parts.items()
+            for name, tensor in module.state_dict().items()
         }
 
     def learning_tensors(self) -> dict[str, torch.Tensor]:

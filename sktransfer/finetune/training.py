@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,21 @@ import torch
 from skorch.callbacks import EpochTimer, PrintLog
 from torch import nn
 
-from sktransfer.finetune.batches import Batch, LabelledRows, Targets, TrainingBatches
+from sktransfer.encoders.cores import count_cores, limited_cores
+from sktransfer.finetune.batches import (
+    Batch,
+    LabelledRows,
+    Rows,
+    Targets,
+    TrainingBatches,
+)
 from sktransfer.finetune.callbacks import (
     StopTraining,
     WeightedLosses,
     was_early_stopping,
 )
 from sktransfer.finetune.losses import WeightedLoss
-from sktransfer.finetune.prediction import PredictingNet
+from sktransfer.finetune.prediction import SMALL_WIDTH, PredictingNet
 from sktransfer.finetune.strategies import parameter_groups
 from sktransfer.finetune.tables import dense_gradients, sparse_gradient
 
@@ -126,7 +134,7 @@ class TransferNet(PredictingNet):
         try:
             with (
                 self._in_halves(X.rows),
-                self._threads_for(X.rows),
+                self._cores_for(X.rows),
                 sparse_gradient(self._table()),
             ):
                 super().fit_loop(X, y, epochs, **params)
@@ -159,6 +167,15 @@ class TransferNet(PredictingNet):
         targets = Targets(y_true.classes.to(device), y_true.weight.to(device))
         loss: torch.Tensor = self.criterion_(y_pred, targets)
         return loss
+
+    def _cores_for(self, rows: Rows) -> AbstractContextManager[None]:
+        if self._divides(rows):
+            # Threads that an operation leaves behind go on turning for a while, and
+            # would take the cores from the halves of the next batch.
+            return limited_cores(max(1, count_cores() // 2))
+        if rows.lengths is None and self.module_.layout.n_features <= SMALL_WIDTH:
+            return limited_cores(1)
+        return nullcontext()
 
     def _table(self) -> nn.Module | None:
         body = self.module_.body

@@ -16,6 +16,7 @@ options = dict(max_epochs=1, dtype="float32", device="cpu", random_state=0)
 encoder = BertFeaturizer({folder!r}, dtype="float32", device="cpu", cache=None)
 tuned = TransferSentimentClassifier(encoder, "fine_tune", **options).fit(texts, labels)
 head = TransferSentimentClassifier(**options).fit([[1.0], [0.0]] * 4, labels)
+head.predict([[1.0]])  # threads that a fork does not take along
 if os.fork() == 0:
     for work in (lambda: tuned.predict(texts), lambda: tuned.fit(texts, labels)):
         try:
