@@ -55,6 +55,18 @@ class TestAgreement:
 
 
 class TestOwnership:
+    def test_a_twin_has_its_parameters_and_none_of_its_modules(self, bert):
+        encoder = bert().fit(TEXTS)
+        body = body_of(encoder).train()
+        twin = body.twin()
+        ours, theirs = dict(body.named_parameters()), dict(twin.named_parameters())
+        assert ours.keys() == theirs.keys()
+        assert all(theirs[name] is parameter for name, parameter in ours.items())
+        assert not {*map(id, body.modules())} & {*map(id, twin.modules())}
+        assert body.training
+        assert not any(part.training for part in twin.modules())
+        np.testing.assert_array_equal(features(twin, encoder), features(body, encoder))
+
     def test_a_body_is_a_copy(self, bert):
         encoder = bert().fit(TEXTS)
         shared = load_module(

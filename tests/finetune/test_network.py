@@ -17,6 +17,23 @@ class TestForward:
         network = TransferNetwork(HeadLayout(3, (2,), 1, "tanh", 0.5))
         assert network(torch.zeros(4, 3)).shape == (4, 1)
 
+    @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh", "identity"])
+    @pytest.mark.parametrize("sizes", [(), (4,), (5, 3)])
+    def test_its_decision_is_what_it_computes_in_evaluation_mode(
+        self, activation, sizes
+    ):
+        network = TransferNetwork(HeadLayout(3, sizes, 2, activation, 0.5))
+        network.scaler.mean.copy_(torch.tensor([1.0, 2, 3]))
+        network.scaler.scale.fill_(0.5)
+        torch.nn.init.normal_(network.head.output.weight)
+        features, texts = torch.randn(4, 3), torch.tensor([0, 1, 1, 2])
+        found = network.decision()(features.double(), text_of_row=texts)
+        assert found.dtype == torch.float64
+        assert network.training
+        assert {p.dtype for p in network.parameters()} == {torch.float32}
+        expected = network.eval()(features, text_of_row=texts)
+        torch.testing.assert_close(found.float(), expected)
+
     def test_its_own_tensors_leave_out_the_body(self, make, sentiment_texts):
         texts, labels = sentiment_texts
         model = make(strategy="partial", max_epochs=1).fit(texts[:16], labels[:16])
