@@ -12,10 +12,11 @@ import functools
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -169,12 +170,11 @@ def write_file_beside(path: Path) -> Iterator[Path]:
     beside : pathlib.Path
         An empty file to write to.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
+    beside = _make_beside(path, _make_file)
+    usual = beside.stat().st_mode
     try:
         yield beside
-        _give_usual_mode(beside, 0o666)
+        _give_mode(beside, usual)
         _flush(beside)
         beside.replace(path)
         _flush(path.parent)
@@ -202,12 +202,13 @@ def write_folder_beside(path: Path) -> Iterator[Path]:
         An empty folder to write to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    beside = _make_beside(path, os.mkdir)
+    usual = beside.stat().st_mode
     retired = beside.with_name(beside.name + ".old")
     try:
         yield beside
-        _give_usual_mode(beside, 0o777)
         for entry in sorted(beside.rglob("*"), reverse=True):
+            _give_mode(entry, usual)
             _flush(entry)
         _flush(beside)
         if path.exists():
@@ -261,8 +262,31 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _give_usual_mode(path: Path, mode: int) -> None:
-    """Undo the owner-only mode of tempfile: what is kept follows the user's umask."""
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(mode & ~umask)
+def _make_beside(path: Path, make: Callable[[Path], None]) -> Path:
+    """Make a hidden neighbour of `path`, which is nobody else's.
+
+    Unlike tempfile, which lets the owner alone read, this leaves the mode to the
+    system: it knows the umask, which the process can only read by changing it, under
+    the eyes of its other threads.
+    """
+    while True:
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with contextlib.suppress(FileExistsError):
+            make(beside)
+            return beside
+
+
+def _make_file(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def _give_mode(path: Path, usual: int) -> None:
+    """Let those read who may read what the system made with the mode `usual`.
+
+    Some libraries, safetensors among them, make files that their owner alone can read.
+    """
+    mode = stat.S_IMODE(path.stat().st_mode)
+    bits = 0o777 if path.is_dir() else 0o666
+    wanted = (mode & ~bits) | (usual & bits)
+    if wanted != mode:
+        path.chmod(wanted)

@@ -24,6 +24,12 @@ def fill(beside, content):
     path.write_text(content)
 
 
+def hide(beside):
+    """Take what is written from everybody but its owner."""
+    for entry in [*beside.rglob("*"), *([] if beside.is_dir() else [beside])]:
+        entry.chmod(0o700 if entry.is_dir() else 0o600)
+
+
 def content_of(path):
     return (path / "part" / "file" if path.is_dir() else path).read_text()
 
@@ -65,15 +71,38 @@ class TestWriteBeside:
         assert list(tmp_path.iterdir()) == [path]
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
-    def test_others_may_read_it_as_the_umask_says(self, tmp_path, write_beside):
+    @pytest.mark.parametrize("umask", [0o002, 0o022, 0o027, 0o077])
+    def test_others_may_read_it_as_the_umask_says(self, tmp_path, write_beside, umask):
         path = tmp_path / "result"
-        before = os.umask(0o027)
+        before = os.umask(umask)
         try:
             with write_beside(path) as beside:
                 fill(beside, "new")
+                # As libraries leave a file that they make beside its name themselves.
+                hide(beside)
         finally:
             os.umask(before)
-        assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640)
+        expected = {True: 0o777 & ~umask, False: 0o666 & ~umask}
+        for entry in (path, *path.rglob("*")):
+            assert entry.stat().st_mode & 0o777 == expected[entry.is_dir()]
+
+    def test_the_umask_of_other_threads_is_let_alone(
+        self, tmp_path, monkeypatch, write_beside
+    ):
+        monkeypatch.setattr(os, "umask", None)
+        with write_beside(tmp_path / "result") as beside:
+            fill(beside, "new")
+
+    def test_a_name_that_is_taken_is_not_used(
+        self, tmp_path, monkeypatch, write_beside
+    ):
+        names = iter(["taken", "taken", "free"])
+        monkeypatch.setattr(storage.secrets, "token_hex", lambda n: next(names))
+        with write_beside(tmp_path / "result") as first:
+            fill(first, "old")
+            with write_beside(tmp_path / "result") as second:
+                assert second != first
+                fill(second, "new")
 
 
 class TestFolders:

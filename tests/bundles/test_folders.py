@@ -50,6 +50,18 @@ class TestWriting:
             for name, path in on_disk.items()
         }
 
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+    @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+    def test_others_may_read_each_file_as_the_umask_says(self, tmp_path, umask, mode):
+        before = os.umask(umask)
+        try:
+            write_bundle(tmp_path / "model", VALUE | {"part": LogisticRegression()}, "")
+        finally:
+            os.umask(before)
+        modes = {p.name: p.stat().st_mode & 0o777 for p in tmp_path.glob("model/*")}
+        assert {"tensors.safetensors", "part-0.skops"} < set(modes)
+        assert set(modes.values()) == {mode}
+
     def test_an_older_model_is_replaced_with_all_its_files(self, folder):
         write_bundle(folder, {"part": LogisticRegression()}, "")
         assert (folder / "part-0.skops").exists()
