@@ -12,6 +12,12 @@ from sklearn.base import BaseEstimator
 from sklearn.calibration import _CalibratedClassifier
 
 from sktransfer.bundles.choices import check_choices
+from sktransfer.bundles.evaluation import (
+    PAIRS,
+    SPLITTERS,
+    put_splitter_together,
+    take_splitter_apart,
+)
 from sktransfer.exceptions import ModelFolderError
 
 __all__ = ["Kind", "estimator_kind", "kind_named", "kind_of"]
@@ -20,9 +26,6 @@ __all__ = ["Kind", "estimator_kind", "kind_named", "kind_of"]
 # imported when an object of that part comes along, so that a folder of word vectors
 # opens without torch.
 _PARTS = ("encoders", "words", "finetune")
-
-# The scorer of TunedThresholdClassifierCV, which it makes anew in each fit.
-_ONLY_IN_FIT = frozenset({"_curve_scorer"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Kind:
 
 
 def kind_of(value: object) -> tuple[str, Kind] | None:
-    """Name and kind of an object of this package or of a scikit-learn estimator.
+    """Name and kind of an object of this package or of scikit-learn.
 
     Parameters
     ----------
@@ -62,9 +65,11 @@ def kind_of(value: object) -> tuple[str, Kind] | None:
         if cls.__name__ in kinds:
             return f"{part}.{cls.__name__}", kinds[cls.__name__]
     if package in ("sktransfer", "sklearn") and isinstance(value, BaseEstimator):
-        return f"{cls.__module__}:{cls.__name__}", estimator_kind(cls)
-    if cls is _CalibratedClassifier:
-        return _CALIBRATED, _CALIBRATED_KIND
+        return _name(cls), estimator_kind(cls)
+    if cls in _HELD:
+        return _name(cls), _HELD[cls]
+    if package == "sklearn" and issubclass(cls, SPLITTERS):
+        return _name(cls), _splitter_kind(cls)
     return None
 
 
@@ -75,7 +80,8 @@ def kind_named(name: str) -> Kind:
     ----------
     name : str
         From a file, so nothing is imported but modules of this package and of
-        scikit-learn, and nothing is taken from them but estimators.
+        scikit-learn, and nothing is taken from them but estimators, and what
+        estimators of scikit-learn hold.
 
     Returns
     -------
@@ -87,8 +93,9 @@ def kind_named(name: str) -> Kind:
         If there is none of this name.
     """
     part, _, simple = name.partition(".")
-    if name == _CALIBRATED:
-        return _CALIBRATED_KIND
+    for held, kind in _HELD.items():
+        if name == _name(held):
+            return kind
     if part in _PARTS and simple in (kinds := _kinds_of_part(part)):
         return kinds[simple]
     module, _, simple = name.partition(":")
@@ -99,6 +106,8 @@ def kind_named(name: str) -> Kind:
             found = None
         if _is_estimator_of(module, found):
             return estimator_kind(found)
+        if _is_splitter_of(module, found):
+            return _splitter_kind(found)
     raise ModelFolderError(
         f"an object of the type {name!r} is asked for, but only estimators of "
         "sktransfer and of scikit-learn are made from a folder."
@@ -117,6 +126,15 @@ def _is_estimator_of(module: str, found: object) -> TypeGuard[type[BaseEstimator
     special = package == "sktransfer" and part in _PARTS
     checked = special and found.__name__ in _kinds_of_part(part)
     return found.__module__ == module and not checked
+
+
+def _is_splitter_of(module: str, found: object) -> TypeGuard[type[Any]]:
+    is_splitter = isinstance(found, type) and issubclass(found, SPLITTERS)
+    return is_splitter and found.__module__ == module
+
+
+def _name(cls: type[Any]) -> str:
+    return f"{cls.__module__}:{cls.__name__}"
 
 
 def estimator_kind(cls: type[BaseEstimator]) -> Kind:
@@ -144,8 +162,7 @@ def take_estimator_apart(estimator: Any) -> dict[str, Any]:
     if "memory" in parameters:
         parameters["memory"] = None
     check_choices(parameters)
-    left_out = _ONLY_IN_FIT.union(parameters)
-    others = {k: v for k, v in vars(estimator).items() if k not in left_out}
+    others = {k: v for k, v in vars(estimator).items() if k not in parameters}
     return {"parameters": parameters, "fitted": others}
 
 
@@ -168,9 +185,16 @@ def _put_calibrated_together(fields: dict[str, Any]) -> _CalibratedClassifier:
     return calibrated
 
 
-# What CalibratedClassifierCV holds: no estimator itself, around one of ours perhaps.
-_CALIBRATED = "sklearn.calibration:_CalibratedClassifier"
-_CALIBRATED_KIND = Kind(lambda value: dict(vars(value)), _put_calibrated_together)
+def _splitter_kind(cls: type[Any]) -> Kind:
+    return Kind(take_splitter_apart, functools.partial(put_splitter_together, cls))
+
+
+# No estimators themselves, but held by scikit-learn's, around one of ours perhaps.
+_HELD: dict[type[Any], Kind] = {
+    _CalibratedClassifier: Kind(
+        lambda value: dict(vars(value)), _put_calibrated_together
+    )
+} | {cls: Kind(*ways) for cls, ways in PAIRS.items()}
 
 
 @functools.cache

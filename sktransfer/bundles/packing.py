@@ -7,6 +7,7 @@ file of tensors, parts that are scikit-learn's alone to files of skops.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -91,13 +92,20 @@ class Packer:
             ]
             name = "bunch" if isinstance(value, Bunch) else "dict"
             return {"is": name, "items": items}
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ma.MaskedArray):  # such as the results of a search
+            parts = [np.asarray(value.data), np.ma.getmaskarray(value)]
+            return {"is": "masked", "parts": self.pack(parts, where)}
+        if type(value) in (np.ndarray, np.memmap):
             return self._pack_array(value, where)
         if isinstance(value, Path):
             return {"is": "path", "value": str(value)}
-        named = None if _is_only_sklearns(value) else kind_of(value)
+        named = kind_of(value)
         if named is None:
             return self._pack_by_skops(value, where)
+        if _is_only_sklearns(value):
+            # As one file, or part by part where skops does not know one of them.
+            with contextlib.suppress(ModelFolderError):
+                return self._pack_by_skops(value, where)
         name, kind = named
         number = len(self.objects)
         self.objects.append(None)
@@ -181,6 +189,7 @@ class Unpacker:
             "bunch": lambda p: Bunch(**self._dict(p)),
             "dict": self._dict,
             "float": lambda p: float(p["value"]),
+            "masked": lambda p: np.ma.MaskedArray(*self.unpack(p["parts"])),
             "object": self._object,
             "path": lambda p: Path(p["value"]),
             "scalar": self._scalar,
