@@ -67,7 +67,10 @@ class Packer:
             If the value, or a part of it, could only be pickled.
         """
         if isinstance(value, np.generic):  # some are Python's own numbers and texts
-            inner = self.pack(value.item(), where)
+            _check_dtype(value, where)
+            is_time = value.dtype.kind in "mM"
+            item = value.view(np.int64).item() if is_time else value.item()
+            inner = self.pack(item, where)
             return {"is": "scalar", "dtype": value.dtype.str, "value": inner}
         if value is None or isinstance(value, (bool, str)):
             return value
@@ -117,8 +120,9 @@ class Packer:
         return {"is": "object", "number": number}
 
     def _pack_array(self, array: npt.NDArray[Any], where: str) -> dict[str, Any]:
+        _check_dtype(array, where)
         native = array.dtype.newbyteorder("=")
-        if array.dtype.kind not in _TENSOR_KINDS or array.dtype.itemsize > 8:
+        if array.dtype.kind not in _TENSOR_KINDS:
             # Labels, most of all: texts, dates, or Python's own objects.
             items = array.ravel().tolist()
             if array.dtype.kind in "mM":
@@ -214,7 +218,10 @@ class Unpacker:
         return self._made[number]
 
     def _scalar(self, packed: dict[str, Any]) -> Any:
-        return _dtype(packed["dtype"]).type(self.unpack(packed["value"]))
+        dtype, value = _dtype(packed["dtype"]), self.unpack(packed["value"])
+        if dtype.kind in "mM":
+            return np.int64(value).view(dtype)
+        return dtype.type(value)
 
     def _array(self, packed: dict[str, Any]) -> npt.NDArray[Any]:
         dtype = np.dtype("O") if packed["dtype"] == "|O" else _dtype(packed["dtype"])
@@ -234,6 +241,14 @@ class Unpacker:
         if name not in self._opened:
             self._opened[name] = read_part(self._parts[name], name)
         return self._opened[name]
+
+
+def _check_dtype(value: npt.NDArray[Any] | np.generic, where: str) -> None:
+    """Refuse to write what `_dtype` would refuse to read, and more than 64 bits."""
+    kind, size = value.dtype.kind, value.dtype.itemsize
+    if kind not in "biufSUmMO" or (kind in _TENSOR_KINDS and size > 8):
+        why = f"numbers of the type {value.dtype} have no place in the file"
+        raise ModelFolderError(_unsaveable(value, where, why))
 
 
 def _dtype(name: str) -> np.dtype[Any]:

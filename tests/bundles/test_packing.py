@@ -42,6 +42,26 @@ plain = st.recursive(
 
 
 class TestValues:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            np.datetime64("2020-02-29T12:00:00.5", "ns"),
+            np.datetime64("2020-02-29", "D"),
+            np.timedelta64(3, "h"),
+            np.datetime64("NaT", "s"),
+        ],
+        ids=repr,
+    )
+    def test_times_come_back_with_their_unit(self, value):
+        assert repr(there_and_back(value)) == repr(value)
+
+    def test_masked_arrays_keep_their_mask(self):
+        array = np.ma.MaskedArray(np.array([1, None], object), mask=[False, True])
+        again = there_and_back(array)
+        assert type(again) is np.ma.MaskedArray
+        assert again.tolist() == [1, None]
+        assert again.mask.tolist() == [False, True]
+
     @given(plain)
     def test_plain_values_come_back_as_they_were(self, value):
         assert repr(there_and_back(value)) == repr(value)
@@ -127,6 +147,29 @@ class TestEstimators:
     def test_an_object_of_another_package_is_refused_with_its_type(self):
         with pytest.raises(ModelFolderError, match=r"threshold is <.*of the type Own"):
             Packer().pack({"threshold": Own()})
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            np.array([(1, 2.0)], dtype=[("count", "i8"), ("share", "f8")]),
+            np.array([1 + 2j]),
+            np.complex64(1j),
+            np.void(3),
+            np.matrix([[1, 2]]),
+        ],
+        ids=repr,
+    )
+    def test_numbers_that_would_come_back_as_others_are_refused(self, value):
+        with pytest.raises(ModelFolderError, match=r"threshold is .*cannot be saved"):
+            Packer().pack({"threshold": value})
+
+    @pytest.mark.skipif(np.finfo(np.longdouble).bits == 64, reason="a float64 here")
+    def test_longer_floats_are_refused(self):
+        for value in (np.longdouble(1.5), np.ones(2, np.longdouble)):
+            with pytest.raises(
+                ModelFolderError, match=r"of the type .*cannot be saved"
+            ):
+                Packer().pack(value)
 
 
 class Own:
