@@ -35,7 +35,7 @@ def save(
     estimator : estimator
         Fitted: one of this package, or one of scikit-learn that may contain some, such
         as a Pipeline. Of a search the best estimator is saved, and the card tells its
-        score.
+        score; a search within another estimator is saved as it is.
     folder : str or os.PathLike
         New, empty, or a model saved earlier.
     scores : dict of str to float or None, default=None
