@@ -78,9 +78,9 @@ class StrategyComparison:
         ``n_trainable_parameters``
             Float; NaN where nobody knows.
         ``difference``, ``pvalue``
-            Mean difference of the score from the baseline's on the same folds, and the
-            p-value of the corrected resampled t-test, corrected over the strategies of
-            a train size by Holm's method; NaN for the baseline itself.
+            Mean difference of the score from the baseline's on the same folds, and its
+            p-value (corrected resampled t-test, or paired predictions where less sure;
+            Holm's method over a train size's strategies); NaN for the baseline itself.
         ``n_folds``
             Folds that were run, over all repeats.
         ``status``, ``error``

@@ -20,7 +20,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sktransfer.exceptions import InvalidParameterError
 
-__all__ = ["METRICS", "Prediction", "Scoring", "measure", "predict"]
+__all__ = ["METRICS", "Prediction", "Scoring", "measure", "predict", "rescore"]
 
 # Always told, as accuracy alone misleads where classes are skewed.
 METRICS = ("accuracy", "balanced_accuracy", "f1_macro")
@@ -203,11 +203,38 @@ def measure(
     if scoring.name in METRICS and isinstance(scoring.scorer, _BaseScorer):
         score = found[scoring.name]
     elif isinstance(scoring.scorer, _BaseScorer):
-        score = scoring.scorer(_Answers(prediction, classes), texts, labels)
+        score = rescore(prediction, labels, classes, scoring)
     else:
         score = scoring.scorer(model, texts, labels)
     found[scoring.name] = found["score"] = score
     return {name: float(value) for name, value in found.items()}
+
+
+def rescore(
+    prediction: Prediction,
+    labels: npt.NDArray[Any],
+    classes: npt.NDArray[Any],
+    scoring: Scoring,
+) -> float:
+    """Score a prediction by a scorer of scikit-learn's, which asks no model again.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Of n texts.
+    labels : ndarray of shape (n,)
+        Their labels.
+    classes : ndarray of shape (c,)
+        Of the comparison, sorted.
+    scoring : Scoring
+        Whose scorer was made by scikit-learn.
+
+    Returns
+    -------
+    score : float
+    """
+    # Such scorers hand the texts on to the estimator, which here needs none.
+    return float(scoring.scorer(_Answers(prediction, classes), labels, labels))
 
 
 def _has_decisions(answers: _Answers) -> bool:

@@ -1,4 +1,9 @@
-"""What follows from a comparison, in plain sentences."""
+"""What follows from a comparison, in plain sentences.
+
+A sentence on an order or on equality says how it was tested, or that it is of this run
+only: scores that were not shown to differ are not shown to be equal, and the highest of
+several scores need not be that of the best strategy.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +53,11 @@ def tell(
         sentences += _on_cheaper(summary, done, best)
         sentences += _on_source(summary)
         sentences += _on_skew(summary, done, best)
-        sentences += _on_curves(results, best["strategy"])
+        sentences += _on_curves(results)
     if domain_distance is not None:
         sentences.append(
             f"the proxy A-distance of source and target is {domain_distance:.2f}, "
-            "between 0 (alike) and 2 (always told apart)"
+            "between 0 (not told apart) and 2 (always told apart)"
         )
     sentences += _on_gaps(results)
     names = tuple(f"{name} " for name in results["strategy"].unique())
@@ -75,19 +80,24 @@ def _on_best(
     summary: Summary, done: pd.DataFrame, best: pd.Series[Any]
 ) -> Iterator[str]:
     name, scoring = best["strategy"], summary.data.scoring.name
-    found = f"{name} scores best: {scoring} {best['score']:.3f}"
+    equals = done.loc[done["score"] == best["score"], "strategy"].tolist()
+    others = ", ".join(other for other in equals if other != name)
+    found = f"{name} has the highest score of this run"
+    found += f", shared with {others}" if others else ""
+    found += f": {scoring} {best['score']:.3f}"
     if not math.isnan(best["score_low"]):
         found += f", 95 % interval {best['score_low']:.3f} to {best['score_high']:.3f}"
     yield found
     if summary.baseline is None:
         return
     if summary.baseline == name:
-        yield "no strategy scores better than the baseline"
+        yield "no strategy scores higher than the baseline in this run"
     for row in done.to_dict("records"):
         # One sentence a rival would be a page: the best one, and what falls behind.
         behind = row["pvalue"] < 0.05 and row["difference"] < 0
-        tested = not math.isnan(row["pvalue"])
-        if tested and (row["strategy"] == name or behind):
+        # Without a p-value it is said that there was no test.
+        compared = not math.isnan(row["difference"])
+        if compared and (row["strategy"] == name or behind):
             yield verdict(
                 row["strategy"],
                 str(summary.baseline),
@@ -100,7 +110,10 @@ def _on_best(
 def _on_cheaper(
     summary: Summary, done: pd.DataFrame, best: pd.Series[Any]
 ) -> Iterator[str]:
-    """The cheapest strategy that was not shown to be worse than the best."""
+    """The closest of the cheaper strategies not shown to be worse than the best.
+
+    One of several is picked, so that each interval is Bonferroni's.
+    """
     name = best["strategy"]
     costs = done.set_index("strategy")["fit_seconds"]
     others = [
@@ -108,13 +121,14 @@ def _on_cheaper(
         for other in done["strategy"]
         if other not in (name, summary.baseline) and costs[other] < costs[name] / 1.5
     ]
-    tests = [summary.test(other, name) for other in others]
+    level = 1 - 0.05 / max(1, len(others))
+    tests = [summary.test(other, name, confidence_level=level) for other in others]
     pairs = [(o, t) for o, t in zip(others, tests, strict=True) if t is not None]
     pvalues = holm_correction([test.pvalue for _, test in pairs])
     near = [
         (other, test, float(pvalue))
         for (other, test), pvalue in zip(pairs, pvalues, strict=True)
-        if pvalue >= 0.05
+        if not pvalue < 0.05
     ]
     if near:
         # Of those that are cheap enough, the one that comes closest.
@@ -167,35 +181,28 @@ def _on_skew(
         return
     other = done.iloc[int(done["balanced_accuracy"].argmax())]
     found = (
-        f"{share:.0%} of the texts are {label!r}, so that accuracy says little: by "
-        f"balanced accuracy {other['strategy']} is best "
-        f"({other['balanced_accuracy']:.3f}"
+        f"{share:.0%} of the texts are {label!r}, so that accuracy says little: "
+        f"{other['strategy']} has the highest balanced accuracy of this run, not "
+        f"tested ({other['balanced_accuracy']:.3f}"
     )
     if other["strategy"] != best["strategy"]:
         found += f", {best['strategy']} {best['balanced_accuracy']:.3f}"
     yield f"{found})"
 
 
-def _on_curves(results: pd.DataFrame, best: str) -> Iterator[str]:
-    """From which size on the best one leads the cheapest one with the same encoder."""
+def _on_curves(results: pd.DataFrame) -> Iterator[str]:
+    """The highest score at each size; their order along the curve has no test."""
     done = results[(results["status"] == "done") & (results["train_size"] > 0)]
-    table = done.pivot_table(index="train_size", columns="strategy", values="score")
-    if len(table) < 2 or best not in table:
+    if done["train_size"].nunique() < 2:
         return
-    rivals = [name for name in table.columns if name != best]
-    if not rivals:
-        return
-    lead = table[best].ge(table[rivals].max(axis=1)).tolist()
-    leading = [size for size, ahead in zip(table.index, lead, strict=True) if ahead]
-    behind = [size for size, ahead in zip(table.index, lead, strict=True) if not ahead]
-    if not behind:
-        yield f"{best} scores best at every number of texts"
-    elif leading and max(behind) < min(leading):
-        first = table.loc[max(behind)].astype(float)
-        yield (
-            f"{best} scores best from {min(leading)} labelled texts on; with "
-            f"{max(behind)} it is {first.idxmax()}"
-        )
+    told = []
+    for size, rows in done.groupby("train_size"):
+        best = best_row(rows)
+        told.append(f"with {size} it is {best['strategy']} ({best['score']:.3f})")
+    yield (
+        "the highest score of this run at each number of labelled texts, not tested: "
+        + ", ".join(told)
+    )
 
 
 def _on_gaps(results: pd.DataFrame) -> Iterator[str]:

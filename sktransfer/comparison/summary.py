@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sktransfer.comparison.candidates import Candidate
+from sktransfer.comparison.out_of_fold import Floats, least_error, score_without
 from sktransfer.comparison.plan import Data
 from sktransfer.comparison.scoring import METRICS
 from sktransfer.statistics.corrections import holm_correction
@@ -60,6 +61,7 @@ class Summary:
         self.baseline = baseline
         self.why_skipped = why_skipped
         self.metrics = list(dict.fromkeys([*METRICS, data.scoring.name]))
+        self._without: dict[tuple[str, int], Floats | None] = {}
         self._n_train = {(f.repeat, f.number): len(f.train) for f in data.folds}
 
     def status(self, name: str, size: int) -> tuple[str, str]:
@@ -86,8 +88,14 @@ class Summary:
         """Largest size at which a strategy was to run."""
         return max(size for other, size in self.outcomes if other == name)
 
-    def test(self, name: str, other: str, size: int | None = None) -> Any:
-        """Compare two strategies fold by fold.
+    def test(
+        self,
+        name: str,
+        other: str,
+        size: int | None = None,
+        confidence_level: float = 0.95,
+    ) -> Any:
+        """Compare two strategies fold by fold, and by their predictions.
 
         Parameters
         ----------
@@ -96,6 +104,8 @@ class Summary:
         size : int or None, default=None
             Train size; None is the largest of each. What has one size only is compared
             at that.
+        confidence_level : float, default=0.95
+            Of the interval.
 
         Returns
         -------
@@ -119,8 +129,30 @@ class Summary:
         # other side does, and its size is the cautious one to take.
         n_train = max(self._mean_train(own) for own, _ in sides)
         n_test = float(np.mean([len(fold.test) for fold in self.data.folds]))
-        found: ResampledTTest = corrected_resampled_ttest(differences, n_train, n_test)
+        least = least_error(
+            self.data,
+            [float(np.mean(list(scores.values()))) for _, scores in sides],
+            [
+                self._score_without(strategy, own)
+                for strategy, (own, _) in zip((name, other), sides, strict=True)
+            ],
+        )
+        found: ResampledTTest = corrected_resampled_ttest(
+            differences,
+            n_train,
+            n_test,
+            confidence_level=confidence_level,
+            least_error=least.error,
+            least_df=least.df,
+        )
         return found
+
+    def _score_without(self, name: str, size: int) -> Floats | None:
+        """From `score_without`, computed once: each strategy is in several tests."""
+        if (name, size) not in self._without:
+            outcomes = self.outcomes[name, size]
+            self._without[name, size] = score_without(self.data, outcomes)
+        return self._without[name, size]
 
     def results(self) -> pd.DataFrame:
         """One row a strategy and size; see `StrategyComparison`."""
@@ -213,7 +245,7 @@ class Summary:
         counted = ("n_trainable_parameters", "difference", "pvalue")
         row |= dict.fromkeys((*_SCORED, *self.metrics, *timed, *counted), math.nan)
         if status == "done":
-            row |= self._means(outcomes, size)
+            row |= self._means(candidate.name, outcomes, size)
             if self.baseline not in (None, candidate.name):
                 test = self.test(candidate.name, str(self.baseline), size or None)
                 if test is not None:
@@ -221,10 +253,21 @@ class Summary:
                     row["pvalue"] = test.pvalue
         return row | {"n_folds": len(outcomes), "status": status, "error": error}
 
-    def _means(self, outcomes: list[Mapping[str, Any]], size: int) -> dict[str, float]:
+    def _means(
+        self, name: str, outcomes: list[Mapping[str, Any]], size: int
+    ) -> dict[str, float]:
         n_test = float(np.mean([outcome["n_test"] for outcome in outcomes]))
         scores = [outcome["metrics"]["score"] for outcome in outcomes]
-        interval = mean_interval(scores, self._mean_train(size), n_test)
+        least = least_error(
+            self.data, [float(np.mean(scores))], [self._score_without(name, size)]
+        )
+        interval = mean_interval(
+            scores,
+            self._mean_train(size),
+            n_test,
+            least_error=least.error,
+            least_df=least.df,
+        )
         found = {
             "score": interval.mean,
             "score_std": float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan,

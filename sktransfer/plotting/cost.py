@@ -240,7 +240,7 @@ class CostDisplay:
         (line,) = ax.step(
             seconds[self.front_], scores[self.front_], where="post", color=MUTED,
             linestyle="--", linewidth=1.2, zorder=1,
-            label="best for the time (filled)",
+            label="highest score for the time (filled)",
         )  # fmt: skip
         return line
 

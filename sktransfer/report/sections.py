@@ -53,8 +53,10 @@ def tabled(comparison: StrategyComparison) -> str:
         baseline = html.escape(comparison.baseline)
         note += (
             f" Differences are to the baseline, {baseline}, on the same folds; p is of "
-            "the corrected resampled t-test, with Holm's correction for the number of "
-            "strategies."
+            "the corrected resampled t-test or of the paired predictions out of fold, "
+            "whichever is larger, with Holm's correction for the number of strategies. "
+            "A large p does not make two strategies equal. The badge best marks the "
+            "highest score of this run."
         )
     table, sizes = result_table(comparison), train_sizes_of(comparison)
     more = ""

@@ -4,14 +4,11 @@ The folds of a cross-validation share most of their training rows, so their scor
 together and less than scores on fresh data would. The usual t-test takes that for
 certainty. Both functions here widen the variance as Nadeau and Bengio do.
 
+Folds may also agree by chance, or because they are stratified, and then show less
+variance than there is, or none. Both functions therefore take the least standard error
+that other evidence asks for, as that of paired predictions.
+
 Letter in shapes: J, the number of folds over all repeats.
-
-References
-----------
-Nadeau and Bengio (2003). "Inference for the Generalization Error". Machine Learning 52.
-
-Bouckaert and Frank (2004). "Evaluating the Replicability of Significance Tests for
-Comparing Learning Algorithms". PAKDD.
 """
 
 from __future__ import annotations
@@ -44,20 +41,21 @@ class ResampledTTest:
     Attributes
     ----------
     statistic : float
-        Corrected t.
+        Corrected t; NaN where there is no variance to judge by.
     pvalue : float
-        In [0, 1].
-    df : int
-        Degrees of freedom, J - 1.
+        In [0, 1], or NaN as well.
+    df : float
+        Degrees of freedom, J - 1, or those of `least_error` where that counts.
     mean_difference : float
         In the unit of the scores.
     confidence_interval : tuple of (float, float)
-        Of the mean difference; one bound is infinite where the test has one side.
+        Of the mean difference, NaN without variance; one bound is infinite where the
+        test has one side.
     """
 
     statistic: float
     pvalue: float
-    df: int
+    df: float
     mean_difference: float
     confidence_interval: tuple[float, float]
 
@@ -71,7 +69,8 @@ class MeanInterval:
     mean : float
         In the unit of the scores.
     low, high : float
-        Bounds of the interval; NaN for a single score, whose spread nobody knows.
+        Bounds of the interval; NaN where nobody knows the spread: for a single score,
+        and for scores that are all the same, without `least_error`.
     """
 
     mean: float
@@ -86,6 +85,8 @@ def corrected_resampled_ttest(
     *,
     alternative: str = "two-sided",
     confidence_level: float = 0.95,
+    least_error: float = 0.0,
+    least_df: float | None = None,
 ) -> ResampledTTest:
     r"""Test whether two models score the same, from one cross-validation of both.
 
@@ -111,13 +112,21 @@ def corrected_resampled_ttest(
         What is held against a mean of zero.
     confidence_level : float in (0, 1), default=0.95
         Of the interval.
+    least_error : float >= 0, default=0
+        Standard error of the mean difference by other evidence, as by paired
+        predictions; 0 stands for none.
+    least_df : float > 0, default=None
+        Its degrees of freedom; None is J - 1.
 
     Returns
     -------
     result : ResampledTTest
-        Where all differences are the same, there is no variance to judge by: if they
-        are zero, t is 0 and p is 1; else t is infinite, and p is 0, or 1 where the
-        difference points away from the alternative.
+        Each of the two errors makes a test with its own degrees of freedom, and the one
+        with the greater p-value counts; the interval is the wider one. A difference is
+        thus shown only where both show it, which is no more often than by either.
+        Where all differences are the same and there is no `least_error`, there is no
+        variance to judge by: t, p and the interval are NaN. Where they are all zero,
+        t is 0 and p is 1, and only the interval is NaN.
 
     Raises
     ------
@@ -131,6 +140,9 @@ def corrected_resampled_ttest(
     Nadeau and Bengio (2003). "Inference for the Generalization Error". Machine
     Learning 52.
 
+    Bouckaert and Frank (2004). "Evaluating the Replicability of Significance Tests for
+    Comparing Learning Algorithms". PAKDD.
+
     Examples
     --------
     >>> from sktransfer.statistics import corrected_resampled_ttest
@@ -143,25 +155,19 @@ def corrected_resampled_ttest(
             f"alternative={alternative!r}, but one of {list(ALTERNATIVES)} is expected."
         )
     values = _check_folds(differences, "differences", at_least=2)
-    mean, error = _mean_and_error(values, n_train, n_test)
-    reach = _reach(confidence_level, len(values), two_sided=alternative == "two-sided")
-    low, high = mean - reach * error, mean + reach * error
-    t = _divide(mean, error)
-    if alternative == "two-sided":
-        pvalue = 2 * stats.t.sf(abs(t), len(values) - 1)
-    elif mean == 0 and error == 0:
-        pvalue = 1.0
+    mean, errors = _mean_and_errors(values, n_train, n_test, least_error, least_df)
+    reach = _reach(errors, confidence_level, two_sided=alternative == "two-sided")
+    low, high = mean - reach, mean + reach
+    tests = [_test(mean, error, df, alternative) for error, df in errors if error > 0]
+    if not tests:
+        unknown = (1.0, 0.0) if mean == 0 else (np.nan, np.nan)
+        tests = [(*unknown, float(len(values) - 1))]
+    elif alternative == "less":
+        low = -np.inf
     elif alternative == "greater":
-        pvalue, high = stats.t.sf(t, len(values) - 1), np.inf
-    else:
-        pvalue, low = stats.t.cdf(t, len(values) - 1), -np.inf
-    return ResampledTTest(
-        statistic=t,
-        pvalue=float(pvalue),
-        df=len(values) - 1,
-        mean_difference=mean,
-        confidence_interval=(float(low), float(high)),
-    )
+        high = np.inf
+    pvalue, t, df = max(tests)
+    return ResampledTTest(t, pvalue, df, mean, (low, high))
 
 
 def mean_interval(
@@ -170,6 +176,8 @@ def mean_interval(
     n_test: ArrayLike,
     *,
     confidence_level: float = 0.95,
+    least_error: float = 0.0,
+    least_df: float | None = None,
 ) -> MeanInterval:
     """Mean score over folds, and how far it may be from the truth.
 
@@ -181,9 +189,11 @@ def mean_interval(
     scores : array-like of shape (J,)
         One score a fold.
     n_train, n_test : int, or array-like of shape (J,)
-        Rows that a fold trains and is tested on; where they differ, their mean counts.
+        As there.
     confidence_level : float in (0, 1), default=0.95
         How often such an interval holds the expected score.
+    least_error, least_df : float, default=0 and None
+        As there, of the mean score; the wider interval of both counts.
 
     Returns
     -------
@@ -205,9 +215,9 @@ def mean_interval(
     (0.761, 0.82, 0.879)
     """
     values = _check_folds(scores, "scores", at_least=1)
-    reach = _reach(confidence_level, len(values), two_sided=True)
-    mean, error = _mean_and_error(values, n_train, n_test)
-    return MeanInterval(mean, mean - reach * error, mean + reach * error)
+    mean, errors = _mean_and_errors(values, n_train, n_test, least_error, least_df)
+    reach = _reach(errors, confidence_level, two_sided=True)
+    return MeanInterval(mean, mean - reach, mean + reach)
 
 
 def _check_folds(values: ArrayLike, name: str, *, at_least: int) -> NDArray[np.float64]:
@@ -231,41 +241,60 @@ def _check_folds(values: ArrayLike, name: str, *, at_least: int) -> NDArray[np.f
     return checked
 
 
-def _mean_and_error(
-    values: NDArray[np.float64], n_train: ArrayLike, n_test: ArrayLike
-) -> tuple[float, float]:
-    """Mean, and the corrected standard error of it (NaN for one value)."""
+def _mean_and_errors(
+    values: NDArray[np.float64],
+    n_train: ArrayLike,
+    n_test: ArrayLike,
+    least_error: float,
+    least_df: float | None,
+) -> tuple[float, list[tuple[float, float]]]:
+    """Mean, and standard errors with their degrees of freedom: corrected, and least."""
     sizes = [float(np.asarray(rows, float).mean()) for rows in (n_train, n_test)]
     if not all(np.isfinite(size) and size > 0 for size in sizes):
         raise InvalidParameterError(
             f"n_train={n_train!r} and n_test={n_test!r}, but positive numbers of rows "
             "are expected."
         )
-    if len(values) == 1:
-        return float(values[0]), np.nan
+    df = float(len(values) - 1)
+    own_df = df if least_df is None else float(least_df)
+    if not 0 <= least_error < np.inf or (least_df is not None and not own_df > 0):
+        raise InvalidParameterError(
+            f"least_error={least_error} and least_df={least_df}, but a standard error "
+            "of at least 0 and a positive number, or None, are expected."
+        )
     mean = float(values.mean())
+    if not df:
+        return mean, []  # the spread of folds is unknown, whatever other evidence says
     tiny = _ROUNDING * max(1.0, float(np.abs(values).max()))
     if np.ptp(values) <= tiny:
         # 0.3 in one fold and 0.1 + 0.2 in another are the same score.
-        return (0.0 if abs(mean) <= tiny else mean), 0.0
-    factor = 1 / len(values) + sizes[1] / sizes[0]
-    return mean, float(np.sqrt(factor * values.var(ddof=1)))
+        mean, error = (0.0 if abs(mean) <= tiny else mean), 0.0
+    else:
+        factor = 1 / len(values) + sizes[1] / sizes[0]
+        error = float(np.sqrt(factor * values.var(ddof=1)))
+    return mean, [(error, df), (float(least_error), own_df)]
 
 
-def _divide(mean: float, error: float) -> float:
-    if error > 0:
-        return mean / error
-    return 0.0 if mean == 0 else float(np.copysign(np.inf, mean))
+def _test(
+    mean: float, error: float, df: float, alternative: str
+) -> tuple[float, float, float]:
+    """p-value, t and degrees of freedom."""
+    t = mean / error
+    if alternative == "two-sided":
+        return float(2 * stats.t.sf(abs(t), df)), t, df
+    tail = stats.t.sf if alternative == "greater" else stats.t.cdf
+    return float(tail(t, df)), t, df
 
 
-def _reach(confidence_level: float, n_folds: int, *, two_sided: bool) -> float:
-    """Standard errors from the mean to a bound of its interval."""
+def _reach(
+    errors: list[tuple[float, float]], confidence_level: float, *, two_sided: bool
+) -> float:
+    """From the mean to a bound of its interval, the farthest; NaN without variance."""
     if not 0 < confidence_level < 1:
         raise InvalidParameterError(
             f"confidence_level={confidence_level}, but a number between 0 and 1 is "
             "expected, as 0.95."
         )
-    if n_folds < 2:
-        return float("nan")
     level = (1 + confidence_level) / 2 if two_sided else confidence_level
-    return float(stats.t.ppf(level, n_folds - 1))
+    reaches = [error * stats.t.ppf(level, df) for error, df in errors if error > 0]
+    return float(max(reaches, default=np.nan))

@@ -58,7 +58,8 @@ def verdict(
     """Say whether one model is better than another, and at what cost.
 
     That no difference was found does not make two models equal. "As good" is said only
-    where the interval of the difference lies above minus the margin.
+    where the whole interval of the difference lies within the margin, which is told.
+    Where neither is shown, the cost comes with how much lower the score may be.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def verdict(
         Of the difference, corrected for several tests where there were any. NaN where
         there was none.
     interval : tuple of (float, float), default=None
-        Confidence interval of the difference, in its unit.
+        Confidence interval of the difference, in its unit; NaN where nobody knows.
     seconds, baseline_seconds : float, default=None
         What both cost; without them the sentence is silent on it.
     alpha : float in (0, 1), default=0.05
@@ -99,7 +100,7 @@ def verdict(
     'fine_tune is better than TF-IDF by 7.1 points, p = 0.003'
     >>> costs = {"seconds": 2, "baseline_seconds": 80}
     >>> verdict("frozen", "fine_tune", 0.001, 0.8, interval=(-0.01, 0.012), **costs)
-    'frozen is as good as fine_tune, at a fortieth of the time'
+    'frozen is as good as fine_tune within 2 points, at a fortieth of the time'
     >>> verdict("frozen", "fine_tune", -0.02, 0.41)
     'no difference between frozen and fine_tune could be shown (-2.0 points, p = 0.41)'
     """
@@ -116,12 +117,18 @@ def verdict(
         side = "better" if difference > 0 else "worse"
         found = f"{name} is {side} than {baseline} by {shown}, {_tell_p(pvalue)}"
         return f"{found}, {cost}" if cost else found
-    if interval is not None and interval[0] > -margin:
-        found = f"{name} is as good as {baseline}"
+    low, high = (math.nan, math.nan) if interval is None else interval
+    if -margin < low and high < margin:
+        within = f"{margin * scale:.3g} {unit}"
+        found = f"{name} is as good as {baseline} within {within}"
         return f"{found}, {cost}" if cost else found
     evidence = _tell_evidence(difference * scale, unit, pvalue)
     found = f"no difference between {name} and {baseline} could be shown ({evidence})"
-    return f"{found}; {name} comes {cost}" if cost else found
+    if not cost:
+        return found
+    risk = f" by up to {-low * scale:.1f} {unit}" if low < 0 else ""
+    # A low price must not pass one off as equal where nobody knows that it is.
+    return f"{found}, nor that they are equal: {name} may score lower{risk}, {cost}"
 
 
 def transfer_verdict(

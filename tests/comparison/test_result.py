@@ -126,8 +126,8 @@ class TestShown:
     def test_markdown_has_the_best_first(self, found):
         lines = found.to_markdown().splitlines()
         assert lines[0].startswith("| strategy | accuracy | 95 % interval | balanced")
-        assert lines[2].startswith("| words | 1.000 | 1.000 to 1.000 |")
-        assert lines[5].startswith("- words scores best")
+        assert lines[2].startswith("| words | 1.000 | 0.9")
+        assert lines[5].startswith("- words has the highest score of this run")
 
     def test_bars_in_names_do_not_break_the_table(self, compare, words):
         found = compare({"a|b": words})

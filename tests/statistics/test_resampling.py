@@ -78,17 +78,36 @@ class TestCorrectedResampledTTest:
             [0.0, 0.1 + 0.2 - 0.3, 0.0], 80, 20, alternative=alternative
         )
         assert (found.statistic, found.pvalue, found.mean_difference) == (0, 1, 0)
+        assert np.isnan(found.confidence_interval).all()
 
-    @pytest.mark.parametrize(
-        ("alternative", "pvalue"), [("two-sided", 0), ("greater", 0), ("less", 1)]
-    )
-    def test_one_difference_everywhere_is_certain(self, alternative, pvalue):
+    @pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
+    def test_one_difference_everywhere_is_no_certainty(self, alternative):
         found = corrected_resampled_ttest(
             [0.3, 0.1 + 0.2, 0.3], 80, 20, alternative=alternative
         )
-        assert found.statistic == np.inf
-        assert found.pvalue == pvalue
+        assert np.isnan([found.statistic, found.pvalue, *found.confidence_interval]).all()
         assert found.mean_difference == pytest.approx(0.3)
+
+    def test_where_folds_agree_other_evidence_counts(self):
+        found = corrected_resampled_ttest(
+            [0.05] * 3, 40, 20, least_error=0.028, least_df=59
+        )
+        usual = 2 * stats.t.sf(0.05 / 0.028, 59)
+        assert found.pvalue == pytest.approx(usual)
+        assert (found.statistic, found.df) == (pytest.approx(0.05 / 0.028), 59)
+        reach = stats.t.ppf(0.975, 59) * 0.028
+        expected = (0.05 - reach, 0.05 + reach)
+        assert found.confidence_interval == pytest.approx(expected)
+
+    def test_of_two_errors_the_less_certain_counts(self):
+        folds = corrected_resampled_ttest(DIFFERENCES, 180, 20)
+        for least, same in ((0.001, True), (0.1, False)):
+            found = corrected_resampled_ttest(
+                DIFFERENCES, 180, 20, least_error=least, least_df=199
+            )
+            assert (found == folds) is same
+            assert found.pvalue >= folds.pvalue
+            assert found.confidence_interval[0] <= folds.confidence_interval[0]
 
     def test_one_fold_is_refused(self):
         with pytest.raises(InvalidInputError, match="holds 1 numbers, but at least 2"):
@@ -108,6 +127,9 @@ class TestCorrectedResampledTTest:
             ({"alternative": "both"}, "alternative='both', but one of"),
             ({"confidence_level": 95}, "confidence_level=95, but a number between"),
             ({"n_test": 0}, "n_test=0, but positive numbers"),
+            ({"least_error": -1}, "least_error=-1 and"),
+            ({"least_error": np.nan}, "least_error=nan and"),
+            ({"least_df": 0}, "least_df=0, but"),
         ],
     )
     def test_parameters_out_of_range_are_refused(self, parameters, message):
@@ -157,9 +179,15 @@ class TestMeanInterval:
         assert interval.mean == 0.8
         assert np.isnan([interval.low, interval.high]).all()
 
-    def test_the_same_score_everywhere_is_a_point(self):
+    def test_the_same_score_everywhere_is_no_certainty(self):
         interval = mean_interval([0.8] * 3, 80, 20)
-        assert interval.low == interval.high == pytest.approx(0.8)
+        assert interval.mean == pytest.approx(0.8)
+        assert np.isnan([interval.low, interval.high]).all()
+
+    def test_where_folds_agree_other_evidence_counts(self):
+        interval = mean_interval([0.8] * 3, 40, 20, least_error=0.05, least_df=59)
+        reach = stats.t.ppf(0.975, 59) * 0.05
+        assert (interval.low, interval.high) == pytest.approx((0.8 - reach, 0.8 + reach))
 
     def test_no_score_is_refused(self):
         with pytest.raises(InvalidInputError, match="scores holds 0 numbers"):

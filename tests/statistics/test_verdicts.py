@@ -20,11 +20,26 @@ class TestVerdict:
         )
 
     def test_as_good_is_said_only_where_the_interval_says_it(self):
-        found = verdict("a", "b", 0.004, 0.3, interval=(-0.019, 0.06))
-        assert found == "a is as good as b"
-        assert "could be shown" in verdict(
-            "a", "b", 0.004, 0.3, interval=(-0.019, 0.06), margin=0.01
-        )
+        found = verdict("a", "b", 0.004, 0.3, interval=(-0.012, 0.019))
+        assert found == "a is as good as b within 2 points"
+
+    @pytest.mark.parametrize(
+        ("interval", "margin"),
+        [
+            ((-0.012, 0.019), 0.01),
+            ((-0.03, 0.01), 0.02),
+            ((-0.01, 0.03), 0.02),
+            ((NAN, NAN), 0.02),
+        ],
+    )
+    def test_an_interval_beyond_the_margin_is_no_equality(self, interval, margin):
+        found = verdict("a", "b", 0.004, 0.3, interval=interval, margin=margin)
+        assert found.startswith("no difference between a and b could be shown")
+
+    def test_the_margin_is_told_in_the_unit_of_the_score(self):
+        interval = (-0.01, 0.01)
+        found = verdict("a", "b", 0.0, 1, interval=interval, scale=1, unit="nats")
+        assert found == "a is as good as b within 0.02 nats"
 
     def test_what_could_not_be_compared(self):
         assert verdict("a", "b", NAN, NAN) == "a and b could not be compared"
@@ -56,9 +71,18 @@ class TestVerdict:
         found = verdict("a", "b", 0.1, 0.01, seconds=seconds, baseline_seconds=100)
         assert found.endswith(f"p = 0.010, {told}")
 
-    def test_the_cost_is_told_where_no_difference_was_shown_too(self):
-        found = verdict("a", "b", 0.0, 0.9, seconds=1, baseline_seconds=2)
-        assert found.endswith("; a comes at half the time")
+    @pytest.mark.parametrize(
+        ("interval", "risk"),
+        [(None, ""), ((-0.08, 0.04), " by up to 8.0 points"), ((0.01, 0.04), "")],
+    )
+    def test_a_low_cost_makes_no_equal_of_what_may_be_worse(self, interval, risk):
+        found = verdict(
+            "a", "b", -0.02, 0.4, interval=interval, seconds=1, baseline_seconds=2
+        )
+        assert found == (
+            "no difference between a and b could be shown (-2.0 points, p = 0.40), nor "
+            f"that they are equal: a may score lower{risk}, at half the time"
+        )
 
     @pytest.mark.parametrize("seconds", [0, NAN, None, float("inf")])
     def test_a_cost_that_nobody_knows_is_left_out(self, seconds):
