@@ -85,7 +85,9 @@ class TestCorrectedResampledTTest:
         found = corrected_resampled_ttest(
             [0.3, 0.1 + 0.2, 0.3], 80, 20, alternative=alternative
         )
-        assert np.isnan([found.statistic, found.pvalue, *found.confidence_interval]).all()
+        assert np.isnan(
+            [found.statistic, found.pvalue, *found.confidence_interval]
+        ).all()
         assert found.mean_difference == pytest.approx(0.3)
 
     def test_where_folds_agree_other_evidence_counts(self):
@@ -187,7 +189,9 @@ class TestMeanInterval:
     def test_where_folds_agree_other_evidence_counts(self):
         interval = mean_interval([0.8] * 3, 40, 20, least_error=0.05, least_df=59)
         reach = stats.t.ppf(0.975, 59) * 0.05
-        assert (interval.low, interval.high) == pytest.approx((0.8 - reach, 0.8 + reach))
+        assert (interval.low, interval.high) == pytest.approx(
+            (0.8 - reach, 0.8 + reach)
+        )
 
     def test_no_score_is_refused(self):
         with pytest.raises(InvalidInputError, match="scores holds 0 numbers"):
