@@ -150,9 +150,9 @@ def least_error(
     -------
     error : LeastError
         Where predictions do not tell, scores that are shares count as shares of texts,
-        and of different texts for each strategy, which is the cautious guess. No share
-        is known better than to one set of texts: agreement on all of them leaves that
-        open. What is no share, and has no predictions, has an error of 0.
+        and of different texts for each strategy, which is the cautious guess. Where no
+        set of texts makes a difference, a share is known to one set and no better. What
+        is no share, and has no predictions, has an error of 0.
     """
     tested = np.concatenate([fold.test for fold in data.folds])
     n_sets = len(np.unique(data.bound[tested]))
@@ -164,8 +164,8 @@ def least_error(
     elif data.scoring.is_share:
         shares = np.clip(scores, 0.0, 1.0)
         error = float(np.sqrt((shares * (1 - shares)).sum() / n_sets))
-    if data.scoring.is_share:
-        error = max(error, 1 / n_sets)
+    if data.scoring.is_share and error == 0:
+        error = 1 / n_sets
     return LeastError(error, max(df, 1.0))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import CountVectorizer
@@ -15,6 +16,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sktransfer.comparison.comparing import compare_strategies
+from sktransfer.datasets import load_mini_reviews
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.process import n_texts_encoded
 from sktransfer.encoders.store import memory_store
@@ -116,7 +118,35 @@ class TestSameFolds:
         assert one.folds["score"].equals(other.folds["score"])
 
 
+class TestFalseCertainty:
+    def test_three_folds_that_agree_show_nothing(self):
+        texts, labels = load_mini_reviews("en", return_X_y=True)
+        found = compare_strategies(
+            texts[:60], labels[:60], strategies=["tfidf"], cv=3, random_state=0
+        )
+        differences = found.folds.pivot(
+            index="fold", columns="strategy", values="score"
+        ).diff(axis=1)
+        assert differences["tfidf"].nunique() == 1
+        row = found.results.set_index("strategy").loc["majority"]
+        assert row["difference"] == pytest.approx(0.05)
+        assert 0.05 < row["pvalue"] < 1
+        # Stratified folds give it the same score everywhere.
+        reach = stats.t.ppf(0.975, 59) * 0.5 / np.sqrt(59)
+        assert row["score_high"] == pytest.approx(0.5 + reach)
+        assert "no difference between majority and tfidf could be shown" in (
+            " ".join(found.verdicts).lower()
+        )
+
+
 class TestTrainSizes:
+    def test_smaller_sizes_are_tested_by_their_predictions_too(self, compare, guess):
+        strategies = {"one": guess, "other": clone(guess).set_params(random_state=5)}
+        found = compare(strategies, baseline="one", train_sizes=[8, 32])
+        width = found.results["score_high"] - found.results["score_low"]
+        usual = 2 * stats.t.ppf(0.975, 95) * 0.5 / np.sqrt(95)
+        assert (width > 0.98 * usual).all()
+
     def test_each_size_is_a_row_and_the_smaller_is_inside(self, compare, recorder):
         found = compare({"r": recorder()}, train_sizes=[8, 16, 999])
         assert found.results["train_size"].tolist() == [8, 16, 64]
