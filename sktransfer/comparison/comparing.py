@@ -161,6 +161,11 @@ def compare_strategies(
     what encoding its texts took. The model of the source is trained once; its seconds
     are in those of "source_only".
 
+    Texts a second are those of a warm model that labels new texts, tokenizing, encoding
+    and head included. They are measured once a strategy, for about a second, in this
+    process with no folds beside it, on texts that are made from the words of X and are
+    as long. These seconds are in no other column, but `time_budget` includes them.
+
     Examples
     --------
     >>> from sktransfer import compare_strategies, load_mini_reviews
@@ -227,6 +232,7 @@ def compare_strategies(
     why = f"the time budget of {time_budget} seconds was used up"
     summary = Summary(data, candidates, outcomes, baseline, why)
     results = summary.results()
+    results["texts_per_second"] = schedule.speeds.column(results)
     kept = cache if place is not None else None
     if cache is not None and kept is None and encoder is not None:
         encoder = unshare_vectors(clone(encoder), cache)

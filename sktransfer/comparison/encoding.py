@@ -21,6 +21,7 @@ from sktransfer.comparison.fingerprints import describe_candidate, digest_of
 __all__ = [
     "Charge",
     "EncodingCosts",
+    "is_encoder",
     "share_vectors",
     "unshare_vectors",
 ]
@@ -125,7 +126,7 @@ def share_vectors(estimator: Any, cache: Path) -> Any:
     """
     sharing = clone(estimator)
     for _, inner in inner_estimators(sharing):
-        if _is_encoder(inner) and inner.cache == "memory":
+        if is_encoder(inner) and inner.cache == "memory":
             inner.set_params(cache=cache)
     return sharing
 
@@ -147,7 +148,7 @@ def unshare_vectors(fitted: Any, cache: Path) -> Any:
     for _, inner in inner_estimators(fitted):
         encoders: list[Any] = [inner, getattr(inner, "encoder_", None)]
         for encoder in encoders:
-            if _is_encoder(encoder) and encoder.cache == cache:
+            if is_encoder(encoder) and encoder.cache == cache:
                 encoder.set_params(cache="memory")
     return fitted
 
@@ -156,7 +157,8 @@ def _digest(encoder: Any) -> str:
     return digest_of(describe_candidate(Candidate("", "", encoder)))
 
 
-def _is_encoder(estimator: Any) -> bool:
+def is_encoder(estimator: Any) -> bool:
+    """Whether an estimator is an encoder that may keep its vectors."""
     return hasattr(estimator, "cache_info") and hasattr(estimator, "transform")
 
 
@@ -165,7 +167,7 @@ def _find_encoders(estimator: Any) -> list[tuple[Any, bool]]:
     found = []
     owners = dict(inner_estimators(estimator))
     for prefix, inner in owners.items():
-        if _is_encoder(inner):
+        if is_encoder(inner):
             parent = owners.get(prefix[:-2].rpartition("__")[0])
             owner = owners.get(prefix.removesuffix("encoder__"), parent)
             strategy = getattr(owner, "strategy", "feature_extraction")

@@ -21,7 +21,7 @@ from sktransfer.comparison.encoding import Charge
 from sktransfer.comparison.scoring import Scoring, measure, predict
 from sktransfer.exceptions import InvalidInputError
 
-__all__ = ["Task", "count_parameters", "evaluate", "fit_estimator"]
+__all__ = ["Task", "count_parameters", "evaluate", "failed", "fit_estimator"]
 
 Rows = npt.NDArray[np.intp]
 
@@ -47,6 +47,8 @@ class Task:
         For whatever is random in the estimator.
     keep_predictions : bool
         Whether the answer holds predictions.
+    keep_model : bool, default=False
+        Whether it holds the fitted model.
     """
 
     strategy: str
@@ -57,6 +59,7 @@ class Task:
     test: Rows
     seed: int
     keep_predictions: bool
+    keep_model: bool = False
 
     @property
     def key(self) -> tuple[str, int, int, int]:
@@ -148,16 +151,10 @@ def evaluate(
     -------
     outcome : dict
         What JSON can hold: the task's key, "n_train", "n_test", "metrics", seconds,
-        "status", "error" and, where they are kept, "predictions".
+        "status", "error" and, where they are kept, "predictions". Beside that, where it
+        is kept and the status is "done", the fitted "model".
     """
-    outcome: dict[str, Any] = {
-        "strategy": task.strategy,
-        "train_size": task.train_size,
-        "repeat": task.repeat,
-        "fold": task.fold,
-        "n_train": len(task.train),
-        "n_test": len(task.test),
-    }
+    outcome = _name(task)
     tested = [texts[row] for row in task.test]
     try:
         started = time.perf_counter()
@@ -175,7 +172,7 @@ def evaluate(
         metrics = measure(model, said, tested, labels[task.test], classes, scoring)
         numbers = _number_labels(said.labels, classes)
     except Exception as error:
-        return outcome | {"status": "failed", "error": describe_error(error)}
+        return failed(task, error)
     if not math.isfinite(metrics["score"]):
         why = f"{scoring.name} is {metrics['score']}, which is no score."
         return outcome | {"status": "failed", "error": why}
@@ -194,7 +191,38 @@ def evaluate(
             "predicted": numbers,
             "probabilities": said.probabilities.tolist(),
         }
+    if task.keep_model:
+        outcome["model"] = model
     return outcome
+
+
+def failed(task: Task, error: Exception) -> dict[str, Any]:
+    """Outcome of a task that has ended in an error.
+
+    Parameters
+    ----------
+    task : Task
+        Which rows.
+    error : Exception
+        What came of it.
+
+    Returns
+    -------
+    outcome : dict
+        As of `evaluate`.
+    """
+    return _name(task) | {"status": "failed", "error": describe_error(error)}
+
+
+def _name(task: Task) -> dict[str, Any]:
+    return {
+        "strategy": task.strategy,
+        "train_size": task.train_size,
+        "repeat": task.repeat,
+        "fold": task.fold,
+        "n_train": len(task.train),
+        "n_test": len(task.test),
+    }
 
 
 def _number_labels(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[int]:

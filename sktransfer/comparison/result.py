@@ -73,8 +73,9 @@ class StrategyComparison:
         ``accuracy``, ``balanced_accuracy``, ``f1_macro``
             Means over the folds; with another main metric also that one, by its name.
         ``fit_seconds``, ``predict_seconds``, ``texts_per_second``
-            Means over the folds; the last is of predicting. Texts that several
-            strategies share are encoded once, and each strategy is charged for it.
+            Means over the folds; texts that strategies share are encoded once, and each
+            is charged for it. The last: new texts a second by a warm model, tokenizing
+            and encoding included, measured once a strategy; NaN where that failed.
         ``n_trainable_parameters``
             Float; NaN where nobody knows.
         ``difference``, ``pvalue``

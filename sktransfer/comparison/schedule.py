@@ -1,17 +1,21 @@
 """Which fold of which strategy is run when, and what becomes of it.
 
 Cheap strategies come first, each fold is in the journal before the next one begins, an
-error ends its row only, and when the time is up the rest is left out.
+error ends its row only, and when the time is up the rest is left out. How fast a
+strategy labels new texts is measured with nothing beside it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, delayed, effective_n_jobs
@@ -19,13 +23,18 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sktransfer.comparison.candidates import Candidate, prepare
 from sktransfer.comparison.curves import TrainSize
 from sktransfer.comparison.encoding import Charge, EncodingCosts
-from sktransfer.comparison.evaluation import Task, describe_error, evaluate
+from sktransfer.comparison.evaluation import evaluate, failed
 from sktransfer.comparison.journal import Journal
 from sktransfer.comparison.plan import Data, Row, key_of
 from sktransfer.comparison.sources import Lesson, SourceModels
-from sktransfer.comparison.workers import settle
+from sktransfer.comparison.speed import Speeds, take_back
+from sktransfer.comparison.workers import answer, teach
 
 __all__ = ["Schedule", "Watch"]
+
+# Seconds of a fit that is done again for the speed alone, after an earlier run that has
+# finished all folds and not measured it.
+_LONGEST_REFIT = 60.0
 
 # Called with a candidate, a size and the outcomes of that row so far.
 Watch = Callable[[Candidate, TrainSize, Sequence[dict[str, Any]], str], None]
@@ -51,6 +60,8 @@ class Schedule:
         When ``time.monotonic()`` says so, nothing new is begun.
     watch : callable or None
         Called whenever a row has moved on.
+    speeds : Speeds
+        Texts a second of each candidate.
     """
 
     data: Data
@@ -62,9 +73,11 @@ class Schedule:
     watch: Watch | None = None
     _done: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     _told: set[tuple[str, int]] = field(default_factory=set)
+    speeds: Speeds = field(init=False)
 
     def __post_init__(self) -> None:
         """Take over what an earlier run has finished; what failed is tried again."""
+        self.speeds = Speeds(self.data.texts, self.journal)
         for entry in self.journal.of_kind("fold"):
             if entry["status"] == "done":
                 self._done[key_of(entry)] = entry
@@ -106,6 +119,8 @@ class Schedule:
                 self.sources.lessons(row.candidate for row in taught if row.pending),
             )
             self._run_together(taught)
+        for row in rows:
+            self._catch_up(row)
         return {row.key: row.in_order() for row in rows}
 
     def _take_up(self, row: Row) -> Row:
@@ -121,14 +136,38 @@ class Schedule:
             for task in row.pending if call is not None else ():
                 if row.has_failed or self._is_late():
                     break
-                self._record(row, call(task))
+                outcome = call(replace(task, keep_model=self._is_wanted(row)))
+                model = outcome.pop("model", None)
+                self._record(row, outcome)
                 self._tell(row, "running")
+                if model is not None and not self._is_late():
+                    self.speeds.measure(row.candidate.name, model)
         self._tell(row, row.status)
 
     def _run_together(
         self, rows: list[Row], lessons: Mapping[str, Lesson] | None = None
     ) -> None:
         """Run rows in several processes; one that ends early leaves none idle."""
+        wanted = [
+            (number, row)
+            for number, row in enumerate(rows)
+            if row.pending and self._is_wanted(row)
+        ]
+        with tempfile.TemporaryDirectory(prefix="sktransfer-") as name:
+            folder = Path(name)
+            self._share_out(rows, lessons or {}, folder)
+            for number, row in wanted:
+                if not (row.has_failed or self._is_late()):
+                    model = take_back(folder / str(number))
+                    self.speeds.measure(row.candidate.name, model)
+        for row in rows:
+            if row.key not in self._told:
+                self._tell(row, row.status)
+
+    def _share_out(
+        self, rows: list[Row], lessons: Mapping[str, Lesson], folder: Path
+    ) -> None:
+        """Have workers run rows, and leave models to be measured in a folder."""
         calls: dict[int, Any] = {}
         prepared: dict[str, Any] = {}
         for number, row in enumerate(rows):
@@ -140,21 +179,26 @@ class Schedule:
                 calls[number] = call
 
         own = os.getpid()
-        learning = iter((lessons or {}).items())
+        learning = iter(lessons.items())
 
         def due() -> Iterator[Any]:
             for number, call in calls.items():
                 # Those that never see the source are cheaper.
                 if rows[number].candidate.use is not None:
-                    yield from (delayed(_teach)(own, *lesson) for lesson in learning)
+                    yield from (delayed(teach)(own, *lesson) for lesson in learning)
+                first = self._is_wanted(rows[number])
                 for task in rows[number].pending:
                     if self._is_late():
                         return
                     if rows[number].has_failed:
                         break
-                    yield delayed(_answer)(own, number, call, task)
+                    due_task = replace(task, keep_model=first)
+                    yield delayed(answer)(
+                        own, number, call, due_task, folder / str(number)
+                    )
+                    first = False
             if not self._is_late():
-                yield from (delayed(_teach)(own, *lesson) for lesson in learning)
+                yield from (delayed(teach)(own, *lesson) for lesson in learning)
 
         if calls or lessons:
             workers = Parallel(
@@ -169,19 +213,34 @@ class Schedule:
                 row = rows[number]
                 self._record(row, outcome)
                 self._tell(row, "running" if row.pending else row.status)
-        for row in rows:
-            if row.key not in self._told:
-                self._tell(row, row.status)
+
+    def _is_wanted(self, row: Row) -> bool:
+        """Whether a model of the row has to be measured: of the largest, once."""
+        return row.tasks[0].keep_predictions and self.speeds.lacks(row.candidate.name)
+
+    def _catch_up(self, row: Row) -> None:
+        """Measure what an earlier run has finished, and was stopped before that."""
+        if row.status != "done" or not self._is_wanted(row) or self._is_late():
+            return
+        model = None
+        if row.outcomes[0]["fit_seconds"] <= _LONGEST_REFIT:
+            with contextlib.suppress(Exception):
+                call = self._call(row, {})
+                model = call(replace(row.tasks[0], keep_model=True)).get("model")
+        self.speeds.measure(row.candidate.name, model)
 
     def _try_to_prepare(self, row: Row, prepared: dict[str, Any]) -> Any:
         """A function from tasks to outcomes, or None where that is an error."""
-        name = row.candidate.name
         try:
-            if name not in prepared:
-                prepared[name] = self._prepare(row.candidate)
+            return self._call(row, prepared)
         except Exception as error:
-            self._record(row, _failed(row.pending[0], error))
+            self._record(row, failed(row.pending[0], error))
             return None
+
+    def _call(self, row: Row, prepared: dict[str, Any]) -> Any:
+        name = row.candidate.name
+        if name not in prepared:
+            prepared[name] = self._prepare(row.candidate)
         estimator, charge = prepared[name]
         data = self.data
         return partial(
@@ -232,38 +291,3 @@ class Schedule:
             self._told.add(row.key)
         if self.watch is not None:
             self.watch(row.candidate, row.size, row.outcomes, status)
-
-
-def _answer(
-    parent: int, number: int, call: Any, task: Task
-) -> tuple[int, dict[str, Any]]:
-    """Outcome of a task, with the number of its row: answers come in any order."""
-    settle(parent)
-    return number, call(task)
-
-
-def _failed(task: Task, error: Exception) -> dict[str, Any]:
-    """Outcome of a fold that could not even begin."""
-    return {
-        "strategy": task.strategy,
-        "train_size": task.train_size,
-        "repeat": task.repeat,
-        "fold": task.fold,
-        "n_train": len(task.train),
-        "n_test": len(task.test),
-        "status": "failed",
-        "error": describe_error(error),
-    }
-
-
-def _teach(parent: int, digest: str, lesson: Lesson) -> tuple[str, bytes | None]:
-    """A model of the source; None where that fails, for the main process to try.
-
-    As bytes, since joblib opens answers in a thread of its own that must not fail, and
-    a network reads its checkpoint when it is opened.
-    """
-    settle(parent)
-    try:
-        return digest, pickle.dumps(lesson())
-    except Exception:
-        return digest, None

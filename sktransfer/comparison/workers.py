@@ -1,15 +1,22 @@
-"""What joblib's workers do beside their tasks: they stay, and go with their parent."""
+"""What joblib's workers do: tasks and lessons; they stay, and go with their parent."""
 
 from __future__ import annotations
 
 import functools
 import os
+import pickle
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 from joblib.externals.loky import process_executor
 
-__all__ = ["settle"]
+from sktransfer.comparison.evaluation import Task
+from sktransfer.comparison.sources import Lesson
+from sktransfer.comparison.speed import put_aside
+
+__all__ = ["answer", "settle", "teach"]
 
 # Bytes by which a worker may grow; 300 MB, joblib's own, is what torch takes at once.
 _LEAK = 2**32
@@ -43,3 +50,63 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     os._exit(1)
+
+
+def answer(
+    parent: int, number: int, call: Any, task: Task, aside: Path
+) -> tuple[int, dict[str, Any]]:
+    """Outcome of a task, with the number of its row: answers come in any order.
+
+    Parameters
+    ----------
+    parent : int
+        As in `settle`.
+    number : int
+        Of the row.
+    call : callable
+        From a task to its outcome.
+    task : Task
+        What to do.
+    aside : pathlib.Path
+        Where the model is left, if the task keeps it.
+
+    Returns
+    -------
+    number : int
+    outcome : dict
+        Without the model.
+    """
+    settle(parent)
+    outcome = call(task)
+    model = outcome.pop("model", None)
+    if model is not None:
+        put_aside(model, aside)
+    return number, outcome
+
+
+def teach(parent: int, digest: str, lesson: Lesson) -> tuple[str, bytes | None]:
+    """A model of the source; None where that fails, for the main process to try.
+
+    As bytes, since joblib opens answers in a thread of its own that must not fail, and
+    a network reads its checkpoint when it is opened.
+
+    Parameters
+    ----------
+    parent : int
+        As in `settle`.
+    digest : str
+        Which model it is.
+    lesson : callable
+        Answers with the model and its seconds.
+
+    Returns
+    -------
+    digest : str
+    pickled : bytes or None
+        Both.
+    """
+    settle(parent)
+    try:
+        return digest, pickle.dumps(lesson())
+    except Exception:
+        return digest, None

@@ -24,6 +24,12 @@ def narrow(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
 
 
+@pytest.fixture(autouse=True)
+def quick_speed(monkeypatch):
+    """One text after a first one is enough."""
+    monkeypatch.setattr("sktransfer.comparison.speed.SECONDS", 1e-6)
+
+
 @pytest.fixture
 def run():
     """Run a command in this process; the result has code, stdout and stderr."""

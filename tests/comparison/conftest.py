@@ -10,6 +10,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from sktransfer.comparison import speed
 from sktransfer.comparison.comparing import compare_strategies
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.finetune.classifier import TransferSentimentClassifier
@@ -21,6 +22,12 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(n_threads)
+
+
+@pytest.fixture(autouse=True)
+def quick_speed(monkeypatch):
+    """One text after a first one is enough."""
+    monkeypatch.setattr(speed, "SECONDS", 1e-6)
 
 
 @pytest.fixture
