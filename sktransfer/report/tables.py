@@ -113,7 +113,7 @@ def result_table(comparison: StrategyComparison, *, every_size: bool = False) ->
         _number("difference", "difference", "+.3f", f"to {comparison.baseline}"),
         Column("p", _pvalue_cell, _getter("pvalue"), "Holm's correction applied"),
         Column("train", _seconds_cell, _getter("fit_seconds"), "time of one training"),
-        _number("texts/s", "texts_per_second", ",.0f", "when predicting"),
+        _number("texts/s", "texts_per_second", ",.0f", "new texts, once warm"),
         _number("trained", "n_trainable_parameters", ",.0f", "parameters that learnt"),
     ]
     return sortable_table(

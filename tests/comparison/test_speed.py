@@ -116,6 +116,16 @@ class TestSteadyState:
         measure_speed(model, fresh_texts(sentiment_texts[0]))
         assert worker.clock.now - started < FIRST + CALL + 2.0
 
+    def test_a_call_that_was_held_up_is_no_measure(self, worker, sentiment_texts):
+        class HeldUp(worker):
+            def predict(self, X):
+                self.clock.now += 0.5 * (len(self.asked) == 2)
+                return super().predict(X)
+
+        model = HeldUp().fit(*sentiment_texts)
+        assert 800 < measure_speed(model, fresh_texts(sentiment_texts[0])) < 1000
+        assert len(worker.asked[2]) == 8
+
     def test_long_texts_are_few(self, compare, worker, monkeypatch):
         monkeypatch.setattr(speed, "_MAX_CHARACTERS", 1000)
         compare({"w": worker()})
