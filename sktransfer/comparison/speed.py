@@ -35,6 +35,9 @@ SECONDS = 1.0
 _MAX_TEXTS = 4096
 _MAX_CHARACTERS = 2_000_000
 
+# Texts that fill the batches of networks: calls grow to so many where there is time.
+_FULL = 256
+
 # By how much a call may be larger than the one before.
 _GROWTH = 8
 
@@ -75,7 +78,8 @@ def _measure(model: Any, texts: Iterator[str], most: int) -> float:
         model.predict(batch)
         seconds = max(time.perf_counter() - started, 1e-9)
         spent, fastest = spent + seconds, min(fastest, seconds)
-        if fastest < SECONDS / 2 and n_texts < most:
+        is_short = fastest < SECONDS / 2 or (n_texts < _FULL and spent < SECONDS)
+        if is_short and n_texts < most:
             expected = int(n_texts / fastest * SECONDS)
             n_texts = min(max(n_texts + 1, expected), _GROWTH * n_texts, most)
             fastest = math.inf
