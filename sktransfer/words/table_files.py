@@ -24,7 +24,7 @@ from sktransfer.words.subwords import Subwords
 from sktransfer.words.tables import Source, Table, digest_table
 from sktransfer.words.vocabulary import PackedWords, Vocabulary, pack_words
 
-__all__ = ["is_table", "open_table", "write_table"]
+__all__ = ["find_others", "is_table", "open_table", "write_table"]
 
 _FORMAT = 1
 _FACTS = "vectors.json"
@@ -94,6 +94,24 @@ def write_table(folder: Path, source: Source, dtype: str, name: str) -> None:
 def is_table(folder: Path) -> bool:
     """Whether `folder` was written by `write_table`."""
     return (folder / _FACTS).is_file()
+
+
+def find_others(folder: Path) -> list[str]:
+    """Find what is in a folder beside vectors that `write_table` wrote.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        An existing one.
+
+    Returns
+    -------
+    names : list of str
+        All there are where no vectors are.
+    """
+    arrays = {f"{part}.bin" for part in ("matrix", "buckets", *_PACKED)}
+    ours = {_FACTS, *arrays} if is_table(folder) else set()
+    return sorted({path.name for path in folder.iterdir()} - ours)
 
 
 def open_table(folder: Path) -> Table:

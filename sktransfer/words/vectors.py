@@ -223,8 +223,8 @@ class WordVectors:
         path : str or os.PathLike
         format : {"sktransfer", "word2vec", "word2vec-binary", "gensim"}, \
 default="sktransfer"
-            "sktransfer" is a folder that opens memory-mapped; the others lose subwords.
-            Names that end in .gz are compressed.
+            "sktransfer" is a folder that opens memory-mapped, and replaces nothing but
+            older ones; the others lose subwords. Names that end in .gz are compressed.
 
         Returns
         -------

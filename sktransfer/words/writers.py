@@ -10,7 +10,7 @@ import numpy as np
 
 from sktransfer.exceptions import InvalidParameterError, WordVectorsError
 from sktransfer.storage import write_file_beside, write_folder_beside
-from sktransfer.words.table_files import write_table
+from sktransfer.words.table_files import find_others, write_table
 from sktransfer.words.tables import Source, Table
 
 __all__ = ["FORMATS", "write_vectors"]
@@ -33,7 +33,8 @@ def write_vectors(path: Path, table: Table, format: str) -> None:
     InvalidParameterError
         If `format` is none of these.
     WordVectorsError
-        If a word cannot be written in the format.
+        If a word cannot be written in the format, or if a folder of vectors would
+        replace something else.
     """
     if format not in FORMATS:
         raise InvalidParameterError(
@@ -41,6 +42,7 @@ def write_vectors(path: Path, table: Table, format: str) -> None:
         )
     words, matrix = table.vocabulary.words, table.matrix
     if format == "sktransfer":
+        _check_place(path)
         source = Source(matrix.shape[1], iter([(list(words), matrix)]), table.subwords)
         with write_folder_beside(path) as folder:
             write_table(folder, source, str(matrix.dtype), str(path))
@@ -64,6 +66,20 @@ def write_vectors(path: Path, table: Table, format: str) -> None:
             text = " ".join(f"{number:.9g}" for number in vector.tolist())
             file.write(vector.astype("<f4").tobytes() if binary else text.encode())
             file.write(b"\n")
+
+
+def _check_place(path: Path) -> None:
+    """Refuse to replace anything but a folder of vectors by one."""
+    if path.exists() and not path.is_dir():
+        raise WordVectorsError(
+            f"{path} is a file, but vectors are saved to a folder: name another path, "
+            "or another format."
+        )
+    if path.exists() and (others := find_others(path)):
+        raise WordVectorsError(
+            f"{path} holds {', '.join(others[:5])}, and saving would remove that: move "
+            "it, or choose a new folder."
+        )
 
 
 def _open(beside: Path, path: Path) -> IO[bytes]:

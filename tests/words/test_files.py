@@ -246,6 +246,30 @@ def test_words_that_a_format_cannot_hold_are_refused(word, format, tmp_path):
     assert_same(vectors.save(tmp_path / "toy"), vectors)
 
 
+class TestFoldersOfOthers:
+    @pytest.mark.parametrize("beside_vectors", [False, True])
+    def test_their_files_stay(self, vectors, tmp_path, beside_vectors):
+        if beside_vectors:
+            vectors.save(tmp_path / "toy")
+        path = tmp_path / "toy" / "diary.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+        with pytest.raises(WordVectorsError, match=r"toy holds diary\.txt, and saving"):
+            vectors.save(tmp_path / "toy")
+        assert path.read_text() == "mine"
+
+    def test_so_does_a_file_in_the_place_of_the_folder(self, vectors, tmp_path):
+        (tmp_path / "toy").write_text("mine")
+        with pytest.raises(WordVectorsError, match="toy is a file"):
+            vectors.save(tmp_path / "toy")
+        assert (tmp_path / "toy").read_text() == "mine"
+
+    def test_older_vectors_are_replaced(self, vectors, tmp_path):
+        vectors.save(tmp_path / "toy")
+        other = WordVectors(["a"], [[1.0]])
+        assert_same(other.save(tmp_path / "toy"), other)
+
+
 def test_an_unknown_format_is_refused(vectors, tmp_path):
     with pytest.raises(InvalidParameterError, match="format='hdf5', but one of"):
         vectors.save(tmp_path / "toy", format="hdf5")
