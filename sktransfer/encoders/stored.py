@@ -45,7 +45,8 @@ class StoredVectorsMixin:
         X : iterable of str, of length n_texts
             A generator is gone through once and never held as a whole.
         path : path-like
-            The file, in numpy's format; conventionally it ends in ``.npy``.
+            The file, in numpy's format; conventionally it ends in ``.npy``. One that is
+            there already is replaced once the new one is whole.
         n_texts : int or None, default=None
             How many texts a generator gives; None for what has a length.
 
@@ -57,7 +58,8 @@ class StoredVectorsMixin:
         Raises
         ------
         InvalidInputError
-            If X holds anything but texts, or not `n_texts` of them.
+            If X holds anything but texts, or not `n_texts` of them, or if a file that
+            no earlier call has left is at ``<path>.part``.
         """
         check_is_fitted(self)
         X = X if n_texts is not None or not hasattr(X, "__len__") else check_texts(X)

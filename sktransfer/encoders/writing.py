@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.storage import read_json, write_file_beside, write_json
 
-__all__ = ["write_vectors"]
+__all__ = ["names_beside", "write_vectors"]
 
 _BLOCK = 8192
+_FACTS = {"digest", "shape", "blocks"}
 
 
 def write_vectors(
@@ -59,12 +60,16 @@ def write_vectors(
     Raises
     ------
     InvalidInputError
-        If there are fewer or more texts than `n_texts`.
+        If there are fewer or more texts than `n_texts`, or if a file that no earlier
+        call has left stands where the array is made.
     """
-    beside = path.with_name(path.name + ".part")
-    notes = path.with_name(path.name + ".part.json")
+    beside, notes = names_beside(path)
+    _check_ours(beside, notes)
     hashes = _read_notes(notes, digest, n_texts, width) if beside.is_file() else []
     shape = (n_texts, width)
+    if not hashes:
+        # Before the array: one without notes is somebody else's.
+        _write_notes(notes, digest, shape, [])
     mode: Any = "r+" if hashes else "w+"
     vectors = open_memmap(beside, mode=mode, dtype=np.float32, shape=shape)
     if vectors.shape != shape:
@@ -84,9 +89,7 @@ def write_vectors(
             vectors[done:end] = encode(block)
             vectors.flush()
             hashes = [*hashes[:number], own]
-            with write_file_beside(notes) as file:
-                content = {"digest": digest, "shape": list(shape), "blocks": hashes}
-                write_json(file, content)
+            _write_notes(notes, digest, shape, hashes)
         done = end
     if done < n_texts:
         raise InvalidInputError(
@@ -98,6 +101,46 @@ def write_vectors(
     notes.unlink(missing_ok=True)
     written: NDArray[np.float32] = np.load(path, mmap_mode="r")
     return written
+
+
+def names_beside(path: Path) -> tuple[Path, Path]:
+    """Files that stand beside an array while it is made.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of the array.
+
+    Returns
+    -------
+    part, notes : pathlib.Path
+    """
+    part, notes = (path.with_name(path.name + end) for end in (".part", ".part.json"))
+    return part, notes
+
+
+def _write_notes(
+    path: Path, digest: str, shape: tuple[int, int], hashes: list[str]
+) -> None:
+    with write_file_beside(path) as file:
+        content = {"digest": digest, "shape": list(shape), "blocks": hashes}
+        write_json(file, content)
+
+
+def _check_ours(part: Path, notes: Path) -> None:
+    """Refuse to write over files that no earlier call has left."""
+    try:
+        content = read_json(notes)
+    except (OSError, ValueError):  # none, or damaged ones: nobody misses those
+        in_the_way, is_ours = part, False
+    else:
+        in_the_way = notes
+        is_ours = isinstance(content, dict) and content.keys() == _FACTS
+    if not is_ours and in_the_way.exists() and in_the_way.stat().st_size:
+        raise InvalidInputError(
+            f"{in_the_way} is in the way, and was not left by an interrupted call: "
+            "move it, or name another file for the vectors."
+        )
 
 
 def _read_notes(path: Path, digest: str, n_texts: int, width: int) -> list[str]:

@@ -149,6 +149,27 @@ class TestWriting:
         (tmp_path / "vectors.npy.part.json").write_text("{")
         assert make().fit(TEXTS).transform_to(TEXTS, path).shape == (5, 32)
 
+    @pytest.mark.parametrize("end", [".part", ".part.json"])
+    def test_files_of_others_with_the_names_of_parts_stay(self, make, tmp_path, end):
+        path = tmp_path / f"vectors.npy{end}"
+        path.write_text('{"mine": 1}')
+        with pytest.raises(InvalidInputError, match="was not left by an interrupted"):
+            make().fit(TEXTS).transform_to(TEXTS, tmp_path / "vectors.npy")
+        assert path.read_text() == '{"mine": 1}'
+
+    def test_a_call_that_ended_before_its_first_block_is_begun_anew(
+        self, make, tmp_path
+    ):
+        def interrupted():
+            yield "good"
+            raise KeyboardInterrupt
+
+        featurizer, path = make().fit(TEXTS), tmp_path / "vectors.npy"
+        with pytest.raises(KeyboardInterrupt):
+            featurizer.transform_to(interrupted(), path, n_texts=5)
+        assert path.with_name("vectors.npy.part").stat().st_size
+        assert featurizer.transform_to(TEXTS, path).shape == (5, 32)
+
     def test_bad_input_is_named(self, make, tmp_path):
         featurizer = make().fit(TEXTS)
         with pytest.raises(InvalidInputError, match=r"length is not known.*n_texts"):
