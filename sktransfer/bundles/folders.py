@@ -19,14 +19,20 @@ from sktransfer.bundles.packing import Packer, Unpacker
 from sktransfer.exceptions import ModelFolderError, SktransferError
 from sktransfer.storage import digest_file, read_json, write_folder_beside, write_json
 
-__all__ = ["manifest_digest", "read_bundle", "write_bundle"]
+__all__ = [
+    "OF_SYSTEMS",
+    "check_place",
+    "manifest_digest",
+    "read_bundle",
+    "write_bundle",
+]
 
 _FORMAT = "sktransfer model"
 _FORMAT_VERSION = 1
 _MANIFEST, _MODEL, _CARD = "manifest.json", "model.json", "README.md"
 _TENSORS = "tensors.safetensors"
 # What systems put into folders that people look at.
-_OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
+OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 _MOST_TRIES = 5
 # What comes of files whose digests are right and whose content is not.
 _MISFITS = (
@@ -60,7 +66,7 @@ def write_bundle(folder: str | os.PathLike[str], value: Any, card: str) -> None:
     """
     # Through links: what they point to is replaced, and they stay.
     folder = Path(folder).expanduser().resolve()
-    _check_place(folder)
+    check_place(folder)
     packer = Packer()
     model = packer.pack(value)
     with write_folder_beside(folder) as beside:
@@ -154,8 +160,19 @@ def manifest_digest(folder: str | os.PathLike[str]) -> str:
     return digest_file(path / _MANIFEST)
 
 
-def _check_place(folder: Path) -> None:
-    """Refuse to save where something of somebody else's would be lost."""
+def check_place(folder: Path) -> None:
+    """Refuse to save where something of somebody else's would be lost.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Absolute; it may be missing.
+
+    Raises
+    ------
+    ModelFolderError
+        If it holds anything but a model that was saved, or is the current folder.
+    """
     if folder.exists() and not folder.is_dir():
         raise ModelFolderError(f"{folder} is a file, but a model is saved to a folder.")
     if Path.cwd().is_relative_to(folder):
@@ -176,7 +193,7 @@ def _check_place(folder: Path) -> None:
             raise ModelFolderError(
                 f"{error} Saving would remove what the folder holds: choose a new one."
             ) from error
-        ours = {_MANIFEST, *_OF_SYSTEMS, *(listed if isinstance(listed, dict) else ())}
+        ours = {_MANIFEST, *OF_SYSTEMS, *(listed if isinstance(listed, dict) else ())}
         if others := sorted(there - ours):
             raise ModelFolderError(
                 f"{folder} holds {', '.join(others[:5])} beside a saved model, and "

@@ -20,10 +20,20 @@ from filelock import Timeout
 from sktransfer.exceptions import InvalidParameterError, SktransferWarning
 from sktransfer.storage import locked
 
-__all__ = ["Journal", "open_journal", "recorded_seed"]
+__all__ = [
+    "JOURNAL",
+    "Journal",
+    "in_use",
+    "is_journal",
+    "open_journal",
+    "recorded_seed",
+]
 
 _FORMAT = 1
-_NAME = "journal.jsonl"
+JOURNAL = "journal.jsonl"
+# How the first line goes on behind its digest.
+_HEAD = b' {"entry":"header",'
+_HEX = frozenset(b"0123456789abcdef")
 
 
 class Journal:
@@ -94,15 +104,18 @@ def open_journal(folder: Path | None, settings: Mapping[str, Any]) -> Iterator[J
     Raises
     ------
     InvalidParameterError
-        If the folder's journal is of other data or settings, or is in use.
+        If the folder's journal is of other data or settings, or is in use, or if
+        something else has its name.
     """
     if folder is None:
         yield Journal()
         return
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _NAME
+    path = folder / JOURNAL
     try:
         with locked(path, timeout=0):
+            if not is_journal(path):
+                raise _not_ours(path)
             entries, n_bytes = _read(path)
             header = {"entry": "header", "format": _FORMAT, "settings": dict(settings)}
             if entries:
@@ -115,10 +128,7 @@ def open_journal(folder: Path | None, settings: Mapping[str, Any]) -> Iterator[J
                     journal.write(header)
                 yield journal
     except Timeout as error:
-        raise InvalidParameterError(
-            f"folder={str(folder)!r} is in use by another comparison: wait for it, or "
-            "name another folder."
-        ) from error
+        raise in_use(folder) from error
 
 
 def recorded_seed(folder: Path | None) -> int | None:
@@ -134,10 +144,58 @@ def recorded_seed(folder: Path | None) -> int | None:
     seed : int or None
         None where there is no journal.
     """
-    if folder is None or not (entries := _read(folder / _NAME)[0]):
+    if folder is None or not (entries := _read(folder / JOURNAL)[0]):
         return None
     seed = entries[0].get("settings", {}).get("random_state")
     return seed if isinstance(seed, int) else None
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file is a journal, or the torn beginning of one.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        It may be missing: that is where a journal begins.
+
+    Returns
+    -------
+    is_journal : bool
+    """
+    if not os.path.lexists(path):
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        line = file.readline()
+    if line.endswith(b"\n"):
+        digest, _, body = line[:-1].partition(b" ")
+        return digest == _digest(body) and (b" " + body).startswith(_HEAD)
+    return _HEX.issuperset(line[:16]) and _HEAD.startswith(line[16 : 16 + len(_HEAD)])
+
+
+def in_use(folder: Path) -> InvalidParameterError:
+    """Error for a folder in which another comparison is running.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+
+    Returns
+    -------
+    error : InvalidParameterError
+    """
+    return InvalidParameterError(
+        f"folder={str(folder)!r} is in use by another comparison: wait for it, or "
+        "name another folder."
+    )
+
+
+def _not_ours(path: Path) -> InvalidParameterError:
+    return InvalidParameterError(
+        f"{path} was not written by this version of compare_strategies: name another "
+        "folder, or move it away."
+    )
 
 
 def _seal(entry: dict[str, Any]) -> bytes:
@@ -175,10 +233,7 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 def _check_header(found: dict[str, Any], expected: dict[str, Any], path: Path) -> None:
     if found.get("entry") != "header" or found.get("format") != _FORMAT:
-        raise InvalidParameterError(
-            f"{path} was not written by this version of compare_strategies: name "
-            "another folder, or delete this one."
-        )
+        raise _not_ours(path)
     old, new = found["settings"], expected["settings"]
     others = [name for name in new if old.get(name) != new[name]]
     if others:

@@ -74,6 +74,16 @@ class TestRefusals:
         ):
             write(tmp_path)
 
+    @pytest.mark.parametrize(
+        "content", [b"my diary", b"my diary\nand more", b'{"mine": 1}\n']
+    )
+    def test_files_of_others_stay(self, tmp_path, content):
+        path = tmp_path / "journal.jsonl"
+        path.write_bytes(content)
+        with pytest.raises(InvalidParameterError, match="was not written by this ver"):
+            write(tmp_path)
+        assert path.read_bytes() == content
+
     def test_what_is_no_journal_is_refused(self, tmp_path):
         write(tmp_path, 1)
         path = tmp_path / "journal.jsonl"
