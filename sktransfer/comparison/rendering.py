@@ -133,17 +133,31 @@ def write_csv(results: pd.DataFrame, path: Path) -> None:
     path : pathlib.Path
         The file.
     """
+    with write_file_beside(path) as beside:
+        beside.write_bytes(render_csv(results))
+
+
+def render_csv(results: pd.DataFrame) -> bytes:
+    """Return all columns of the results as CSV, in UTF-8.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in `StrategyComparison`.
+
+    Returns
+    -------
+    content : bytes
+    """
     # Numbers of parameters may differ from fold to fold, and a mean be no whole number.
     whole = [
         name
         for name in _COUNTS
         if name in results and (results[name].dropna() % 1 == 0).all()
     ]
-    with write_file_beside(path) as beside:
-        # Half a character, as broken decoders leave it, is no UTF-8.
-        results.astype(dict.fromkeys(whole, "Int64")).to_csv(
-            beside, index=False, encoding="utf-8", errors="replace"
-        )
+    written: str = results.astype(dict.fromkeys(whole, "Int64")).to_csv(index=False)
+    # Half a character, as broken decoders leave it, is no UTF-8.
+    return written.encode("utf-8", "replace")
 
 
 def _number(value: float, spec: str) -> str:

@@ -14,12 +14,13 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from sktransfer.comparison.rendering import render_csv
 from sktransfer.comparison.result import StrategyComparison
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.plotting.compared import is_number
 from sktransfer.report import sections
+from sktransfer.report.folders import PAGE, TABLE, write_files
 from sktransfer.report.pictures import Picture, draw_pictures
-from sktransfer.storage import write_file_beside
 
 if TYPE_CHECKING:
     from sktransfer.explanation.contributions import Explanation
@@ -35,6 +36,7 @@ def write_report(
     explanations: Mapping[int, Explanation | str] | None = None,
     title: str | None = None,
     n_mistakes: int = 10,
+    overwrite: bool = False,
 ) -> Path:
     """Write a comparison as a page that needs no network, with its table and pictures.
 
@@ -43,8 +45,9 @@ def write_report(
     comparison : StrategyComparison
         What `compare_strategies` returned.
     folder : path-like
-        Made if it is missing. Written into it are ``report.html``, ``results.csv`` and
-        each picture as SVG and PNG; other files in it stay.
+        Made if it is missing. Written into it are ``report.html``, ``results.csv``,
+        each picture as SVG and PNG, and ``report.json``, which lists them; an earlier
+        report is replaced, and other files in it stay.
     model_folder : path-like, default=None
         Where the best model was saved, for the lines that load it.
     explanations : mapping of int to (Explanation or str), default=None
@@ -54,6 +57,9 @@ def write_report(
         Title of the page.
     n_mistakes : int, default=10
         How many of the most confident mistakes are listed.
+    overwrite : bool, default=False
+        Whether files of these names are replaced that are not, or no longer, as an
+        earlier report has left them.
 
     Returns
     -------
@@ -64,6 +70,8 @@ def write_report(
     ------
     InvalidInputError
         If `comparison` is none, or `explanations` no mapping.
+    InvalidParameterError
+        If such files are in the folder and `overwrite` is false. They stay.
     MissingExtraError
         If matplotlib is not installed.
 
@@ -112,21 +120,18 @@ def write_report(
         sections.usage(comparison, None if model_folder is None else str(model_folder)),
     ]
     page = _render_page(comparison, title or "Transfer strategies compared", body)
-    _write_pictures(folder, pictures)
-    comparison.to_csv(folder / "results.csv")
     # The page comes last: where it is new, all beside it is.
-    path = folder / "report.html"
-    with write_file_beside(path) as beside:
-        beside.write_text(page, encoding="utf-8", errors="replace")
-    return path
+    files = _picture_files(pictures) | {
+        TABLE: render_csv(comparison.results),
+        PAGE: page.encode("utf-8", "replace"),
+    }
+    write_files(folder, files, overwrite=overwrite)
+    return folder / PAGE
 
 
-def _write_pictures(folder: Path, pictures: list[Picture]) -> None:
-    for picture in pictures:
-        with write_file_beside(folder / f"{picture.name}.svg") as beside:
-            beside.write_text(picture.svg, encoding="utf-8")
-        with write_file_beside(folder / f"{picture.name}.png") as beside:
-            beside.write_bytes(picture.png)
+def _picture_files(pictures: list[Picture]) -> dict[str, bytes]:
+    svgs = {f"{picture.name}.svg": picture.svg.encode() for picture in pictures}
+    return svgs | {f"{picture.name}.png": picture.png for picture in pictures}
 
 
 def _render_page(comparison: StrategyComparison, title: str, body: list[str]) -> str:

@@ -11,8 +11,13 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 
-from sktransfer.exceptions import InvalidInputError, MissingExtraError
+from sktransfer.exceptions import (
+    InvalidInputError,
+    InvalidParameterError,
+    MissingExtraError,
+)
 from sktransfer.plotting.compared import is_number
+from sktransfer.report import folders
 from sktransfer.report import pictures as drawing
 from sktransfer.report.writing import write_report
 
@@ -33,7 +38,7 @@ def test_the_folder_has_page_table_and_pictures(make_comparison, tmp_path):
     assert path == tmp_path / "report.html"
     stems = ("confusion", "cost", "curves", "scores")
     files = {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
-    expected = files | {"report.html", "results.csv", "model"}
+    expected = files | {"report.html", "report.json", "results.csv", "model"}
     assert {entry.name for entry in tmp_path.iterdir()} == expected
     written = pd.read_csv(tmp_path / "results.csv")
     assert written["strategy"].tolist() == comparison.results["strategy"].tolist()
@@ -166,12 +171,61 @@ def test_half_characters_do_not_stop_it(make_comparison, tmp_path):
 def test_an_old_page_stays_where_the_new_one_fails(
     make_comparison, tmp_path, monkeypatch
 ):
-    tmp_path.joinpath("report.html").write_text("old")
+    old = write_report(make_comparison(3), tmp_path).read_bytes()
+    before = {entry.name for entry in tmp_path.iterdir()}
     monkeypatch.setattr(drawing.Picture, "embed", lambda self: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(make_comparison(3), tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
-    assert tmp_path.joinpath("report.html").read_text() == "old"
+    assert {entry.name for entry in tmp_path.iterdir()} == before
+    assert tmp_path.joinpath("report.html").read_bytes() == old
+
+
+class TestFilesOfOthers:
+    @pytest.mark.parametrize("name", ["report.html", "results.csv", "cost.svg"])
+    def test_they_stay_unless_asked(self, make_comparison, tmp_path, name):
+        tmp_path.joinpath(name).write_text("mine")
+        with pytest.raises(InvalidParameterError, match=f"holds {name}.*overwrite=Tr"):
+            write_report(make_comparison(3), tmp_path)
+        assert [entry.name for entry in tmp_path.iterdir()] == [name]
+        assert tmp_path.joinpath(name).read_text() == "mine"
+        write_report(make_comparison(3), tmp_path, overwrite=True)
+        assert tmp_path.joinpath(name).read_text("utf-8") != "mine"
+
+    def test_those_with_other_names_are_no_obstacle(self, make_comparison, tmp_path):
+        for name in ("folds.csv", "curves.png"):
+            tmp_path.joinpath(name).write_text("mine")
+        write_report(make_comparison(3), tmp_path)
+        for name in ("folds.csv", "curves.png"):
+            assert tmp_path.joinpath(name).read_text() == "mine"
+
+    def test_an_earlier_report_is_replaced(self, make_comparison, tmp_path):
+        write_report(make_comparison(3), tmp_path, title="one")
+        page = write_report(make_comparison(4), tmp_path, title="two")
+        assert "<h1>two</h1>" in page.read_text("utf-8")
+
+    def test_so_is_one_that_was_killed_half_way(
+        self, make_comparison, tmp_path, monkeypatch
+    ):
+        write_report(make_comparison(3), tmp_path, title="one")
+        write = folders.write_file_beside
+
+        def killed(path):
+            if path.name == "results.csv":
+                raise KeyboardInterrupt
+            return write(path)
+
+        monkeypatch.setattr(folders, "write_file_beside", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_report(make_comparison(4), tmp_path, title="two")
+        monkeypatch.undo()
+        page = write_report(make_comparison(5), tmp_path, title="three")
+        assert "<h1>three</h1>" in page.read_text("utf-8")
+
+    def test_what_was_edited_is_somebody_elses(self, make_comparison, tmp_path):
+        page = write_report(make_comparison(3), tmp_path)
+        page.write_text(page.read_text("utf-8") + "<p>my notes", encoding="utf-8")
+        with pytest.raises(InvalidParameterError, match=r"holds report\.html"):
+            write_report(make_comparison(3), tmp_path)
 
 
 def test_the_same_results_give_the_same_pictures(make_comparison):

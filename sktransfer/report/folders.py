@@ -1,0 +1,120 @@
+"""The folder of a report: which files in it are the report's, and how they get there.
+
+``report.json`` has the digest of every file that was written. What is not in it, or has
+another digest, is somebody else's, or was edited since, and stays as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from sktransfer.exceptions import InvalidParameterError
+from sktransfer.storage import digest_file, read_json, write_file_beside, write_json
+
+__all__ = ["FOLDS", "PAGE", "TABLE", "check_folder", "list_names", "write_files"]
+
+_NOTES = "report.json"
+_FORMAT, _FORMAT_VERSION = "sktransfer report", 1
+PAGE, TABLE, FOLDS = "report.html", "results.csv", "folds.csv"
+_PICTURES = ("scores", "cost", "curves", "confusion", "domains")
+
+
+def list_names() -> list[str]:
+    """Names of all files that a report may have.
+
+    Returns
+    -------
+    names : list of str
+    """
+    pictures = [f"{name}.{kind}" for name in _PICTURES for kind in ("svg", "png")]
+    return [_NOTES, PAGE, TABLE, FOLDS, *pictures]
+
+
+def check_folder(folder: Path, names: Iterable[str] | None = None) -> None:
+    """Refuse to write a report where it would replace what is not one's.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        It may be missing.
+    names : iterable of str or None, default=None
+        What is to be written; None is all that a report may have.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a file of such a name is there that no report has written, or that was
+        changed since.
+    """
+    known = _read_notes(folder)
+    names = [_NOTES, *(list_names() if names is None else names)]
+    others = [
+        name
+        for name in dict.fromkeys(names)
+        if not _is_own(folder / name, known if name == _NOTES else known.get(name))
+    ]
+    if others:
+        listed = ", ".join(others[:4]) + (", ..." if len(others) > 4 else "")
+        raise InvalidParameterError(
+            f"{str(folder)!r} holds {listed}, not as a report has left it there, and "
+            "it would be lost: move it away, name another folder, or have it "
+            "overwritten (overwrite=True, --overwrite)."
+        )
+
+
+def write_files(
+    folder: Path, files: Mapping[str, bytes], *, overwrite: bool = False
+) -> None:
+    """Write files of a report, each whole or as it was.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        An existing one.
+    files : mapping of str to bytes
+        Names and contents, in the order of writing.
+    overwrite : bool, default=False
+        Whether to replace files that no report has written, too.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there are such files, unless `overwrite`; then nothing is written.
+    """
+    if not overwrite:
+        check_folder(folder, files)
+    known = _read_notes(folder)
+    for name, content in files.items():
+        path, digest = folder / name, hashlib.sha256(content).hexdigest()
+        # Both, so that after a kill the file is known, be it the old or the new one.
+        old = {digest_file(path)} if path.is_file() else set()
+        known[name] = sorted(old | {digest})
+    with write_file_beside(folder / _NOTES) as beside:
+        facts = {"format": _FORMAT, "format_version": _FORMAT_VERSION}
+        write_json(beside, facts | {"files": known})
+    for name, content in files.items():
+        with write_file_beside(folder / name) as beside:
+            beside.write_bytes(content)
+
+
+def _is_own(path: Path, digests: object) -> bool:
+    """Whether there is nothing to lose, or what the notes know of."""
+    if not path.exists():
+        return not path.is_symlink()
+    if path.name == _NOTES:
+        return bool(digests)
+    return path.is_file() and isinstance(digests, list) and digest_file(path) in digests
+
+
+def _read_notes(folder: Path) -> dict[str, list[str]]:
+    """Digests of the files that reports have written, none where there are no notes."""
+    try:
+        notes = read_json(folder / _NOTES)
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(notes, dict) or notes.get("format") != _FORMAT:
+        return {}
+    files = notes.get("files")
+    return files if isinstance(files, dict) else {}
