@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from sktransfer.cli.compare_command import EXAMPLES as COMPARE_EXAMPLES
 from sktransfer.cli.compare_command import compare
-from sktransfer.cli.options import OUTPUT, Encoding, Format, Fresh, Text
+from sktransfer.cli.options import OUTPUT, Encoding, Format, Fresh, Overwrite, Text
 
 __all__ = ["INTERRUPTED", "app"]
 
@@ -122,6 +122,7 @@ def predict(
     ] = None,
     encoding: Encoding = None,
     fresh: Fresh = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Label texts of any number with a saved model."""
     from sktransfer.cli.messages import note
@@ -137,6 +138,7 @@ def predict(
         output_format=output_format,
         encoding=encoding,
         fresh=fresh,
+        overwrite=overwrite,
     )
     if output != "-":
         note(f"{n_rows:,} rows are in {output}.")
@@ -190,6 +192,7 @@ def encode(
     ] = "auto",
     format: Format = None,
     encoding: Encoding = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Turn texts into vectors with a frozen transformer."""
     from sktransfer.cli.encoding import encode_file
@@ -201,6 +204,7 @@ def encode(
         output=output,
         format=format,
         encoding=encoding,
+        overwrite=overwrite,
         model=model,
         pooling=pooling,
         normalize=normalize,

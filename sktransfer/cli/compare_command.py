@@ -1,11 +1,20 @@
 """``sktransfer compare``: its options, and what becomes of them."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sktransfer.cli.durations import parse_duration
-from sktransfer.cli.options import DATA, OUTPUT, Encoding, Format, Fresh, Text
+from sktransfer.cli.options import (
+    DATA,
+    OUTPUT,
+    Encoding,
+    Format,
+    Fresh,
+    Overwrite,
+    Text,
+)
 
 __all__ = ["EXAMPLES", "compare"]
 
@@ -178,11 +187,18 @@ def compare(
     format: Format = None,
     encoding: Encoding = None,
     fresh: Fresh = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Cross-validate transfer strategies and baselines on your labelled texts."""
     from sktransfer.cli.comparing import compare_file, read_labelled
     from sktransfer.cli.messages import note
+    from sktransfer.cli.outputs import check_report
 
+    if report is not None:
+        inputs = {"the table": file, "the source": source, "the encoder": encoder}
+        check_report(
+            Path(report).expanduser(), inputs, fresh=fresh, overwrite=overwrite
+        )
     read: dict[str, Any] = {"format": format, "encoding": encoding}
     seconds = parse_duration(budget)
     names = None if strategies is None else _split(strategies)
@@ -204,6 +220,7 @@ def compare(
         fresh=fresh,
         best_model=save_model,
         title=f"Transfer strategies on {file}",
+        overwrite=overwrite,
         strategies=names,
         time_budget=seconds,
         train_sizes=sizes,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +116,7 @@ def compare_file(
     fresh: bool,
     best_model: bool,
     title: str,
+    overwrite: bool = False,
     **options: Any,
 ) -> None:
     """Compare strategies, show what was found, and write a report where one is wanted.
@@ -135,10 +135,13 @@ def compare_file(
         Whether the best strategy is fitted on everything and saved there.
     title : str
         Of the report.
+    overwrite : bool, default=False
+        Whether files of the report's names are replaced that are not its own.
     **options
         Of `compare_strategies`.
     """
     from sktransfer.comparison.comparing import compare_strategies
+    from sktransfer.comparison.forgetting import forget_comparison
 
     if options.get("n_jobs") is None:
         options["n_jobs"] = _choose_jobs()
@@ -146,7 +149,7 @@ def compare_file(
     if report is not None:
         journal = Path(report).expanduser() / "journal"
         if fresh:
-            shutil.rmtree(journal, ignore_errors=True)
+            forget_comparison(journal)
         if (journal / "journal.jsonl").exists():
             note(f"Going on with what an earlier run has left in {journal}.")
     with LiveTable() as live:
@@ -165,10 +168,14 @@ def compare_file(
         return
     folder = Path(report).expanduser()
     model = _save_best(comparison, folder) if best_model else None
+    from sktransfer.report.folders import FOLDS, write_files
     from sktransfer.report.writing import write_report
 
-    page = write_report(comparison, folder, model_folder=model, title=title)
-    comparison.folds.to_csv(folder / "folds.csv", index=False)
+    page = write_report(
+        comparison, folder, model_folder=model, title=title, overwrite=overwrite
+    )
+    folds = comparison.folds.to_csv(index=False).encode("utf-8", "replace")
+    write_files(folder, {FOLDS: folds}, overwrite=overwrite)
     console.print()
     console.print(f"Page:  {page}", markup=False, soft_wrap=True)
     if model is not None:

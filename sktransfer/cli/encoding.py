@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from sktransfer.cli.inputs import check_columns, is_missing, open_input
+from sktransfer.cli.outputs import check_free, check_inputs_stay
 from sktransfer.cli.readers import Reader
 
 __all__ = ["encode_file"]
@@ -23,6 +24,7 @@ def encode_file(
     output: str,
     format: str | None = None,
     encoding: str | None = None,
+    overwrite: bool = False,
     **parameters: Any,
 ) -> tuple[int, int]:
     """Write the vector of each text, a row of the file each.
@@ -37,6 +39,8 @@ def encode_file(
         A path, conventionally ending in ``.npy``.
     format, encoding : str or None, default=None
         Of the input; None looks at its name and its bytes.
+    overwrite : bool, default=False
+        Whether a file that is there already is replaced.
     **parameters
         Of `BertFeaturizer`.
 
@@ -44,6 +48,11 @@ def encode_file(
     -------
     shape : tuple of (int, int)
         Rows and numbers a row.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the output is there already, or is one of the inputs.
     """
     path = Path(output).expanduser()
     if output == "-" or not path.parent.is_dir():
@@ -52,6 +61,11 @@ def encode_file(
             "-o vectors.npy",
             param_hint="--output",
         )
+    from sktransfer.encoders.writing import names_beside
+
+    inputs = {"the table": name, "the encoder": parameters.get("model")}
+    check_inputs_stay(inputs, [path, *names_beside(path)], option="--output")
+    check_free(path, overwrite=overwrite, option="--output")
     from sktransfer.encoders.featurizer import BertFeaturizer
 
     with open_input(name, format, encoding) as reader:

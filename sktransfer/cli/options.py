@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DATA", "OUTPUT", "Encoding", "Format", "Fresh", "Text"]
+__all__ = ["DATA", "OUTPUT", "Encoding", "Format", "Fresh", "Overwrite", "Text"]
 
 # Panels of the help.
 DATA, OUTPUT = "Data", "Output"
@@ -38,6 +38,14 @@ Fresh = Annotated[
     typer.Option(
         "--fresh",
         help="Begin anew where an earlier run was stopped.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace files that are there already.",
         rich_help_panel=OUTPUT,
     ),
 ]

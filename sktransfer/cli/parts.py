@@ -2,7 +2,8 @@
 
 Beside ``out.csv`` stand ``out.csv.part``, which is appended to, and ``out.csv.state``,
 which says how much of it counts and what it was made of. The state is written beside
-and renamed after the part is on the disk, so that it never promises too much.
+and renamed after the part is on the disk, so that it never promises too much. It comes
+before the part, too: files of these names without a state are somebody else's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sktransfer.storage import read_json, write_file_beside, write_json
 __all__ = ["GrowingFile"]
 
 _FORMAT = 1
+_FACTS = {"format", "made_of", "n_rows", "n_bytes"}
 # What is put on the disk at most so often costs nothing to speak of.
 _SECONDS = 1.0
 
@@ -34,6 +36,8 @@ class GrowingFile:
         What is to be made.
     made_of : mapping of str to str
         What must be the same for a part to be gone on with.
+    fresh : bool, default=False
+        Whether to begin anew where an earlier run was stopped.
 
     Attributes
     ----------
@@ -43,16 +47,36 @@ class GrowingFile:
         Whether an earlier run has left some.
     """
 
-    def __init__(self, path: Path, made_of: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, made_of: Mapping[str, str], *, fresh: bool = False
+    ) -> None:
         self.path = path
-        self.part = path.with_name(path.name + ".part")
-        self.state = path.with_name(path.name + ".state")
+        self.part, self.state, lock = self.names(path)
         self.made_of = dict(made_of)
+        self.fresh = fresh
         self.n_rows = 0
         self._n_bytes = 0
         self._file: BinaryIO | None = None
-        self._lock = FileLock(path.with_name(path.name + ".lock"))
+        self._lock = FileLock(lock)
         self._saved = time.monotonic()
+
+    @staticmethod
+    def names(path: Path) -> tuple[Path, Path, Path]:
+        """Files that stand beside `path` while it is made.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            What is to be made.
+
+        Returns
+        -------
+        part, state, lock : pathlib.Path
+        """
+        part, state, lock = (
+            path.with_name(f"{path.name}.{kind}") for kind in ("part", "state", "lock")
+        )
+        return part, state, lock
 
     @property
     def is_resumed(self) -> bool:
@@ -60,6 +84,7 @@ class GrowingFile:
         return self.n_rows > 0
 
     def __enter__(self) -> Self:
+        _check_empty(Path(self._lock.lock_file))
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
@@ -69,6 +94,8 @@ class GrowingFile:
             ) from error
         try:
             self._take_up()
+            if not self.is_resumed:
+                self._write_state()
             self._file = self.part.open("ab")
             self._file.truncate(self._n_bytes)
         except BaseException:
@@ -121,6 +148,10 @@ class GrowingFile:
         assert self._file is not None
         self._file.flush()
         os.fsync(self._file.fileno())
+        self._write_state()
+        self._saved = time.monotonic()
+
+    def _write_state(self) -> None:
         state = {
             "format": _FORMAT,
             "made_of": self.made_of,
@@ -129,15 +160,19 @@ class GrowingFile:
         }
         with write_file_beside(self.state) as beside:
             write_json(beside, state)
-        self._saved = time.monotonic()
 
     def _take_up(self) -> None:
         """Go on from the state, if it is of the same input and the part is there."""
-        if not (self.state.exists() and self.part.exists()):
+        state = self._read_state()
+        if state is None:
+            _check_empty(self.state)
+            _check_empty(self.part)
             return
-        state: dict[str, Any] = read_json(self.state)
-        if state.get("format") != _FORMAT or state["made_of"] != self.made_of:
-            old = state.get("made_of", {})
+        # Where no row is there yet, nothing is lost by beginning anew.
+        if self.fresh or not self.part.exists() or not state["n_rows"]:
+            return
+        if state["format"] != _FORMAT or state["made_of"] != self.made_of:
+            old = state["made_of"]
             others = [n for n in self.made_of if old.get(n) != self.made_of[n]]
             raise InvalidInputError(
                 f"{self.part} was left by a run with another {' and '.join(others)}: "
@@ -150,6 +185,24 @@ class GrowingFile:
             )
         self.n_rows, self._n_bytes = state["n_rows"], state["n_bytes"]
 
+    def _read_state(self) -> dict[str, Any] | None:
+        """What an earlier run has left; None where there is nothing of that kind."""
+        try:
+            state = read_json(self.state)
+        except (FileNotFoundError, ValueError):
+            return None
+        ours = isinstance(state, dict) and state.keys() == _FACTS
+        return state if ours and isinstance(state["made_of"], dict) else None
+
     def _release(self) -> None:
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+def _check_empty(path: Path) -> None:
+    """Refuse to write over a file that no run has left, if anything is in it."""
+    if path.exists() and not (path.is_file() and path.stat().st_size == 0):
+        raise InvalidInputError(
+            f"{path} is in the way, and was not left by an unfinished run of "
+            "sktransfer: move it, or name another output."
+        )

@@ -13,6 +13,7 @@ import typer
 from sktransfer.cli.formats import choose_format
 from sktransfer.cli.inputs import check_columns, digest_input, is_missing, open_input
 from sktransfer.cli.messages import note
+from sktransfer.cli.outputs import check_free, check_inputs_stay
 from sktransfer.cli.parts import GrowingFile
 from sktransfer.cli.progress import RowCounter
 from sktransfer.cli.readers import Chunk, Reader
@@ -37,6 +38,7 @@ def predict_file(
     output_format: str | None = None,
     encoding: str | None = None,
     fresh: bool = False,
+    overwrite: bool = False,
 ) -> int:
     """Write a table with the predictions of a saved model.
 
@@ -58,45 +60,60 @@ def predict_file(
         Of the input; None looks at the bytes.
     fresh : bool, default=False
         Whether to begin anew where an earlier run was stopped.
+    overwrite : bool, default=False
+        Whether a file that is there already is replaced.
 
     Returns
     -------
     n_rows : int
         Rows of the output.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the output is there already, or is one of the inputs.
     """
     if output == "-" and output_format is None:
         read_as = choose_format(name, format, option="--format")
         output_format = "csv" if read_as == "parquet" else read_as
     written_as = choose_format(output, output_format, option="--output-format")
+    path = None if output == "-" else Path(output).expanduser()
+    if path is not None:
+        _check_place(path, name, model, overwrite=overwrite)
     with open_input(name, format, encoding) as reader:
         check_columns(reader, text=text)
         labeller = _Labeller(model, text, prefix)
         _check_free(reader, list(labeller.samples))
         writer = make_writer(written_as, reader, labeller.samples)
-        if output == "-":
+        if path is None:
             return _write_stream(reader, labeller, writer)
-        path = Path(output).expanduser()
-        if not path.parent.is_dir():
-            raise typer.BadParameter(
-                f"there is no folder {str(path.parent)!r}", param_hint="--output"
-            )
-        if name != "-" and path.exists() and path.samefile(Path(name).expanduser()):
-            raise typer.BadParameter(
-                "the output is the input: name another file", param_hint="--output"
-            )
         made_of = {
             "input": digest_input(reader.path),
             "model": labeller.digest,
             "columns": f"{text!r} to {prefix!r} as {written_as}",
         }
-        growing = GrowingFile(path, made_of)
-        if fresh:
-            growing.forget()
-        return _write_file(reader, labeller, writer, growing)
+        growing = GrowingFile(path, made_of, fresh=fresh)
+        return _write_file(reader, labeller, writer, growing, overwrite=overwrite)
+
+
+def _check_place(path: Path, name: str, model: str, *, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise typer.BadParameter(
+            f"there is no folder {str(path.parent)!r}", param_hint="--output"
+        )
+    inputs = {"the table": name, "the model": model}
+    written = [path, *GrowingFile.names(path)]
+    check_inputs_stay(inputs, written, option="--output")
+    check_free(path, overwrite=overwrite, option="--output")
 
 
 def _write_file(
-    reader: Reader, labeller: _Labeller, writer: Writer, growing: GrowingFile
+    reader: Reader,
+    labeller: _Labeller,
+    writer: Writer,
+    growing: GrowingFile,
+    *,
+    overwrite: bool,
 ) -> int:
     with ExitStack() as stack:
         stack.enter_context(growing)
@@ -115,7 +132,10 @@ def _write_file(
             counter.stop()
             note(f"{growing.n_rows:,} rows are done; the same command goes on.")
             raise
-        writer.finish(growing.close_part(), growing.path)
+        part = growing.close_part()
+        # Hours may have passed since it was looked at.
+        check_free(growing.path, overwrite=overwrite, option="--output")
+        writer.finish(part, growing.path)
         growing.forget()
     return growing.n_rows
 

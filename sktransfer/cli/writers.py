@@ -12,12 +12,14 @@ import io
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from sktransfer.cli.readers import Chunk, CsvReader, Reader
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.packages import require_extra
+from sktransfer.storage import write_file_beside
 
 __all__ = ["Writer", "make_writer"]
 
@@ -152,27 +154,25 @@ class ParquetWriter(Writer):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        beside = path.with_name(f".{path.name}.whole")
-        writer = None
-        with part.open("rb") as file:
-            n_bytes = part.stat().st_size
-            while file.tell() < n_bytes:
-                table = pa.ipc.open_stream(file).read_all()
-                if writer is None:
-                    writer = pq.ParquetWriter(beside, table.schema)
-                try:
-                    writer.write_table(table.cast(writer.schema))
-                except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
-                    writer.close()
-                    beside.unlink()
-                    raise InvalidInputError(
-                        f"{self.reader.name} has columns whose types change from row "
-                        f"to row ({error}), which Parquet cannot hold: write JSON "
-                        "lines, as in -o out.jsonl."
-                    ) from error
-        if writer is not None:
-            writer.close()
-            beside.replace(path)
+        n_bytes = part.stat().st_size
+        if n_bytes:
+            with ExitStack() as stack:
+                beside = stack.enter_context(write_file_beside(path))
+                file = stack.enter_context(part.open("rb"))
+                writer = None
+                while file.tell() < n_bytes:
+                    table = pa.ipc.open_stream(file).read_all()
+                    if writer is None:
+                        writer = pq.ParquetWriter(beside, table.schema)
+                        stack.callback(writer.close)
+                    try:
+                        writer.write_table(table.cast(writer.schema))
+                    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+                        raise InvalidInputError(
+                            f"{self.reader.name} has columns whose types change from "
+                            f"row to row ({error}), which Parquet cannot hold: write "
+                            "JSON lines, as in -o out.jsonl."
+                        ) from error
         part.unlink()
 
 

@@ -380,6 +380,21 @@ class TestGoingOn:
         (tmp_path / "out.csv.part").unlink()
         assert "52 rows are in" in predict(stopped, tmp_path / "out.csv").stderr
 
+    def test_so_does_a_stop_before_the_first_rows(
+        self, table, predict, tmp_path, monkeypatch
+    ):
+        def stop(self, chunk):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(predicting._Labeller, "label", stop)
+            predict(table("in.csv"), tmp_path / "out.csv")
+        assert (tmp_path / "out.csv.part").stat().st_size
+        # Of another input, too, as nothing is lost.
+        assert predict(table("in.csv", ["good"]), tmp_path / "out.csv").exit_code == 0
+        lines = (tmp_path / "out.csv").read_text().splitlines()
+        assert [line.split(",")[0] for line in lines] == ["n", "0"]
+
     def test_two_at_a_time_are_refused(self, stopped, predict, tmp_path):
         from sktransfer.cli.parts import GrowingFile
 

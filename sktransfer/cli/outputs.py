@@ -1,0 +1,135 @@
+"""Where a command may write: over no input, and over no other file unasked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import typer
+
+__all__ = ["check_free", "check_inputs_stay", "check_report"]
+
+
+def check_free(path: Path, *, overwrite: bool, option: str) -> None:
+    """Refuse to write over what is there.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where the result of a command is to be.
+    overwrite : bool
+        Whether a file may be replaced.
+    option : str
+        That named the path, for messages.
+
+    Raises
+    ------
+    typer.BadParameter
+        If something is there that is no file, or a file that may not be replaced.
+    """
+    if not os.path.lexists(path) or (overwrite and path.is_file()):
+        return
+    if path.is_file():
+        told = "exists already: name another file, or say --overwrite to replace it"
+    elif path.is_dir():
+        told = "is a folder: name a file in it"
+    else:  # such as /dev/null, or a link to nowhere
+        told = "is no ordinary file: name another one"
+    raise typer.BadParameter(f"{str(path)!r} {told}", param_hint=option)
+
+
+def check_inputs_stay(
+    inputs: Mapping[str, str | None], written: Iterable[Path], *, option: str
+) -> None:
+    """Refuse to write over what a command reads, by whatever name it is known.
+
+    Parameters
+    ----------
+    inputs : mapping of str to (str or None)
+        What an input is called, and its path: a file, or a folder whose files are
+        read. "-", None and what is not there are no files.
+    written : iterable of pathlib.Path
+        Files that are written or removed, and folders that are replaced.
+    option : str
+        That named them, for messages.
+
+    Raises
+    ------
+    typer.BadParameter
+        If a path is an input, also by a link, a hard link, or another case where the
+        file system does not tell cases apart.
+    """
+    there = [path for path in written if path.exists()]
+    for what, name in inputs.items():
+        if not there or name is None or name == "-":
+            continue
+        source = Path(name).expanduser()
+        for read in _files_of(source):
+            for path in there:
+                if path.is_dir() and _is_inside(read, path):
+                    _refuse(f"{name!r}, {what}, is in {str(path)!r}", option)
+                elif path.samefile(read):
+                    inside = "" if read == source else f"part of {name!r}, "
+                    _refuse(f"{str(path)!r} is {inside}{what}", option)
+
+
+def check_report(
+    folder: Path, inputs: Mapping[str, str | None], *, fresh: bool, overwrite: bool
+) -> None:
+    """Refuse a folder in which a report would replace what is not its own.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        It may be missing.
+    inputs : mapping of str to (str or None)
+        As in `check_inputs_stay`.
+    fresh : bool
+        Whether the journal in it is to be removed.
+    overwrite : bool
+        Whether files that are not the report's may be replaced.
+
+    Raises
+    ------
+    typer.BadParameter
+        If an input, or a file that no earlier run has left, would be lost.
+    """
+    from sktransfer.exceptions import InvalidParameterError
+    from sktransfer.report.folders import check_folder, list_names
+
+    option, journal = "--report", folder / "journal"
+    for path in (folder, journal):
+        if os.path.lexists(path) and not path.is_dir():
+            raise typer.BadParameter(
+                f"{str(path)!r} is no folder: name another one", param_hint=option
+            )
+    names = [*list_names(), "model", "journal", "journal/journal.jsonl"]
+    check_inputs_stay(inputs, [folder / name for name in names], option=option)
+    try:
+        if not overwrite:
+            check_folder(folder)
+        if fresh:
+            from sktransfer.comparison.forgetting import list_own_files
+
+            option = "--fresh"
+            list_own_files(journal)
+    except InvalidParameterError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _files_of(source: Path) -> list[Path]:
+    """A file, or those that are right in a folder; none where nothing is."""
+    found = [source, *source.iterdir()] if source.is_dir() else [source]
+    return [path for path in found if path.exists()]
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return any(parent.samefile(folder) for parent in path.resolve().parents)
+
+
+def _refuse(told: str, option: str) -> None:
+    raise typer.BadParameter(
+        f"the output is the input: {told}, which would be lost; name another place",
+        param_hint=option,
+    )
