@@ -45,8 +45,6 @@ class Task:
         Positions of texts.
     seed : int
         For whatever is random in the estimator.
-    keep_predictions : bool
-        Whether the answer holds predictions.
     keep_model : bool, default=False
         Whether it holds the fitted model.
     """
@@ -58,7 +56,6 @@ class Task:
     train: Rows
     test: Rows
     seed: int
-    keep_predictions: bool
     keep_model: bool = False
 
     @property
@@ -185,12 +182,11 @@ def evaluate(
         "n_trainable_parameters": count_parameters(model),
         "best_params": repr(model.best_params_) if grid is not None else "",
     }
-    if task.keep_predictions:
-        outcome["predictions"] = {
-            "rows": task.test.tolist(),
-            "predicted": numbers,
-            "probabilities": said.probabilities.tolist(),
-        }
+    outcome["predictions"] = {
+        "rows": task.test.tolist(),
+        "predicted": numbers,
+        "probabilities": said.probabilities.tolist(),
+    }
     if task.keep_model:
         outcome["model"] = model
     return outcome

@@ -72,8 +72,6 @@ class Data:
                     fold.test,
                     # scikit-learn takes seeds up to 2**32 - 1, some libraries 2**31.
                     int(state[0]) // 2,
-                    # Tests at each size need them.
-                    True,
                 )
             )
         return tasks

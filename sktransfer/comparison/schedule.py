@@ -216,7 +216,8 @@ class Schedule:
 
     def _is_wanted(self, row: Row) -> bool:
         """Whether a model of the row has to be measured: of the largest, once."""
-        return row.tasks[0].keep_predictions and self.speeds.lacks(row.candidate.name)
+        is_largest = row.size == self.data.sizes_of(row.candidate)[-1]
+        return is_largest and self.speeds.lacks(row.candidate.name)
 
     def _catch_up(self, row: Row) -> None:
         """Measure what an earlier run has finished, and was stopped before that."""

@@ -155,7 +155,7 @@ class TestEstimators:
             np.array([1 + 2j]),
             np.complex64(1j),
             np.void(3),
-            np.matrix([[1, 2]]),
+            np.array([[1, 2]]).view(np.matrix),
         ],
         ids=repr,
     )
