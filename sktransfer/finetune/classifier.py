@@ -47,10 +47,12 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         Whether a transformer's token table, most of its weights, learns under
         "fine_tune", "gradual" and "contrastive". Word vectors learn whenever they can.
     hidden_layer_sizes : tuple of int, default=(64, 32)
-        Hidden units of the head; ``()`` is a linear head.
+        Hidden units of the head; ``()`` is a linear head. On features that do not
+        learn, ``fit`` solves for its best weights at once, and lengths, batches and
+        rates have no effect.
     activation : {"relu", "gelu", "tanh", "identity"}, default="relu"
         What follows each hidden layer.
-    dropout : float in [0, 1), default=0.5
+    dropout : float in [0, 1), default=0.2
         Share of hidden units silenced in a training step.
     scale_features : bool or "auto", default="auto"
         Subtract the training mean from the features and divide by one number. Both are
@@ -79,7 +81,9 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     head_learning_rate : float or "auto", default="auto"
         The same for the head; "auto" is 1e-3, up to 5e-3 for less than 384 features.
     weight_decay : float or "auto", default="auto"
-        Of AdamW, not on biases and norms; "auto" is 0.01.
+        Of AdamW, not on biases and norms; "auto" is 0.01. For a linear head that is
+        solved for, half of it weighs each squared difference of a weight from where it
+        began, zero or the source's; "auto" chooses that by cross-validation.
     layer_decay : float in (0, 1], default=1.0
         Factor on the rate from one layer of the encoder to the one below it.
     warmup_fraction : float in [0, 1), default=0.1
@@ -88,7 +92,8 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         Longer gradients are shortened to this.
     early_stopping : bool or "auto", default="auto"
         Stop when the loss on a validation part no longer falls, and go back to the best
-        epoch. "auto" does so where that part has at least 50 rows, or was given.
+        epoch. "auto" does so where that part has at least 50 rows and layers learn or
+        `calibrate` needs it, or where it was given.
     validation_fraction : float in (0, 1), default=0.1
         Share of the distinct rows in the validation part.
     n_iter_no_change : int, default=5
@@ -175,7 +180,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         train_embeddings: bool = False,
         hidden_layer_sizes: tuple[int, ...] = (64, 32),
         activation: str = "relu",
-        dropout: float = 0.5,
+        dropout: float = 0.2,
         scale_features: bool | str = "auto",
         head_first: bool = False,
         init_from: Any = None,

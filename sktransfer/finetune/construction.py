@@ -12,7 +12,7 @@ import torch
 from sktransfer.encoders.devices import resolve_device, resolve_dtype
 from sktransfer.finetune.adapters import is_adapter
 from sktransfer.finetune.batches import FeatureRows, LabelledRows, Rows
-from sktransfer.finetune.heads import measure_scale
+from sktransfer.finetune.heads import log_odds, measure_scale
 from sktransfer.finetune.inputs import Input, TokenTexts, WindowFeatures
 from sktransfer.finetune.network import HeadLayout, TransferNetwork
 from sktransfer.finetune.opening import open_body, open_encoder
@@ -93,6 +93,14 @@ def construct(
     if source is not None:
         check_columns(source, model)
         carried = carry_over(source, network, encoder, data.classes)
+    if "head.output.bias" not in carried:
+        biases = log_odds(
+            data.numbers[train],
+            None if data.weight is None else data.weight[train],
+            layout.n_outputs,
+            model.label_smoothing,
+        )
+        network.set_output_bias(biases)
     keeps = head_first and known is None and tunes_by_rows(model.strategy)
     scales = source is None and bool(model.scale_features)
     if known is None and model.strategy == "contrastive":

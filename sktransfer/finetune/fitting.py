@@ -40,8 +40,9 @@ from sktransfer.finetune.network import restored_on_failure
 from sktransfer.finetune.pairs import learns_by_pairs
 from sktransfer.finetune.parameters import check_parameters
 from sktransfer.finetune.prefix import keep_states
-from sktransfer.finetune.preparation import check_data, check_validation
+from sktransfer.finetune.preparation import TrainingData, check_data, check_validation
 from sktransfer.finetune.randomness import draw_seed, private_randomness
+from sktransfer.finetune.resting import fit_head
 from sktransfer.finetune.targets import split_rows
 from sktransfer.finetune.training import TransferNet
 
@@ -97,7 +98,7 @@ def fit_classifier(
         train, held_out = split_rows(
             data.numbers,
             data.texts,
-            early_stopping=model.early_stopping,
+            early_stopping=_stops_early(model, data),
             validation_fraction=model.validation_fraction,
             seed=split_seed,
         )
@@ -129,7 +130,10 @@ def fit_classifier(
             validation = label_rows(built, given, device, dtype)
         elif held_out is not None:
             learning, validation = rows.take(train), rows.take(held_out)
+        body = built.network.body
         train_net = _train_all
+        if body is None or not body.learns():
+            train_net = functools.partial(fit_head, decay=_decay(model))
         if tuning is not None:
             train_net = functools.partial(train_head, tuning=tuning)
         if built.features is not None:
@@ -139,7 +143,6 @@ def fit_classifier(
             model, built.network, len(learning), after_head=model.head_first
         )
         if settings.max_epochs > 1:
-            body = built.network.body
             learning = keep_states(body, learning, device, dtype)
             if validation is not None:
                 validation = keep_states(body, validation, device, dtype)
@@ -154,6 +157,25 @@ def fit_classifier(
                 validation.classes.numpy(),
                 validation.weight.numpy(),
             )
+
+
+def _stops_early(model: Any, data: TrainingData) -> bool | str:
+    """What `early_stopping` means: "auto" leaves a head alone all of its rows.
+
+    With one row in ten of the rarer class, the loss of a validation part follows a few
+    rows, and the head went back to epochs in which it knew one class only.
+    """
+    alone = model.strategy == "feature_extraction" or data.texts is None
+    if model.early_stopping == "auto" and alone and not model.calibrate:
+        return False
+    value: bool | str = model.early_stopping
+    return value
+
+
+def _decay(model: Any) -> float | str:
+    """Penalty of a linear head that is solved for."""
+    value: float | str = model.l2_sp or model.weight_decay
+    return value
 
 
 def update_classifier(

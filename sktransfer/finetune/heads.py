@@ -21,6 +21,7 @@ __all__ = [
     "FeatureScaler",
     "apply_head",
     "build_head",
+    "log_odds",
     "measure_scale",
 ]
 
@@ -38,7 +39,7 @@ def build_head(
     n_outputs: int,
     *,
     activation: str = "relu",
-    dropout: float = 0.5,
+    dropout: float = 0.2,
 ) -> nn.Sequential:
     """Fully connected layers from features to logits.
 
@@ -56,7 +57,7 @@ def build_head(
         Number k of logits.
     activation : {"relu", "gelu", "tanh", "identity"}, default="relu"
         What follows each hidden layer.
-    dropout : float in [0, 1), default=0.5
+    dropout : float in [0, 1), default=0.2
         Share of hidden units that are silenced in a training step.
 
     Returns
@@ -82,6 +83,48 @@ def build_head(
         nn.init.zeros_(layers["output"].weight)  # type: ignore[arg-type]
         nn.init.zeros_(layers["output"].bias)  # type: ignore[arg-type]
     return nn.Sequential(layers)
+
+
+def log_odds(
+    classes: npt.NDArray[np.integer],
+    weight: npt.NDArray[np.floating] | None,
+    n_outputs: int,
+    label_smoothing: float = 0.0,
+) -> npt.NDArray[np.float64]:
+    """Biases of the last layer under which a head without features does best.
+
+    A bias that starts at zero takes longer than a training to get there, and until then
+    the weights learn how rare a class is instead of what its texts have in common.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n,)
+        Class number of each row.
+    weight : ndarray of shape (n,) or None
+        Of the rows; None is 1 each.
+    n_outputs : int
+        Number k of logits: 1 for two classes, else one a class.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of each label that is spread over all classes.
+
+    Returns
+    -------
+    biases : ndarray of shape (k,)
+        The log-odds of the second of two classes, or the log share of each class. A
+        class without rows, as there may be in ``partial_fit``, counts as half a row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer.finetune.heads import log_odds
+    >>> log_odds(np.array([0, 0, 0, 1]), None, n_outputs=1).round(4)
+    array([-1.0986])
+    """
+    totals = np.bincount(classes, weights=weight, minlength=max(2, n_outputs))
+    totals = np.where(totals > 0, totals, 0.5)
+    shares = totals / totals.sum()
+    logs = np.log((1 - label_smoothing) * shares + label_smoothing / len(shares))
+    return np.asarray(logs[1:] - logs[:1] if n_outputs == 1 else logs)
 
 
 class FeatureScaler(nn.Module):

@@ -119,6 +119,10 @@ def make_schedule(
     -------
     callbacks : list of skorch callbacks, or (str, skorch callback)
     """
+    theirs = model.callbacks or []
+    theirs = [one for one in theirs if is_last or not _validates(one)]
+    if built.network.is_linear():
+        return theirs  # There are no steps, as the head is solved for.
     steps_an_epoch = math.ceil(n_rows / settings.batch_size)
     n_steps = settings.max_epochs * steps_an_epoch
     callbacks: list[Any] = []
@@ -141,8 +145,7 @@ def make_schedule(
         callbacks.append(("best_epoch", BestEpoch(model.n_iter_no_change)))
     if model.verbose == 1:
         callbacks.append(("progress", ProgressOfSteps(n_steps, model.strategy)))
-    theirs = model.callbacks or []
-    return callbacks + [one for one in theirs if is_last or not _validates(one)]
+    return callbacks + theirs
 
 
 def make_updates(model: Any, built: Construction) -> list[Any]:

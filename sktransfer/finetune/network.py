@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -157,6 +158,17 @@ class TransferNetwork(nn.Module):
         for part in self.frozen_parts:
             part.eval()
         return self
+
+    def is_linear(self) -> bool:
+        """Whether all that learns is one linear layer, which can be solved for."""
+        rests = self.body is None or not self.body.learns()
+        return rests and not self.layout.hidden_layer_sizes
+
+    def set_output_bias(self, biases: npt.NDArray[np.floating]) -> None:
+        """Set the biases (k,) of the last layer."""
+        output = self.head.get_submodule("output")
+        with torch.no_grad():
+            output.bias.copy_(torch.from_numpy(biases))  # type: ignore[operator]
 
     def own_tensors(self) -> dict[str, torch.Tensor]:
         """Parameters and buffers of scaler and head, by name."""

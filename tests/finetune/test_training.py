@@ -120,9 +120,18 @@ class TestEarlyStopping:
         assert -np.log(chances).mean() == pytest.approx(min(losses), rel=1e-4)
 
     @pytest.mark.parametrize(("n", "validated"), [(500, True), (490, False)])
-    def test_auto_wants_fifty_rows_to_validate_on(self, eager, n, validated):
-        model = eager(max_epochs=1).fit(*big(n))
+    def test_auto_wants_fifty_rows_to_validate_on(self, make, n, validated):
+        texts = [
+            f"word{number} is {'good' if number % 2 else 'bad'}" for number in range(n)
+        ]
+        model = make(strategy="partial", early_stopping="auto", max_epochs=1)
+        model.fit(texts, np.arange(n) % 2)
         assert ("valid_loss" in model.history_[-1]) == validated
+
+    @pytest.mark.parametrize("calibrate", [True, False])
+    def test_auto_leaves_a_head_all_rows_but_to_calibrate(self, eager, calibrate):
+        model = eager(max_epochs=1, calibrate=calibrate).fit(*big(500))
+        assert ("valid_loss" in model.history_[-1]) == calibrate
 
     def test_false_keeps_all_rows_and_all_epochs(self, eager):
         model = eager(early_stopping=False).fit(*big())
@@ -299,7 +308,6 @@ class TestFailures:
     def test_in_the_last_step(self, make, numbers):
         model = make(
             encoder=None,
-            hidden_layer_sizes=(),
             max_epochs=1,
             batch_size=100,
             head_learning_rate=1e39,
