@@ -159,7 +159,7 @@ def main() -> None:
         "the best one fitted on everything and saved, the page written.",
         "",
         "| run | seconds | folds there before | folds run twice "
-        "| texts through the frozen encoder |",
+        "| texts through encoders, those that measure speed too |",
         "|---|---|---|---|---|",
         f"| straight through | {spent:.0f} | 0 | 0 | {encoded[0]} |",
         f"| killed half-way (kill -9), started again | {rest:.0f} after the kill "
