@@ -197,7 +197,11 @@ def compare(
     if report is not None:
         inputs = {"the table": file, "the source": source, "the encoder": encoder}
         check_report(
-            Path(report).expanduser(), inputs, fresh=fresh, overwrite=overwrite
+            Path(report).expanduser(),
+            inputs,
+            model=save_model,
+            fresh=fresh,
+            overwrite=overwrite,
         )
     read: dict[str, Any] = {"format": format, "encoding": encoding}
     seconds = parse_duration(budget)

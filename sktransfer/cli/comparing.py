@@ -13,6 +13,7 @@ import typer
 from sktransfer.cli.inputs import check_columns, is_missing, open_input
 from sktransfer.cli.live import LiveTable, show_results
 from sktransfer.cli.messages import note, stdout_console
+from sktransfer.cli.outputs import MODEL_FILE
 
 __all__ = ["LabelledTable", "compare_file", "read_labelled"]
 
@@ -197,6 +198,7 @@ def _choose_jobs() -> int:
 def _save_best(comparison: Any, folder: Path) -> Path | None:
     from sktransfer.exceptions import ModelFolderError
     from sktransfer.persistence import save
+    from sktransfer.report.folders import note_file
 
     name = comparison.best_strategy
     note(f"Fitting {name} on all {len(comparison.texts):,} texts.")
@@ -204,6 +206,7 @@ def _save_best(comparison: Any, folder: Path) -> Path | None:
     scores = {f"{comparison.scoring} in cross-validation": float(row["score"])}
     try:
         save(comparison.best_estimator(), folder / "model", scores=scores)
+        note_file(folder, MODEL_FILE)
     except ModelFolderError as error:
         note(f"The model is not saved: {error}")
         return None

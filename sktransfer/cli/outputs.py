@@ -8,7 +8,10 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["check_free", "check_inputs_stay", "check_report"]
+__all__ = ["MODEL_FILE", "check_free", "check_inputs_stay", "check_report"]
+
+# Changes with whatever is in the model of a report.
+MODEL_FILE = "model/model.json"
 
 
 def check_free(path: Path, *, overwrite: bool, option: str) -> None:
@@ -75,7 +78,12 @@ def check_inputs_stay(
 
 
 def check_report(
-    folder: Path, inputs: Mapping[str, str | None], *, fresh: bool, overwrite: bool
+    folder: Path,
+    inputs: Mapping[str, str | None],
+    *,
+    model: bool,
+    fresh: bool,
+    overwrite: bool,
 ) -> None:
     """Refuse a folder in which a report would replace what is not its own.
 
@@ -85,6 +93,8 @@ def check_report(
         It may be missing.
     inputs : mapping of str to (str or None)
         As in `check_inputs_stay`.
+    model : bool
+        Whether the best model is to be saved in it.
     fresh : bool
         Whether the journal in it is to be removed.
     overwrite : bool
@@ -109,6 +119,7 @@ def check_report(
     try:
         if not overwrite:
             check_folder(folder)
+            check_folder(folder, [MODEL_FILE] if model else [])
         if fresh:
             from sktransfer.comparison.forgetting import list_own_files
 
@@ -119,8 +130,8 @@ def check_report(
 
 
 def _files_of(source: Path) -> list[Path]:
-    """A file, or those that are right in a folder; none where nothing is."""
-    found = [source, *source.iterdir()] if source.is_dir() else [source]
+    """A file, or those in a folder and below it; none where nothing is."""
+    found = [source, *source.rglob("*")] if source.is_dir() else [source]
     return [path for path in found if path.exists()]
 
 

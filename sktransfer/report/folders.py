@@ -13,7 +13,15 @@ from pathlib import Path
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.storage import digest_file, read_json, write_file_beside, write_json
 
-__all__ = ["FOLDS", "PAGE", "TABLE", "check_folder", "list_names", "write_files"]
+__all__ = [
+    "FOLDS",
+    "PAGE",
+    "TABLE",
+    "check_folder",
+    "list_names",
+    "note_file",
+    "write_files",
+]
 
 _NOTES = "report.json"
 _FORMAT, _FORMAT_VERSION = "sktransfer report", 1
@@ -91,12 +99,30 @@ def write_files(
         # Both, so that after a kill the file is known, be it the old or the new one.
         old = {digest_file(path)} if path.is_file() else set()
         known[name] = sorted(old | {digest})
-    with write_file_beside(folder / _NOTES) as beside:
-        facts = {"format": _FORMAT, "format_version": _FORMAT_VERSION}
-        write_json(beside, facts | {"files": known})
+    _write_notes(folder, known)
     for name, content in files.items():
         with write_file_beside(folder / name) as beside:
             beside.write_bytes(content)
+
+
+def note_file(folder: Path, name: str) -> None:
+    """Make a file known as the report's that another function has put there.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the report.
+    name : str
+        Of an existing file, relative to `folder`.
+    """
+    known = _read_notes(folder)
+    _write_notes(folder, known | {name: [digest_file(folder / name)]})
+
+
+def _write_notes(folder: Path, known: Mapping[str, list[str]]) -> None:
+    with write_file_beside(folder / _NOTES) as beside:
+        facts = {"format": _FORMAT, "format_version": _FORMAT_VERSION}
+        write_json(beside, facts | {"files": dict(known)})
 
 
 def _is_own(path: Path, digests: object) -> bool:

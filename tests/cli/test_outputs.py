@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,16 @@ class TestInputs:
         assert "the encoder, which would be lost" in flat(result.stderr)
         assert path.read_bytes() == before
 
+    def test_so_do_those_below_its_folder(self, encode, tiny_bert, tmp_path):
+        folder = tmp_path / "bert"
+        shutil.copytree(tiny_bert, folder)
+        path = folder / "1_Pooling" / "config.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('{"word_embedding_dimension": 32}')
+        result = encode(path, "--overwrite", "--encoder", folder)
+        assert result.exit_code == 2
+        assert "32" in path.read_text()
+
     @pytest.mark.parametrize("name", ["results.csv", "folds.csv", "model/t.csv"])
     @pytest.mark.parametrize("option", ["FILE", "--source"])
     def test_no_report_is_put_over_what_is_compared(
@@ -237,6 +248,15 @@ class TestReports:
         assert (out / "other.txt").read_bytes() == MINE
         # From now on it is the report's.
         assert compare(out).exit_code == 0
+
+    def test_a_model_of_others_stays(self, compare, model, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(model, out / "model")
+        before = (out / "model" / "model.json").read_bytes()
+        result = compare(out, "--model")
+        assert result.exit_code == 2
+        assert "holds model/model.json, not as a report" in flat(result.stderr)
+        assert (out / "model" / "model.json").read_bytes() == before
 
     def test_what_was_edited_stays(self, compare, tmp_path):
         out = tmp_path / "out"

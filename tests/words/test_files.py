@@ -405,7 +405,7 @@ class TestNamesAndPaths:
             WordVectors.load(name)
 
     def test_what_is_saved_under_a_bare_name_is_found_again(self, vectors):
-        assert_same(vectors.save("toy"), vectors)
+        assert_same(vectors.save("kept"), vectors)
         assert_same(vectors.save("~/fresh"), vectors)
         assert sorted(p.name for p in Path("fresh").iterdir())
 
