@@ -11,7 +11,7 @@ import typer
 __all__ = ["MODEL_FILE", "check_free", "check_inputs_stay", "check_report"]
 
 # Changes with whatever is in the model of a report.
-MODEL_FILE = "model/model.json"
+MODEL_FILE = "model/manifest.json"
 
 
 def check_free(path: Path, *, overwrite: bool, option: str) -> None:

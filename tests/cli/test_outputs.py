@@ -255,7 +255,7 @@ class TestReports:
         before = (out / "model" / "model.json").read_bytes()
         result = compare(out, "--model")
         assert result.exit_code == 2
-        assert "holds model/model.json, not as a report" in flat(result.stderr)
+        assert "holds model/manifest.json, not as a report" in flat(result.stderr)
         assert (out / "model" / "model.json").read_bytes() == before
 
     def test_what_was_edited_stays(self, compare, tmp_path):
