@@ -28,6 +28,8 @@ EXAMPLES = """
   sktransfer compare reviews.jsonl --strategies tfidf,frozen,fine_tune \\
       --train-sizes 16,64,256 --folds 10
 
+  sktransfer compare reviews.csv --encoder all-MiniLM-L6-v2 --encoder ./mine
+
 [bold]Strategies[/bold]
 
   majority, tfidf, nbsvm, vader, snownlp, word_vectors, word_vectors_tuned,
@@ -139,9 +141,12 @@ def compare(
         ),
     ] = "accuracy",
     encoder: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            "--encoder", help="Transformer: name or ./folder.", metavar="NAME"
+            "--encoder",
+            help="Transformer: name or ./folder; may be said several times. All that "
+            "are on this machine if not given.",
+            metavar="NAME",
         ),
     ] = None,
     max_source: Annotated[
@@ -195,7 +200,9 @@ def compare(
     from sktransfer.cli.outputs import check_report
 
     if report is not None:
-        inputs = {"the table": file, "the source": source, "the encoder": encoder}
+        inputs: dict[str, str | None] = {"the table": file, "the source": source}
+        for number, name in enumerate(encoder or (), start=1):
+            inputs[f"encoder {number} of {len(encoder or ())}"] = name
         check_report(
             Path(report).expanduser(),
             inputs,
@@ -231,7 +238,7 @@ def compare(
         cv=folds,
         n_repeats=repeats,
         scoring=scoring,
-        encoder=encoder,
+        encoder="auto" if encoder in (None, ["auto"]) else encoder,
         max_source=max_source,
         n_jobs=jobs,
         random_state=seed,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -14,6 +16,8 @@ from rich.text import Text
 from sktransfer.cli.messages import note, stderr_console
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sktransfer.comparison.result import StrategyComparison
 
 __all__ = ["LiveTable", "show_results"]
@@ -107,21 +111,40 @@ def show_results(comparison: StrategyComparison, console: Console) -> None:
         Where to; the table fits 80 columns.
     """
     results = comparison.results
-    sized = results.loc[results["train_size"] > 0, "train_size"].nunique() > 1
-    order = ["train_size", "score"] if sized else ["score"]
+    order = ["train_size", "score"] if _is_sized(results) else ["score"]
     rows = results.sort_values(order, ascending=[True, False][-len(order) :])
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    # Names of encoders are long: the table moves together first, and then goes without
+    # speeds, which are in every other table.
+    for tight, with_speed in ((False, True), (True, True), (True, False)):
+        table = _make_results(comparison, rows, tight=tight, with_speed=with_speed)
+        if _width(table, rows["strategy"].tolist(), console) <= console.width:
+            break
+    console.print(table)
+    console.print()
+    for verdict in comparison.verdicts:
+        console.print(f"- {verdict}", markup=False)
+    for row in rows.to_dict("records"):
+        if row["status"] == "failed":
+            console.print(f"- {row['strategy']}: {row['error']}", markup=False)
+
+
+def _make_results(
+    comparison: StrategyComparison,
+    rows: pd.DataFrame,
+    *,
+    tight: bool,
+    with_speed: bool,
+) -> Table:
+    """Results as a table; a name may take two lines."""
+    sized = _is_sized(rows)
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=tight)
     table.add_column("strategy", overflow="fold")
     if sized:
         table.add_column("texts", justify="right")
     table.add_column(comparison.scoring.replace("_", " "), justify="right")
     table.add_column("95 % interval", justify="right", no_wrap=True)
-    for name in (
-        "points" if _in_points(comparison) else "differ.",
-        "p",
-        "fit",
-        "texts/s",
-    ):
+    differ = "points" if _in_points(comparison) else "differ."
+    for name in (differ, "p", "fit", *(["texts/s"] if with_speed else [])):
         table.add_column(name, justify="right", no_wrap=True)
     scale = 100.0 if _in_points(comparison) else 1.0
     for row in rows.to_dict("records"):
@@ -139,17 +162,24 @@ def show_results(comparison: StrategyComparison, console: Console) -> None:
             _number(row["difference"] * scale, "+.1f"),
             "<0.001" if row["pvalue"] < 0.001 else _number(row["pvalue"], ".3f"),
             _seconds(row["fit_seconds"]),
-            _number(row["texts_per_second"], ",.0f"),
         ]
+        if with_speed:
+            cells.append(_number(row["texts_per_second"], ",.0f"))
         best = row["strategy"] == comparison.best_strategy
         table.add_row(*map(Text, cells), style="bold" if best else None)
-    console.print(table)
-    console.print()
-    for verdict in comparison.verdicts:
-        console.print(f"- {verdict}", markup=False)
-    for row in rows.to_dict("records"):
-        if row["status"] == "failed":
-            console.print(f"- {row['strategy']}: {row['error']}", markup=False)
+    return table
+
+
+def _is_sized(results: pd.DataFrame) -> bool:
+    return results.loc[results["train_size"] > 0, "train_size"].nunique() > 1
+
+
+def _width(table: Table, names: Sequence[str], console: Console) -> int:
+    """Columns that a table needs where names are broken at blanks only."""
+    unlimited = console.options.update(max_width=10_000)
+    whole = max(map(cell_len, names))
+    broken = max(cell_len(word) for name in names for word in name.split())
+    return table.__rich_measure__(console, unlimited).maximum - whole + broken
 
 
 def _in_points(comparison: StrategyComparison) -> bool:

@@ -59,6 +59,12 @@ class Candidate:
         Name of the candidate that does the same without a source.
     teacher : classifier or None, default=None
         What learns the source; None is `estimator`.
+    encoder : str or None, default=None
+        Name of the transformer that it reads or tunes.
+    follows : bool, default=False
+        Whether its encoder is to be the one that leads, where there are several.
+    entry : str, default=""
+        Its name in the journal, where that is another one.
     """
 
     name: str
@@ -68,6 +74,30 @@ class Candidate:
     grid: Any = None
     base: str = ""
     teacher: Any = None
+    encoder: str | None = None
+    follows: bool = False
+    entry: str = ""
+
+    @property
+    def recorded(self) -> str:
+        """Name in the journal, which is never that of another encoder's."""
+        return self.entry or self.name
+
+    @property
+    def for_each_encoder(self) -> bool:
+        """Whether there is one of it for each encoder that takes part."""
+        return self.kind == "strategy" and self.encoder is not None
+
+    def named_apart(self) -> Candidate:
+        """Return the same under a name that tells its encoder, if it is one of many."""
+        if not self.for_each_encoder:
+            return self
+        base = f"{self.base} ({self.encoder})" if self.base else ""
+        return replace(self, name=f"{self.name} ({self.encoder})", base=base)
+
+    def leading(self) -> Candidate:
+        """Return the same under its plain name, and recorded under the other one."""
+        return replace(self, entry=self.named_apart().name)
 
     def with_use(self, use: str, name: str) -> Candidate:
         """Return the same with a use of the source, under another name."""

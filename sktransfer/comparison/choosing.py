@@ -7,15 +7,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sktransfer.comparison.candidates import Candidate, cost_of, find_start
+from sktransfer.comparison.candidates import Candidate, find_start, inner_estimators
 from sktransfer.comparison.defaults import (
     DEFAULTS,
     Setting,
-    default_candidates,
-    make_candidate,
+    default_names,
+    make_candidates,
 )
+from sktransfer.comparison.lineup import Lineup
+from sktransfer.comparison.named_encoders import short_name
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.exceptions import InvalidParameterError, SktransferWarning
+from sktransfer.exceptions import (
+    InvalidParameterError,
+    MissingExtraError,
+    SktransferWarning,
+)
 from sktransfer.finetune.classifier import TransferSentimentClassifier
 
 __all__ = ["choose_baseline", "choose_candidates"]
@@ -28,7 +34,7 @@ def choose_candidates(
     baseline: str | None,
     param_grids: Mapping[str, Any] | None,
     setting: Setting,
-) -> list[Candidate]:
+) -> Lineup:
     """Candidates in the order in which they run.
 
     Parameters
@@ -38,64 +44,83 @@ def choose_candidates(
     baseline : str or None
         As in `compare_strategies`; "auto" brings TF-IDF and the majority class along.
     param_grids : mapping of str to grid, or None
-        By name of the strategy.
+        By name of the strategy, with its encoder or without.
     setting : Setting
         What the defaults depend on.
 
     Returns
     -------
-    candidates : list of Candidate
-        The cheap ones first.
+    lineup : Lineup
 
     Raises
     ------
     InvalidParameterError
         If a name or an estimator cannot be used.
     """
-    if strategies is None:
-        found, missing = default_candidates(setting)
-        for name, why in missing.items():
-            warnings.warn(f"{name} is left out: {why}", SktransferWarning, stacklevel=3)
-    else:
-        found = _named(strategies, setting)
-    known = {candidate.name for candidate in found}
+    found, missing = (
+        _suitable(setting) if strategies is None else (_named(strategies, setting), {})
+    )
     wanted = ["majority", "tfidf"] if baseline == "auto" else [baseline or ""]
-    brought = [
-        _make(name, setting)
-        for name in wanted
-        if name in DEFAULTS and name not in known
-    ]
-    found = [*brought, *found]
-    return sorted(_with_grids(found, param_grids or {}), key=cost_of)
+    known = {candidate.name for candidate in found}
+    brought = [name for name in wanted if name in DEFAULTS and name not in known]
+    found = [*(c for name in brought for c in _make(name, setting)), *found]
+    offered = [candidate for candidate in found if candidate.for_each_encoder]
+    if len(setting.encoders) > 1 and offered and all(c.follows for c in offered):
+        found += _make("frozen", setting)  # what their encoder is chosen by
+    if offered:
+        missing |= {f"the encoder {name}": why for name, why in setting.missing.items()}
+    for name, why in missing.items():
+        warnings.warn(f"{name} is left out: {why}", SktransferWarning, stacklevel=3)
+    lineup = Lineup.of(_with_grids(found, param_grids or {}))
+    names = [*lineup.names, *(c.name for c in lineup.possible if c.follows)]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidParameterError(f"strategies names {name!r} twice.")
+    return lineup
 
 
-def choose_baseline(baseline: str | None, candidates: list[Candidate]) -> str | None:
+def choose_baseline(baseline: str | None, lineup: Lineup) -> str | None:
     """Name of the strategy that others are compared with.
 
     Parameters
     ----------
     baseline : str or None
         "auto" is TF-IDF where it takes part, else the first candidate.
-    candidates : list of Candidate
+    lineup : Lineup
 
     Returns
     -------
     name : str or None
+        Where each encoder has such a row, without the encoder: `Lineup.resolve`.
 
     Raises
     ------
     InvalidParameterError
         If it does not take part.
     """
-    names = [candidate.name for candidate in candidates]
+    names = lineup.names
     if baseline == "auto":
         return "tfidf" if "tfidf" in names else names[0]
-    if baseline is not None and baseline not in names:
+    if baseline is not None and not {baseline, lineup.resolve(baseline, None)} & {
+        *names
+    }:
         raise InvalidParameterError(
             f"baseline={baseline!r}, but 'auto', None or one of the strategies {names} "
             "is expected."
         )
     return baseline
+
+
+def _suitable(setting: Setting) -> tuple[list[Candidate], dict[str, str]]:
+    """What suits the texts and is installed, and what is not."""
+    found: list[Candidate] = []
+    missing: dict[str, str] = {}
+    for name in default_names(setting):
+        try:
+            found += make_candidates(name, setting)
+        except MissingExtraError as error:
+            missing[name] = str(error)
+    return found, missing
 
 
 def _named(strategies: Any, setting: Setting) -> list[Candidate]:
@@ -122,17 +147,13 @@ def _named(strategies: Any, setting: Setting) -> list[Candidate]:
                 f"strategies names one {name!r}, but a str is expected."
             )
         if isinstance(value, str):
-            found.append(replace(_make(value, setting), name=name))
+            found += [replace(made, name=name) for made in _make(value, setting)]
         else:
             found += _given(name, value, setting.has_source)
-    names = [candidate.name for candidate in found]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidParameterError(f"strategies names {twice!r} twice.")
     return found
 
 
-def _make(name: str, setting: Setting) -> Candidate:
+def _make(name: str, setting: Setting) -> list[Candidate]:
     if name not in DEFAULTS:
         raise InvalidParameterError(
             f"strategies names {name!r}, but one of {list(DEFAULTS)} is expected, or a "
@@ -142,7 +163,7 @@ def _make(name: str, setting: Setting) -> Candidate:
         raise InvalidParameterError(
             f"the strategy {name!r} needs a source domain: pass source=(X, y)."
         )
-    return make_candidate(name, setting)
+    return make_candidates(name, setting)
 
 
 def _given(name: str, estimator: Any, has_source: bool) -> list[Candidate]:
@@ -158,7 +179,7 @@ def _given(name: str, estimator: Any, has_source: bool) -> list[Candidate]:
         # What None means, said in a way that others see.
         parameters = estimator.get_params(deep=False) | {"encoder": BertFeaturizer()}
         estimator = type(estimator)(**parameters)
-    alone = Candidate(name, "given", estimator)
+    alone = Candidate(name, "given", estimator, encoder=_find_name(estimator))
     if not has_source:
         return [alone]
     found = [
@@ -171,25 +192,31 @@ def _given(name: str, estimator: Any, has_source: bool) -> list[Candidate]:
     return found
 
 
+def _find_name(estimator: Any) -> str | None:
+    """Name of the first transformer in an estimator."""
+    for _, inner in inner_estimators(estimator):
+        if isinstance(inner, BertFeaturizer):
+            return short_name(inner.model)
+    return None
+
+
 def _with_grids(
     candidates: list[Candidate], grids: Mapping[str, Any]
 ) -> list[Candidate]:
-    known = [candidate.name for candidate in candidates]
+    # With several encoders a grid is for one of them, or for all.
+    known = {name for c in candidates for name in (c.name, c.named_apart().name)}
     for name in grids:
         if name not in known:
             raise InvalidParameterError(
                 f"param_grids has a grid for {name!r}, which is none of the strategies "
-                f"{known}."
+                f"{list(dict.fromkeys(c.name for c in candidates))}."
             )
-    return [
-        replace(
-            candidate,
-            grid=_one_deeper(grids.get(candidate.name))
-            if candidate.use == "joint"
-            else grids.get(candidate.name),
-        )
-        for candidate in candidates
-    ]
+    found = []
+    for candidate in candidates:
+        grid = grids.get(candidate.named_apart().name, grids.get(candidate.name))
+        grid = _one_deeper(grid) if candidate.use == "joint" else grid
+        found.append(replace(candidate, grid=grid))
+    return found
 
 
 def _one_deeper(grid: Any) -> Any:

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from numbers import Integral
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,16 @@ from sktransfer.comparison.encoding import EncodingCosts, unshare_vectors
 from sktransfer.comparison.fingerprints import check_candidates
 from sktransfer.comparison.folds import bind_rows, make_folds
 from sktransfer.comparison.ground import (
+    check_counts,
     choose_cache,
     describe_data,
     draw_seed,
+    least_of_a_class,
     measure_distance,
     share_all,
 )
 from sktransfer.comparison.journal import open_journal
+from sktransfer.comparison.phases import run_phases
 from sktransfer.comparison.plan import Data
 from sktransfer.comparison.refitting import Refit
 from sktransfer.comparison.result import StrategyComparison
@@ -40,7 +43,6 @@ from sktransfer.comparison.sentences import tell
 from sktransfer.comparison.sources import SourceModels, check_source
 from sktransfer.comparison.summary import Summary
 from sktransfer.comparison.watching import watch_with
-from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.finetune.targets import check_labels
 from sktransfer.packages import require_extra
 from sktransfer.texts import check_texts
@@ -61,7 +63,7 @@ def compare_strategies(
     train_sizes: Iterable[float] | None = None,
     scoring: Any = "accuracy",
     param_grids: Mapping[str, Any] | None = None,
-    encoder: Any = None,
+    encoder: Any = "auto",
     max_source: int | None = 500,
     time_budget: float | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -89,10 +91,11 @@ def compare_strategies(
         "frozen_64_32", "partial", "gradual", "lora", "contrastive", "fine_tune" and,
         with a source, "source_only", "joint" and "transferred". A dict also takes
         classifiers for texts; with a source each of them is compared with what it makes
-        of the source, too.
+        of the source, too. See `encoder` for what several encoders make of the names.
     baseline : str or None, default="auto"
         Strategy that the others are tested against. "auto" is "tfidf", which then
-        takes part in any case, as does "majority". None tests nothing.
+        takes part in any case, as does "majority". "frozen" is that of the encoder
+        which leads. None tests nothing.
     source : tuple of (iterable of str, array-like) or None, default=None
         Texts and labels of a source domain. Texts that are in X, too, are left out.
     groups : array-like of shape (n,) or None, default=None
@@ -110,15 +113,21 @@ def compare_strategies(
         accuracy and macro F1 are told beside it in any case.
     param_grids : dict of str to grid or None, default=None
         For strategies of these names, parameters to search within each training part
-        (nested cross-validation).
-    encoder : BertFeaturizer, str or None, default=None
-        Transformer of the default strategies. None is "all-MiniLM-L6-v2" where all
-        texts are English, else "multilingual-e5-small".
+        (nested cross-validation). "frozen" means the rows of all encoders.
+    encoder : "auto", str, path-like, BertFeaturizer, or list of them, default="auto"
+        Transformers of the default strategies. "auto" is all named ones that are on
+        this machine: the packaged ones, and a few public ones of BERT's base size where
+        the hub's local cache has them; no network is asked. With several, "frozen" is a
+        row for each, as "frozen (all-MiniLM-L6-v2)". All other strategies start from
+        the encoder whose row of these leads at the largest train size, so that those
+        rows run even where they are not named.
     max_source : int or None, default=500
         At most so many source texts are used, drawn at random; None is all of them.
     time_budget : float or None, default=None
         Seconds after which no new fold is begun; what is left becomes rows with the
-        status "skipped". The refit of `StrategyComparison.best_estimator` is not in it.
+        status "skipped". Encoders that cannot be told apart from the one that leads are
+        then tuned as well, after it: "fine_tune (all-MiniLM-L6-v2)". The refit of
+        `StrategyComparison.best_estimator` is not in it.
     folder : path-like or None, default=None
         Keep a journal of finished folds, vectors and source models there. The same
         call goes on where an earlier one stopped, be it by kill -9; more strategies may
@@ -157,6 +166,10 @@ def compare_strategies(
 
     Notes
     -----
+    The encoder to start from is chosen on the folds that the strategies are compared
+    on. That flatters those that start from it a little, as the highest of a few scores
+    is too high on average; with many labelled texts it matters less.
+
     Vectors of frozen encoders are made beforehand, and each strategy's seconds include
     what encoding its texts took. The model of the source is trained once; its seconds
     are in those of "source_only".
@@ -171,18 +184,23 @@ def compare_strategies(
     >>> from sktransfer import compare_strategies, load_mini_reviews
     >>> texts, labels = load_mini_reviews("en", return_X_y=True)
     >>> comparison = compare_strategies(
-    ...     texts, labels, strategies=["tfidf", "frozen"], cv=3, random_state=0
+    ...     texts,
+    ...     labels,
+    ...     strategies=["tfidf", "frozen"],
+    ...     encoder=["all-MiniLM-L6-v2", "multilingual-e5-small"],
+    ...     cv=3,
+    ...     random_state=0,
     ... )
     >>> comparison.best_strategy
-    'frozen'
-    >>> comparison.results["strategy"].tolist()
-    ['majority', 'tfidf', 'frozen']
+    'frozen (multilingual-e5-small)'
+    >>> comparison.encoders["encoder"].tolist()
+    ['multilingual-e5-small', 'all-MiniLM-L6-v2']
     """
     require_extra("pandas", "compare", "compare_strategies")
     started = time.monotonic()
     texts = check_texts(X)
     labels = check_labels(y, len(texts))
-    _check_counts(groups, len(texts), max_source, time_budget)
+    check_counts(groups, len(texts), max_source, time_budget)
     place = None if folder is None else Path(folder).expanduser()
     seed = draw_seed(random_state, place)
     bound = bind_rows(texts, groups)
@@ -204,16 +222,17 @@ def compare_strategies(
     domain = None
     if source is not None:
         domain = check_source(source, texts, max_source=max_source, seed=seed)
-    source_texts = None if domain is None else domain.texts
-    setting = Setting.of(texts, source_texts, encoder, _least_of_a_class(data))
-    candidates = choose_candidates(strategies, baseline, param_grids, setting)
-    baseline = choose_baseline(baseline, candidates)
+    source_texts = [] if domain is None else domain.texts
+    setting = Setting.of(
+        texts, encoder, least_of_a_class(data), has_source=domain is not None
+    )
+    lineup = choose_candidates(strategies, baseline, param_grids, setting)
+    baseline = choose_baseline(baseline, lineup)
     with ExitStack() as stack:
         settings = describe_data(data, domain)
         journal = stack.enter_context(open_journal(place, settings))
-        check_candidates(candidates, journal)
+        check_candidates(lineup.possible, journal)
         cache = choose_cache(place, n_jobs, stack)
-        sharing = candidates if cache is None else share_all(candidates, cache)
         sources = SourceModels(
             domain, classes, seed, None if place is None else place / "sources"
         )
@@ -221,18 +240,19 @@ def compare_strategies(
             data,
             journal,
             sources,
-            EncodingCosts([*texts, *(source_texts or [])]),
+            EncodingCosts([*texts, *source_texts]),
             n_jobs=n_jobs,
             deadline=None if time_budget is None else started + time_budget,
             watch=watch_with(on_result, len(folds), verbose),
         )
-        outcomes = schedule.run(sharing)
-        encoder = schedule.costs.find_encoder(c.estimator for c in sharing)
-        distance = measure_distance(encoder, data, domain)
+        course = run_phases(schedule, lineup, partial(share_all, cache=cache))
+        distance = measure_distance(course.encoder, data, domain)
+    candidates, choice, encoder = course.candidates, course.choice, course.encoder
+    baseline = lineup.resolve(baseline, choice.leader)
     why = f"the time budget of {time_budget} seconds was used up"
-    summary = Summary(data, candidates, outcomes, baseline, why)
+    summary = Summary(data, candidates, course.outcomes, baseline, why)
     results = summary.results()
-    results["texts_per_second"] = schedule.speeds.column(results)
+    results["texts_per_second"] = schedule.speeds.column(results, candidates)
     kept = cache if place is not None else None
     if cache is not None and kept is None and encoder is not None:
         encoder = unshare_vectors(clone(encoder), cache)
@@ -246,39 +266,11 @@ def compare_strategies(
         scoring=data.scoring.name,
         baseline=baseline,
         source=None if domain is None else (domain.texts, domain.labels),
-        verdicts=tell(summary, results, distance),
+        verdicts=tell(summary, results, distance, choice),
         domain_distance=distance,
         encoder=encoder,
-        refit=Refit(data, candidates if kept is None else sharing, sources, kept),
+        encoders=choice.table(),
+        refit=Refit(
+            data, candidates if kept is None else course.sharing, sources, kept
+        ),
     )
-
-
-def _least_of_a_class(data: Data) -> int:
-    """Texts of the rarest class in the smallest training part."""
-    rarest = min(
-        np.unique(data.labels[fold.train], return_counts=True)[1].min()
-        for fold in data.folds
-    )
-    return int(min(rarest, data.sizes[0].n_texts // len(data.classes)))
-
-
-def _check_counts(
-    groups: Any, n_texts: int, max_source: Any, time_budget: float | None
-) -> None:
-    if groups is not None and len(groups) != n_texts:
-        raise InvalidInputError(
-            f"X has {n_texts} texts but groups has {len(groups)} entries: pass one "
-            "group per text."
-        )
-    if max_source is not None and (
-        not isinstance(max_source, Integral) or max_source < 2
-    ):
-        raise InvalidParameterError(
-            f"max_source={max_source!r}, but None or a number of texts of at least 2 "
-            "is expected."
-        )
-    if time_budget is not None and not time_budget > 0:
-        raise InvalidParameterError(
-            f"time_budget={time_budget!r}, but None or a positive number of seconds is "
-            "expected."
-        )

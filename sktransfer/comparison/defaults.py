@@ -1,13 +1,14 @@
 """What is compared where the user names nothing: by language, and by what is installed.
 
-Each default strategy is a function of the setting that makes an estimator, or says what
-is missing by raising `MissingExtraError`.
+Each default strategy is a function that makes an estimator, of the setting or of a
+transformer, or says what is missing by raising `MissingExtraError`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sklearn.dummy import DummyClassifier
@@ -16,17 +17,13 @@ from sktransfer.baselines.languages import language_of
 from sktransfer.baselines.lexicons import SnowNLPClassifier, VaderClassifier
 from sktransfer.baselines.pipelines import nbsvm_baseline, tfidf_baseline
 from sktransfer.comparison.candidates import Candidate
-from sktransfer.encoders.checkpoints import find_checkpoint
-from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.exceptions import CheckpointNotFoundError, MissingExtraError
+from sktransfer.comparison.named_encoders import NamedEncoder, choose_encoders
+from sktransfer.exceptions import MissingExtraError
 from sktransfer.finetune.classifier import TransferSentimentClassifier
-from sktransfer.packages import explain_bare_name, find_packaged, require_extra, spell
+from sktransfer.packages import find_packaged, require_extra
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
-__all__ = ["DEFAULTS", "Setting", "default_candidates", "make_candidate"]
-
-ENGLISH = "all-MiniLM-L6-v2"
-MULTILINGUAL = "multilingual-e5-small"
+__all__ = ["DEFAULTS", "FOLLOWERS", "Setting", "default_names", "make_candidates"]
 
 # Fewest texts a class from which plain fine-tuning needs no help from pairs of texts.
 _ENOUGH_A_CLASS = 64
@@ -42,8 +39,10 @@ class Setting:
         The target domain.
     language : {"en", "zh", "mixed"}
         Of the target domain.
-    encoder : BertFeaturizer
-        For all strategies with a transformer.
+    encoders : list of NamedEncoder
+        Transformers that take part.
+    missing : dict of str to str
+        Those that would, and what they lack.
     least_of_a_class : int
         Labelled texts of the rarest class in a training part.
     has_source : bool
@@ -52,7 +51,8 @@ class Setting:
 
     texts: list[str]
     language: str
-    encoder: BertFeaturizer
+    encoders: list[NamedEncoder]
+    missing: dict[str, str]
     least_of_a_class: int
     has_source: bool
 
@@ -60,32 +60,15 @@ class Setting:
     def of(
         cls,
         texts: list[str],
-        source_texts: list[str] | None,
         encoder: Any,
         least_of_a_class: int,
+        *,
+        has_source: bool = False,
     ) -> Setting:
-        """Look at the texts; `encoder` is a featurizer, a name, or None to choose."""
+        """Look at the texts, and for the weights of `encoder`."""
+        encoders, missing = choose_encoders(encoder)
         language = language_of(texts)
-        languages = {language}
-        if source_texts is not None:
-            languages.add(language_of(source_texts))
-        if encoder is None:
-            encoder = ENGLISH if languages == {"en"} else MULTILINGUAL
-        if not isinstance(encoder, BertFeaturizer):
-            encoder = BertFeaturizer(encoder)
-        return cls(texts, language, encoder, least_of_a_class, source_texts is not None)
-
-
-def _network(setting: Setting, strategy: str, **parameters: Any) -> Any:
-    try:
-        find_checkpoint(setting.encoder.model, local_files_only=True)
-    except CheckpointNotFoundError as error:
-        raise MissingExtraError(
-            f"the weights {setting.encoder.model!r} are not on this machine: "
-            "pip install 'sktransfer[models]'."
-            + explain_bare_name(spell(setting.encoder.model))
-        ) from error
-    return TransferSentimentClassifier(setting.encoder, strategy, **parameters)
+        return cls(texts, language, encoders, missing, least_of_a_class, has_source)
 
 
 def _majority(setting: Setting) -> Any:
@@ -126,33 +109,13 @@ def _word_vectors_tuned(setting: Setting) -> Any:
     return _word_vectors(setting, "fine_tune")
 
 
-def _frozen(setting: Setting) -> Any:
-    return _network(setting, "feature_extraction", hidden_layer_sizes=())
-
-
-def _frozen_64_32(setting: Setting) -> Any:
-    return _network(setting, "feature_extraction")
-
-
-def _partial(setting: Setting) -> Any:
-    return _network(setting, "partial")
-
-
-def _gradual(setting: Setting) -> Any:
-    return _network(setting, "gradual")
-
-
-def _lora(setting: Setting) -> Any:
+def _lora(encoder: Any) -> Any:
     require_extra("peft", "lora", "The strategy 'lora'")
-    return _network(setting, "lora")
+    return TransferSentimentClassifier(encoder, "lora")
 
 
-def _fine_tune(setting: Setting) -> Any:
-    return _network(setting, "fine_tune")
-
-
-def _contrastive(setting: Setting) -> Any:
-    return _network(setting, "contrastive")
+def _network(strategy: str, **parameters: Any) -> Callable[[Any], Any]:
+    return partial(TransferSentimentClassifier, strategy=strategy, **parameters)
 
 
 _BASELINES: dict[str, Callable[[Setting], Any]] = {
@@ -162,16 +125,19 @@ _BASELINES: dict[str, Callable[[Setting], Any]] = {
     "vader": _vader,
     "snownlp": _snownlp,
 }
-_STRATEGIES: dict[str, Callable[[Setting], Any]] = {
+_WORD_VECTORS: dict[str, Callable[[Setting], Any]] = {
     "word_vectors": _word_vectors,
     "word_vectors_tuned": _word_vectors_tuned,
-    "frozen": _frozen,
-    "frozen_64_32": _frozen_64_32,
-    "partial": _partial,
-    "gradual": _gradual,
+}
+# From a transformer to a classifier.
+_NETWORKS: dict[str, Callable[[Any], Any]] = {
+    "frozen": _network("feature_extraction", hidden_layer_sizes=()),
+    "frozen_64_32": _network("feature_extraction"),
+    "partial": _network("partial"),
+    "gradual": _network("gradual"),
     "lora": _lora,
-    "contrastive": _contrastive,
-    "fine_tune": _fine_tune,
+    "contrastive": _network("contrastive"),
+    "fine_tune": _network("fine_tune"),
 }
 # All of them are the same network, with four uses of the two domains: target only is
 # "fine_tune".
@@ -181,11 +147,14 @@ _WITH_SOURCE = {"source_only": "only", "transferred": "start", "joint": "joint"}
 # were measured to take twice the time and to bring nothing.
 _SHORTER = {"transferred": {"max_epochs": 3}, "joint": {"max_epochs": 2}}
 
-DEFAULTS = (*_BASELINES, *_STRATEGIES, *_WITH_SOURCE)
+DEFAULTS = (*_BASELINES, *_WORD_VECTORS, *_NETWORKS, *_WITH_SOURCE)
+
+# Those whose transformer is the one that leads: "frozen" tells which one does.
+FOLLOWERS = ({*_NETWORKS} - {"frozen"}) | {*_WITH_SOURCE}
 
 
-def default_candidates(setting: Setting) -> tuple[list[Candidate], dict[str, str]]:
-    """List the strategies that suit the setting.
+def default_names(setting: Setting) -> list[str]:
+    """List the strategies that suit the setting, installed or not.
 
     Parameters
     ----------
@@ -193,9 +162,8 @@ def default_candidates(setting: Setting) -> tuple[list[Candidate], dict[str, str
 
     Returns
     -------
-    candidates : list of Candidate
-    missing : dict of str to str
-        Those that would suit it, and what they lack.
+    names : list of str
+        Of `DEFAULTS`.
     """
     names = ["majority", "tfidf", "nbsvm"]
     names += {"en": ["vader", "word_vectors"], "zh": ["snownlp"]}.get(
@@ -206,16 +174,10 @@ def default_candidates(setting: Setting) -> tuple[list[Candidate], dict[str, str
         names.append("contrastive")
     if setting.has_source:
         names += _WITH_SOURCE
-    found, missing = [], {}
-    for name in names:
-        try:
-            found.append(make_candidate(name, setting))
-        except MissingExtraError as error:
-            missing[name] = str(error)
-    return found, missing
+    return names
 
 
-def make_candidate(name: str, setting: Setting) -> Candidate:
+def make_candidates(name: str, setting: Setting) -> list[Candidate]:
     """Make a default strategy.
 
     Parameters
@@ -227,7 +189,8 @@ def make_candidate(name: str, setting: Setting) -> Candidate:
 
     Returns
     -------
-    candidate : Candidate
+    candidates : list of Candidate
+        One; of a strategy with a transformer one for each encoder, all of that name.
 
     Raises
     ------
@@ -235,13 +198,28 @@ def make_candidate(name: str, setting: Setting) -> Candidate:
         If something it needs is not installed.
     """
     if name in _BASELINES:
-        return Candidate(name, "baseline", _BASELINES[name](setting))
-    if name in _STRATEGIES:
-        return Candidate(name, "strategy", _STRATEGIES[name](setting))
-    base = Candidate("fine_tune", "strategy", _fine_tune(setting))
-    changed = _network(setting, "fine_tune", **_SHORTER.get(name, {}))
-    return replace(
-        base.with_use(_WITH_SOURCE[name], name),
-        estimator=changed,
-        teacher=base.estimator,
+        return [Candidate(name, "baseline", _BASELINES[name](setting))]
+    if name in _WORD_VECTORS:
+        return [Candidate(name, "strategy", _WORD_VECTORS[name](setting))]
+    if not setting.encoders:
+        raise MissingExtraError(
+            "no weights of a transformer are on this machine: "
+            "pip install 'sktransfer[models]'."
+        )
+    return [_of_encoder(name, encoder) for encoder in setting.encoders]
+
+
+def _of_encoder(name: str, encoder: NamedEncoder) -> Candidate:
+    make = _NETWORKS.get(name, _NETWORKS["fine_tune"])
+    made = Candidate(
+        name,
+        "strategy",
+        make(encoder.featurizer),
+        encoder=encoder.name,
+        follows=name in FOLLOWERS,
     )
+    if name in _NETWORKS:
+        return made
+    changed = make(encoder.featurizer).set_params(**_SHORTER.get(name, {}))
+    base = replace(made, name="fine_tune").with_use(_WITH_SOURCE[name], name)
+    return replace(base, estimator=changed, teacher=made.estimator)

@@ -117,19 +117,18 @@ def check_candidates(candidates: Iterable[Candidate], journal: Journal) -> None:
     """
     known = {e["strategy"]: e["description"] for e in journal.of_kind("strategy")}
     for candidate in candidates:
-        new, old = describe_candidate(candidate), known.get(candidate.name)
+        name = candidate.recorded
+        new, old = describe_candidate(candidate), known.get(name)
         if old is None:
-            journal.write(
-                {"entry": "strategy", "strategy": candidate.name, "description": new}
-            )
+            journal.write({"entry": "strategy", "strategy": name, "description": new})
         elif old != new:
             others = sorted(k for k in old | new if old.get(k) != new.get(k))
             told = "; ".join(
-                f"{name} was {_cut(old.get(name))} and is {_cut(new.get(name))}"
-                for name in others[:5]
+                f"{key} was {_cut(old.get(key))} and is {_cut(new.get(key))}"
+                for key in others[:5]
             )
             raise InvalidParameterError(
-                f"the folder's journal has run {candidate.name!r} with other "
+                f"the folder's journal has run {name!r} with other "
                 f"parameters: {told}. Name another folder, or call it something else."
             )
 

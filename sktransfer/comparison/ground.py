@@ -9,6 +9,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -18,13 +19,19 @@ from sktransfer.comparison.encoding import share_vectors
 from sktransfer.comparison.fingerprints import digest_texts
 from sktransfer.comparison.journal import recorded_seed
 from sktransfer.comparison.plan import Data
-from sktransfer.exceptions import CheckpointNotFoundError
+from sktransfer.exceptions import (
+    CheckpointNotFoundError,
+    InvalidInputError,
+    InvalidParameterError,
+)
 from sktransfer.statistics.distances import proxy_a_distance
 
 __all__ = [
+    "check_counts",
     "choose_cache",
     "describe_data",
     "draw_seed",
+    "least_of_a_class",
     "measure_distance",
     "share_all",
 ]
@@ -81,6 +88,43 @@ def describe_data(data: Data, source: Source | None) -> dict[str, Any]:
     }
 
 
+def check_counts(
+    groups: Any, n_texts: int, max_source: Any, time_budget: float | None
+) -> None:
+    """Check what stands beside the texts.
+
+    Parameters
+    ----------
+    groups, max_source, time_budget : object
+        Of the user.
+    n_texts : int
+
+    Raises
+    ------
+    InvalidInputError
+        If there is not one group a text.
+    InvalidParameterError
+        If a number is out of range.
+    """
+    if groups is not None and len(groups) != n_texts:
+        raise InvalidInputError(
+            f"X has {n_texts} texts but groups has {len(groups)} entries: pass one "
+            "group per text."
+        )
+    if max_source is not None and (
+        not isinstance(max_source, Integral) or max_source < 2
+    ):
+        raise InvalidParameterError(
+            f"max_source={max_source!r}, but None or a number of texts of at least 2 "
+            "is expected."
+        )
+    if time_budget is not None and not time_budget > 0:
+        raise InvalidParameterError(
+            f"time_budget={time_budget!r}, but None or a positive number of seconds is "
+            "expected."
+        )
+
+
 def choose_cache(
     folder: Path | None, n_jobs: int | None, stack: ExitStack
 ) -> Path | None:
@@ -107,20 +151,22 @@ def choose_cache(
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sktransfer-")))
 
 
-def share_all(candidates: list[Candidate], cache: Path) -> list[Candidate]:
+def share_all(candidates: list[Candidate], cache: Path | None) -> list[Candidate]:
     """Candidates whose encoders keep their vectors in one folder.
 
     Parameters
     ----------
     candidates : list of Candidate
         Left as they are.
-    cache : pathlib.Path
-        The folder.
+    cache : pathlib.Path or None
+        The folder; None is the memory of this process, which they share anyway.
 
     Returns
     -------
     sharing : list of Candidate
     """
+    if cache is None:
+        return candidates
     return [
         replace(
             candidate,
@@ -129,6 +175,24 @@ def share_all(candidates: list[Candidate], cache: Path) -> list[Candidate]:
         )
         for candidate in candidates
     ]
+
+
+def least_of_a_class(data: Data) -> int:
+    """Texts of the rarest class in the smallest training part.
+
+    Parameters
+    ----------
+    data : Data
+
+    Returns
+    -------
+    n_texts : int
+    """
+    rarest = min(
+        np.unique(data.labels[fold.train], return_counts=True)[1].min()
+        for fold in data.folds
+    )
+    return int(min(rarest, data.sizes[0].n_texts // len(data.classes)))
 
 
 def measure_distance(encoder: Any, data: Data, source: Source | None) -> float | None:

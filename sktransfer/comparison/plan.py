@@ -64,7 +64,7 @@ class Data:
             train = take_rows(fold, size, self.labels, self.seed)
             tasks.append(
                 Task(
-                    candidate.name,
+                    candidate.recorded,
                     size.n_texts,
                     fold.repeat,
                     fold.number,

@@ -37,7 +37,9 @@ def format_rows(results: pd.DataFrame, scoring: str) -> tuple[list[str], list[An
     """
     curves = results.loc[results["train_size"] > 0, "train_size"].nunique() > 1
     others = [name for name in ("balanced_accuracy", "f1_macro") if name != scoring]
-    head = ["strategy", *(["texts"] if curves else []), scoring, "95 % interval"]
+    encoders = "encoder" in results and results["encoder"].nunique() > 1
+    head = ["strategy", *(["encoder"] if encoders else [])]
+    head += [*(["texts"] if curves else []), scoring, "95 % interval"]
     head += [name.replace("_", " ") for name in others]
     head += ["difference", "p", "fit s", "texts/s", "parameters"]
     ordered = (
@@ -50,6 +52,8 @@ def format_rows(results: pd.DataFrame, scoring: str) -> tuple[list[str], list[An
     rows = []
     for row in ordered.to_dict("records"):
         cells = [str(row["strategy"])]
+        if encoders:
+            cells.append(str(row["encoder"] or ""))
         if curves:
             cells.append(f"{row['train_size']}")
         if row["status"] != "done":

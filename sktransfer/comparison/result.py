@@ -33,24 +33,18 @@ class StrategyComparison:
         See the attributes of the same names; so also for the other parameters.
     predictions : mapping of str to DataFrame
         Strategy to its predictions out of fold.
-    classes : ndarray of shape (n_classes,)
-        Distinct labels, sorted.
-    texts : sequence of str, of length n
-        The target domain.
-    labels : ndarray of shape (n,)
-        Its labels.
+    classes, texts, labels : array-like
+        Distinct labels, texts of the target domain, and their labels.
     scoring : str
         Name of the main metric.
-    baseline : str or None, default=None
-        Name of the strategy that the others are compared with.
-    source : tuple of (list of str, ndarray) or None, default=None
-        Texts and labels of the source domain that were used.
+    baseline, source : str and tuple, or None, default=None
+        What the strategies are compared with, and texts and labels to learn from first.
     verdicts : sequence of str, default=()
         What follows, in plain sentences.
     domain_distance : float or None, default=None
         Proxy A-distance of source and target.
-    encoder : BertFeaturizer or None, default=None
-        What the strategies with a transformer have in common.
+    encoder, encoders : BertFeaturizer and DataFrame, or None, default=None
+        The transformer of the strategies that tune, and how it was chosen.
     refit : callable or None, default=None
         From a strategy's name and `tune_threshold` to an estimator that is fitted on
         everything; None where nothing can be fitted again.
@@ -64,6 +58,8 @@ class StrategyComparison:
             Its name.
         ``kind``
             "baseline", "strategy" or "given" (by the user).
+        ``encoder``
+            Name of its transformer, or None.
         ``train_size``
             Mean number of labelled training texts of the target domain, an int; 0 for a
             strategy that learns from the source domain alone.
@@ -114,7 +110,12 @@ class StrategyComparison:
         Proxy A-distance of source and target: 0 where they cannot be told apart, 2
         where they always can.
     encoder : BertFeaturizer or None
-        What the strategies with a transformer have in common, not fitted.
+        What the strategies that tune start from, not fitted.
+    encoders : DataFrame or None
+        One row a transformer of the default strategies, the best first: ``encoder``
+        (its name), ``strategy`` (its row of frozen features), ``score``, ``difference``
+        (from the leader's, with its ``pvalue``, Holm's method over encoders),
+        ``leads``, ``status`` and ``error``.
 
     See Also
     --------
@@ -146,6 +147,7 @@ class StrategyComparison:
         verdicts: Sequence[str] = (),
         domain_distance: float | None = None,
         encoder: Any = None,
+        encoders: pd.DataFrame | None = None,
         refit: Callable[[str, bool | str], Any] | None = None,
     ) -> None:
         self.results = results
@@ -160,6 +162,7 @@ class StrategyComparison:
         self.verdicts = list(verdicts)
         self.domain_distance = domain_distance
         self.encoder = encoder
+        self.encoders = encoders
         self._refit = refit
 
     @property

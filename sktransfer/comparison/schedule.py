@@ -87,9 +87,9 @@ class Schedule:
             self.sources.seconds[entry["digest"]] = entry["seconds"]
 
     def run(
-        self, candidates: Sequence[Candidate]
+        self, candidates: Sequence[Candidate], error: Exception | None = None
     ) -> dict[tuple[str, int], list[dict[str, Any]]]:
-        """Run all candidates, in this order.
+        """Run candidates, in this order; may be called again with others.
 
         With several workers, folds of all rows that need no model of the source fill
         them together, such models too, and then the folds of all others.
@@ -97,6 +97,8 @@ class Schedule:
         Parameters
         ----------
         candidates : sequence of Candidate
+        error : Exception or None, default=None
+            What keeps all of them from being run, if that is known already.
 
         Returns
         -------
@@ -109,7 +111,12 @@ class Schedule:
             for candidate in candidates
             for size in self.data.sizes_of(candidate)
         ]
-        if effective_n_jobs(self.n_jobs) == 1:
+        if error is not None:
+            for row in rows:
+                if row.pending:
+                    self._record(row, failed(row.pending[0], error))
+                self._tell(row, row.status)
+        elif effective_n_jobs(self.n_jobs) == 1:
             for row in rows:
                 self._run_alone(row)
         else:
@@ -141,7 +148,7 @@ class Schedule:
                 self._record(row, outcome)
                 self._tell(row, "running")
                 if model is not None and not self._is_late():
-                    self.speeds.measure(row.candidate.name, model)
+                    self.speeds.measure(row.candidate.recorded, model)
         self._tell(row, row.status)
 
     def _run_together(
@@ -159,7 +166,7 @@ class Schedule:
             for number, row in wanted:
                 if not (row.has_failed or self._is_late()):
                     model = take_back(folder / str(number))
-                    self.speeds.measure(row.candidate.name, model)
+                    self.speeds.measure(row.candidate.recorded, model)
         for row in rows:
             if row.key not in self._told:
                 self._tell(row, row.status)
@@ -217,7 +224,7 @@ class Schedule:
     def _is_wanted(self, row: Row) -> bool:
         """Whether a model of the row has to be measured: of the largest, once."""
         is_largest = row.size == self.data.sizes_of(row.candidate)[-1]
-        return is_largest and self.speeds.lacks(row.candidate.name)
+        return is_largest and self.speeds.lacks(row.candidate.recorded)
 
     def _catch_up(self, row: Row) -> None:
         """Measure what an earlier run has finished, and was stopped before that."""
@@ -228,7 +235,7 @@ class Schedule:
             with contextlib.suppress(Exception):
                 call = self._call(row, {})
                 model = call(replace(row.tasks[0], keep_model=True)).get("model")
-        self.speeds.measure(row.candidate.name, model)
+        self.speeds.measure(row.candidate.recorded, model)
 
     def _try_to_prepare(self, row: Row, prepared: dict[str, Any]) -> Any:
         """A function from tasks to outcomes, or None where that is an error."""
@@ -275,9 +282,8 @@ class Schedule:
         read = candidate.estimator if candidate.use == "only" else estimator
         charge, fresh = self.costs.charge(read)
         for digest, seconds in fresh.items():
-            self.journal.write(
-                {"entry": "encoder", "digest": digest, "seconds": seconds}
-            )
+            entry = {"entry": "encoder", "digest": digest, "seconds": seconds}
+            self.journal.write(entry)
         return estimator, Charge(charge.train, charge.test, charge.fixed + fixed)
 
     def _note_source(self, digest: str) -> None:

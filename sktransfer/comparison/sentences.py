@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from sktransfer.comparison.leading import Choice, Standing
 from sktransfer.comparison.ranking import best_row, comparable_rows
 from sktransfer.comparison.summary import Summary
 from sktransfer.statistics.corrections import holm_correction
-from sktransfer.statistics.verdicts import transfer_verdict, verdict
+from sktransfer.statistics.verdicts import tell_p, transfer_verdict, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,10 @@ _SKEWED = 0.7
 
 
 def tell(
-    summary: Summary, results: pd.DataFrame, domain_distance: float | None
+    summary: Summary,
+    results: pd.DataFrame,
+    domain_distance: float | None,
+    choice: Choice | None = None,
 ) -> list[str]:
     """Sentences on what was found.
 
@@ -39,6 +43,8 @@ def tell(
         Its table.
     domain_distance : float or None
         Proxy A-distance.
+    choice : Choice or None, default=None
+        Of an encoder.
 
     Returns
     -------
@@ -50,6 +56,7 @@ def tell(
     if not done.empty:
         best = best_row(done)
         sentences += _on_best(summary, done, best)
+        sentences += _on_choice(summary, choice)
         sentences += _on_cheaper(summary, done, best)
         sentences += _on_source(summary)
         sentences += _on_skew(summary, done, best)
@@ -105,6 +112,37 @@ def _on_best(
                 row["pvalue"],
                 **_scale(summary),
             )
+
+
+def _on_choice(summary: Summary, choice: Choice | None) -> Iterator[str]:
+    """Which encoder leads, how far the others are behind, and what comes of that."""
+    if choice is None or choice.leader is None or len(choice.standings) < 2:
+        return
+    leader, *others = choice.standings
+    told = "; ".join(_tell_standing(summary, choice, other) for other in others)
+    lead = f"leads with {leader.score:.3f}; {told}"
+    if any(candidate.follows for candidate in summary.candidates):
+        yield (
+            f"the strategies that tune start from {leader.encoder}, whose frozen row "
+            f"{lead}; as it was chosen on the same folds, their scores are a little "
+            "too high"
+        )
+    else:
+        yield f"of the frozen encoders {leader.encoder} {lead}"
+
+
+def _tell_standing(summary: Summary, choice: Choice, other: Standing) -> str:
+    if other.status != "done":
+        return f"{other.encoder} {other.status}"
+    scale = _scale(summary)
+    missed = -other.difference * scale["scale"]
+    found = f"{other.encoder} is {missed:.1f} {scale['unit']} behind"
+    evidence = [tell_p(other.pvalue)]
+    if other.encoder in choice.rivals:
+        evidence.append("not told apart")
+    if any(c.follows and c.encoder == other.encoder for c in summary.candidates):
+        evidence.append("tuned as well")
+    return f"{found} ({', '.join(evidence)})"
 
 
 def _on_cheaper(

@@ -10,14 +10,14 @@ import contextlib
 import math
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from joblib.externals.loky.backend.reduction import dump
 
-from sktransfer.comparison.candidates import is_estimator
+from sktransfer.comparison.candidates import Candidate, is_estimator
 from sktransfer.comparison.encoding import is_encoder
 from sktransfer.comparison.fresh_texts import fresh_texts
 from sktransfer.comparison.journal import Journal
@@ -133,7 +133,7 @@ class Speeds:
     Attributes
     ----------
     found : dict of str to float
-        Strategy to texts a second; NaN where that could not be measured.
+        Strategy, as recorded, to texts a second; NaN where that could not be measured.
     """
 
     def __init__(self, texts: Sequence[str], journal: Journal) -> None:
@@ -157,7 +157,7 @@ class Speeds:
         Parameters
         ----------
         strategy : str
-            Its name.
+            Its name in the journal.
         model : classifier or None
             Fitted; None where there is none to be had.
         """
@@ -170,21 +170,26 @@ class Speeds:
             {"entry": "speed", "strategy": strategy, "texts_per_second": told}
         )
 
-    def column(self, results: pd.DataFrame) -> list[float]:
+    def column(
+        self, results: pd.DataFrame, candidates: Iterable[Candidate]
+    ) -> list[float]:
         """Texts a second of each row of the results.
 
         Parameters
         ----------
         results : DataFrame
             With the columns "strategy" and "status".
+        candidates : iterable of Candidate
+            Its strategies.
 
         Returns
         -------
         speeds : list of float
             NaN for rows that are not done, and where nothing was measured.
         """
+        recorded = {candidate.name: candidate.recorded for candidate in candidates}
         return [
-            self.found.get(name, math.nan) if status == "done" else math.nan
+            self.found.get(recorded[name], math.nan) if status == "done" else math.nan
             for name, status in zip(results["strategy"], results["status"], strict=True)
         ]
 

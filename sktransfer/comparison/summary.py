@@ -165,6 +165,8 @@ class Summary:
             if name == candidate.name
         ]
         table = pd.DataFrame(rows)
+        # A column of names has NaN for None, unless it holds objects.
+        table["encoder"] = pd.Series([row["encoder"] for row in rows], dtype=object)
         # Sizes are families of tests; what has size 0 belongs to the largest.
         largest = max(size.n_texts for size in self.data.sizes)
         family = table["train_size"].replace(0, largest)
@@ -239,6 +241,7 @@ class Summary:
         row: dict[str, Any] = {
             "strategy": candidate.name,
             "kind": candidate.kind,
+            "encoder": candidate.encoder,
             "train_size": size,
         }
         timed = ("fit_seconds", "predict_seconds", "texts_per_second")
@@ -280,9 +283,8 @@ class Summary:
                 found[end] = float(np.clip(found[end], 0.0, 1.0))
         for metric in self.metrics:
             found[metric] = float(np.mean([o["metrics"][metric] for o in outcomes]))
-        for key in ("fit_seconds", "predict_seconds", "n_trainable_parameters"):
+        for key in _MEASURED:
             found[key] = float(np.mean([outcome[key] for outcome in outcomes]))
-        found["texts_per_second"] = n_test / max(found["predict_seconds"], 1e-9)
         return found
 
     def _mean_train(self, size: int) -> float:

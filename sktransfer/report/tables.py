@@ -101,6 +101,8 @@ def result_table(comparison: StrategyComparison, *, every_size: bool = False) ->
             _strategy_of,
         )
     ]
+    if len({row.get("encoder") for row in rows} - {None}) > 1:
+        columns.append(_encoder_column())
     if every_size:
         columns.append(_number("texts", "train_size", ",.0f", "labelled texts"))
     columns.append(
@@ -129,6 +131,15 @@ def _text(text: str) -> str:
 
 def _strategy_of(row: Row) -> str:
     return str(row["strategy"])
+
+
+def _encoder_column() -> Column:
+    return Column(
+        "encoder",
+        lambda row: _text(row.get("encoder") or ""),
+        lambda row: row.get("encoder"),
+        "transformer whose vectors are read, or which is tuned",
+    )
 
 
 def _getter(name: str) -> Callable[[Row], float | None]:

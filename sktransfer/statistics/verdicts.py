@@ -9,7 +9,7 @@ import math
 
 from sktransfer.exceptions import InvalidParameterError
 
-__all__ = ["transfer_verdict", "verdict"]
+__all__ = ["tell_p", "transfer_verdict", "verdict"]
 
 # Shares of a time that people say; the one that is nearest in proportion is taken.
 _SHARES = {
@@ -115,7 +115,7 @@ def verdict(
     shown = f"{abs(difference) * scale:.1f} {unit}"
     if pvalue < alpha:
         side = "better" if difference > 0 else "worse"
-        found = f"{name} is {side} than {baseline} by {shown}, {_tell_p(pvalue)}"
+        found = f"{name} is {side} than {baseline} by {shown}, {tell_p(pvalue)}"
         return f"{found}, {cost}" if cost else found
     low, high = (math.nan, math.nan) if interval is None else interval
     if -margin < low and high < margin:
@@ -179,7 +179,7 @@ def transfer_verdict(
             if difference > 0
             else "negative transfer: the source costs"
         )
-        return f"{effect} {abs(difference) * scale:.1f} {unit}, {_tell_p(pvalue)}"
+        return f"{effect} {abs(difference) * scale:.1f} {unit}, {tell_p(pvalue)}"
     evidence = _tell_evidence(difference * scale, unit, pvalue)
     return f"no effect of the source could be shown ({evidence})"
 
@@ -193,10 +193,27 @@ def _check_alpha(alpha: float) -> None:
 
 def _tell_evidence(difference: float, unit: str, pvalue: float) -> str:
     difference = round(difference, 1) + 0.0  # no minus before a zero
-    return f"{difference:+.1f} {unit}, {_tell_p(pvalue)}"
+    return f"{difference:+.1f} {unit}, {tell_p(pvalue)}"
 
 
-def _tell_p(pvalue: float) -> str:
+def tell_p(pvalue: float) -> str:
+    """Say a p-value.
+
+    Parameters
+    ----------
+    pvalue : float
+        NaN where there was no test.
+
+    Returns
+    -------
+    told : str
+
+    Examples
+    --------
+    >>> from sktransfer.statistics.verdicts import tell_p
+    >>> tell_p(0.0321), tell_p(1e-9), tell_p(float("nan"))
+    ('p = 0.032', 'p < 0.001', 'not tested')
+    """
     if math.isnan(pvalue):
         return "not tested"
     if pvalue < 0.001:
