@@ -72,7 +72,9 @@ def choose_candidates(
     for name, why in missing.items():
         warnings.warn(f"{name} is left out: {why}", SktransferWarning, stacklevel=3)
     lineup = Lineup.of(_with_grids(found, param_grids or {}))
-    names = [*lineup.names, *(c.name for c in lineup.possible if c.follows)]
+    names = lineup.names
+    if lineup.followers:
+        names += [c.name for c in lineup.possible if c.follows]
     for name in names:
         if names.count(name) > 1:
             raise InvalidParameterError(f"strategies names {name!r} twice.")

@@ -118,16 +118,16 @@ def compare_strategies(
         Transformers of the default strategies. "auto" is all named ones that are on
         this machine: the packaged ones, and a few public ones of BERT's base size where
         the hub's local cache has them; no network is asked. With several, "frozen" is a
-        row for each, as "frozen (all-MiniLM-L6-v2)". All other strategies start from
-        the encoder whose row of these leads at the largest train size, so that those
-        rows run even where they are not named.
+        row for each, as "frozen (all-MiniLM-L6-v2)", and all other strategies with a
+        transformer start from the one whose row leads at the largest train size. So
+        these rows run even where "frozen" is not named.
     max_source : int or None, default=500
         At most so many source texts are used, drawn at random; None is all of them.
     time_budget : float or None, default=None
         Seconds after which no new fold is begun; what is left becomes rows with the
-        status "skipped". Encoders that cannot be told apart from the one that leads are
-        then tuned as well, after it: "fine_tune (all-MiniLM-L6-v2)". The refit of
-        `StrategyComparison.best_estimator` is not in it.
+        status "skipped". The refit of `StrategyComparison.best_estimator` is not in it.
+        With a budget, encoders that cannot be told apart from the one that leads are
+        tuned, too, after it, as "fine_tune (all-MiniLM-L6-v2)".
     folder : path-like or None, default=None
         Keep a journal of finished folds, vectors and source models there. The same
         call goes on where an earlier one stopped, be it by kill -9; more strategies may
@@ -156,6 +156,8 @@ def compare_strategies(
         If texts, labels, groups or the source cannot be used.
     InvalidParameterError
         If a parameter is out of range, or `folder` holds another comparison.
+    CheckpointError
+        If the weights of an encoder that was named are nowhere, or cannot be read.
     MissingExtraError
         If pandas, or what a strategy that was named needs, is not installed.
 
@@ -167,8 +169,8 @@ def compare_strategies(
     Notes
     -----
     The encoder to start from is chosen on the folds that the strategies are compared
-    on. That flatters those that start from it a little, as the highest of a few scores
-    is too high on average; with many labelled texts it matters less.
+    on. That flatters those that start from it a little: the highest of a few scores is
+    too high on average, the more so the fewer labelled texts there are.
 
     Vectors of frozen encoders are made beforehand, and each strategy's seconds include
     what encoding its texts took. The model of the source is trained once; its seconds

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["format_rows", "to_html", "to_markdown", "write_csv"]
 
+# Columns that hold names, which stand at the left.
+_NAMES = ("strategy", "encoder")
+
 # Columns that hold counts, or nothing; a float would write 300.0.
 _COUNTS = ("train_size", "n_trainable_parameters", "n_folds")
 
@@ -93,7 +96,7 @@ def to_markdown(
     markdown : str
     """
     head, rows = format_rows(results, scoring)
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    lines = [head, ["---" if name in _NAMES else "---:" for name in head]]
     lines += [[cell.replace("|", "\\|") for cell in row] for row in rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     said = "\n".join(f"- {verdict}" for verdict in verdicts)

@@ -98,10 +98,8 @@ class StrategyComparison:
         Name of the strategy that the others are compared with.
     scoring : str
         Name of the main metric; the greater the better.
-    texts : list of str, of length n
+    texts, labels : list of str and ndarray, of length n
         The target domain.
-    labels : ndarray of shape (n,)
-        Its labels.
     source : tuple of (list of str, ndarray) or None
         Texts and labels of the source domain that were used.
     verdicts : list of str
@@ -112,10 +110,9 @@ class StrategyComparison:
     encoder : BertFeaturizer or None
         What the strategies that tune start from, not fitted.
     encoders : DataFrame or None
-        One row a transformer of the default strategies, the best first: ``encoder``
-        (its name), ``strategy`` (its row of frozen features), ``score``, ``difference``
-        (from the leader's, with its ``pvalue``, Holm's method over encoders),
-        ``leads``, ``status`` and ``error``.
+        One row a transformer of the default strategies, the best first: ``encoder``,
+        ``strategy`` (its row of frozen features), ``score``, ``difference`` (from the
+        leader's, with its ``pvalue``), ``leads``, ``status`` and ``error``.
 
     See Also
     --------

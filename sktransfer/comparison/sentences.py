@@ -125,7 +125,7 @@ def _on_choice(summary: Summary, choice: Choice | None) -> Iterator[str]:
         yield (
             f"the strategies that tune start from {leader.encoder}, whose frozen row "
             f"{lead}; as it was chosen on the same folds, their scores are a little "
-            "too high"
+            "too high on average"
         )
     else:
         yield f"of the frozen encoders {leader.encoder} {lead}"

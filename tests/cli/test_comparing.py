@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -48,6 +49,21 @@ class TestAnswer:
         assert max(map(len, result.stdout.splitlines())) <= 80
         sizes = [line.split()[1] for line in result.stdout.splitlines()[1:10]]
         assert sizes == ["8"] * 3 + ["32"] * 3 + ["64"] * 3
+
+    def test_several_encoders_fit_80_columns_too(
+        self, compare, tiny_bert, other_tiny_bert
+    ):
+        options = ["--strategies", "frozen_64_32", "--folds", "3", "--jobs", "1"]
+        encoders = ["--encoder", tiny_bert, "--encoder", other_tiny_bert]
+        result = compare(*options, *encoders)
+        assert result.exit_code == 0, result.stderr
+        lines = result.stdout.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert lines[0].split()[-1] == "texts/s"
+        table = flat(result.stdout.partition("\n\n")[0])
+        assert len(re.findall(r"frozen (\S+ )*?\(tiny-bert", table)) == 1
+        assert "(other-tiny-bert" in table
+        assert "The strategies that tune start from" in flat(result.stdout)
 
     def test_rows_are_told_as_they_come(self, compare):
         told = [line.partition(",")[0] for line in compare(*CHEAP).stderr.splitlines()]

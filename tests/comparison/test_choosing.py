@@ -1,7 +1,7 @@
 import pytest
 from sklearn.dummy import DummyClassifier
 
-from sktransfer.comparison import choosing, defaults
+from sktransfer.comparison import choosing, defaults, named_encoders
 from sktransfer.comparison.candidates import (
     cost_of,
     inner_estimators,
@@ -9,7 +9,7 @@ from sktransfer.comparison.candidates import (
     seed_estimator,
 )
 from sktransfer.comparison.choosing import choose_baseline, choose_candidates
-from sktransfer.comparison.defaults import DEFAULTS, Setting, default_candidates
+from sktransfer.comparison.defaults import DEFAULTS, Setting, default_names
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import (
     InvalidParameterError,
@@ -22,8 +22,8 @@ ENGLISH = ["a good film", "a bad film"] * 4
 CHINESE = ["手机很好用", "酒店太差了"] * 4
 
 
-def setting(texts=ENGLISH, source=None, encoder=None, least=100):
-    return Setting.of(texts, source, encoder, least)
+def setting(texts=ENGLISH, source=False, encoder="auto", least=100):
+    return Setting.of(texts, encoder, least, has_source=source)
 
 
 @pytest.fixture
@@ -36,31 +36,28 @@ def here(tiny_bert):
     return here
 
 
-def names(candidates):
-    return [candidate.name for candidate in candidates]
+def names(found):
+    return [candidate.name for candidate in getattr(found, "first", found)]
 
 
 class TestDefaults:
     def test_english_texts(self, here):
-        found, missing = default_candidates(here())
-        assert not missing
-        assert names(found) == [
+        assert default_names(here()) == [
             "majority", "tfidf", "nbsvm", "vader", "word_vectors",
             "frozen", "frozen_64_32", "partial", "fine_tune",
         ]  # fmt: skip
 
     def test_chinese_texts(self, here):
-        found, _ = default_candidates(here(CHINESE))
-        assert "snownlp" in names(found)
-        assert not {"vader", "word_vectors"} & set(names(found))
+        found = default_names(here(CHINESE))
+        assert "snownlp" in found
+        assert not {"vader", "word_vectors"} & set(found)
 
     def test_few_texts_a_class_bring_pairs_of_them(self, here):
-        found, _ = default_candidates(here(least=20))
-        assert "contrastive" in names(found)
+        assert "contrastive" in default_names(here(least=20))
 
     def test_a_source_brings_its_uses(self, here):
-        found, _ = default_candidates(here(source=ENGLISH))
-        uses = {c.name: (c.use, c.base) for c in found if c.use}
+        found = choose_candidates(None, None, None, here(source=True))
+        uses = {c.name: (c.use, c.base) for c in found.first if c.use}
         assert uses == {
             "source_only": ("only", "fine_tune"),
             "transferred": ("start", "fine_tune"),
@@ -69,53 +66,48 @@ class TestDefaults:
 
     def test_its_uses_share_one_model_of_the_source(self, here):
         made = [
-            defaults.make_candidate(name, here(source=ENGLISH))
+            candidate
             for name in ("source_only", "transferred", "joint")
+            for candidate in defaults.make_candidates(name, here(source=True))
         ]
         teachers = [candidate.learns_source().get_params() for candidate in made]
         assert {teacher["max_epochs"] for teacher in teachers} == {"auto"}
         assert [c.estimator.max_epochs for c in made] == ["auto", 3, 2]
 
-    @pytest.mark.parametrize(
-        ("texts", "source", "model"),
-        [
-            (ENGLISH, None, "all-MiniLM-L6-v2"),
-            (ENGLISH, ENGLISH, "all-MiniLM-L6-v2"),
-            (CHINESE, None, "multilingual-e5-small"),
-            (ENGLISH, CHINESE, "multilingual-e5-small"),
-            (ENGLISH + CHINESE, None, "multilingual-e5-small"),
-        ],
-    )
-    def test_the_encoder_reads_all_languages_there_are(self, texts, source, model):
-        assert setting(texts, source).encoder.model == model
-
     def test_every_name_can_be_made(self, here):
         for name in DEFAULTS:
-            made = defaults.make_candidate(name, here(source=ENGLISH))
+            (made,) = defaults.make_candidates(name, here(source=True))
             assert made.name == name
             assert hasattr(made.estimator, "predict")
 
-    def test_missing_weights_leave_strategies_out_and_say_so(self, monkeypatch):
-        monkeypatch.setattr(defaults, "find_packaged", lambda *names: None)
-        with pytest.warns(SktransferWarning) as told:
-            found = choose_candidates(
-                None, "auto", None, setting(encoder="/no/such/folder")
-            )
-        assert names(found) == ["majority", "tfidf", "nbsvm", "vader"]
-        message = str(told[0].message)
-        assert message.startswith("word_vectors is left out: the word vectors 'glove")
-        assert "sktransfer[models]" in message
+    @pytest.fixture
+    def nothing_here(self, monkeypatch):
+        """A machine without weights and vectors."""
+        for module in (defaults, named_encoders):
+            monkeypatch.setattr(module, "find_packaged", lambda *names: None)
+        monkeypatch.setattr(named_encoders, "_is_cached", lambda name: False)
 
-    def test_missing_weights_of_a_named_strategy_are_an_error(self):
-        nowhere = setting(encoder="/no/such/folder")
-        with pytest.raises(MissingExtraError, match="'/no/such/folder' are not on"):
-            choose_candidates(["frozen"], None, None, nowhere)
+    def test_missing_weights_leave_strategies_out_and_say_so(self, nothing_here):
+        with pytest.warns(SktransferWarning) as told:
+            found = choose_candidates(None, "auto", None, setting())
+        assert names(found) == ["majority", "tfidf", "nbsvm", "vader"]
+        messages = [str(one.message) for one in told]
+        assert messages[0].startswith(
+            "word_vectors is left out: the word vectors 'glove"
+        )
+        assert messages[1].startswith("frozen is left out: no weights of a transformer")
+        assert all("sktransfer[models]" in message for message in messages)
+        assert len(messages) == 5
+
+    def test_missing_weights_of_a_named_strategy_are_an_error(self, nothing_here):
+        with pytest.raises(MissingExtraError, match="no weights of a transformer"):
+            choose_candidates(["frozen"], None, None, setting())
 
 
 class TestOrder:
     def test_cheap_ones_come_first(self, here):
         wanted = ["fine_tune", "joint", "frozen", "vader", "word_vectors", "majority"]
-        found = choose_candidates(wanted, None, None, here(source=ENGLISH))
+        found = choose_candidates(wanted, None, None, here(source=True))
         order = ["vader", "majority", "word_vectors", "frozen", "fine_tune", "joint"]
         assert names(found) == order
 
@@ -154,7 +146,7 @@ class TestNaming:
         assert choose_baseline(None, found) is None
 
     def test_a_default_may_get_another_name(self, here):
-        (made,) = choose_candidates({"bag of words": "tfidf"}, None, None, here())
+        (made,) = choose_candidates({"bag of words": "tfidf"}, None, None, here()).first
         assert (made.name, made.kind) == ("bag of words", "baseline")
 
     def test_one_name_will_do(self, here):
@@ -162,7 +154,7 @@ class TestNaming:
 
     def test_a_given_network_names_its_encoder(self, here):
         given = {"mine": TransferSentimentClassifier()}
-        (made,) = choose_candidates(given, None, None, here())
+        (made,) = choose_candidates(given, None, None, here()).first
         assert isinstance(made.estimator.encoder, BertFeaturizer)
         assert given["mine"].encoder is None
 

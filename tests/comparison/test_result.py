@@ -15,10 +15,11 @@ def found(compare, words, guess):
 class TestContract:
     def test_results_have_their_columns(self, found):
         assert found.results.columns.tolist() == [
-            "strategy", "kind", "train_size", "score", "score_std", "score_low",
-            "score_high", "accuracy", "balanced_accuracy", "f1_macro", "fit_seconds",
-            "predict_seconds", "texts_per_second", "n_trainable_parameters",
-            "difference", "pvalue", "n_folds", "status", "error",
+            "strategy", "kind", "encoder", "train_size", "score", "score_std",
+            "score_low", "score_high", "accuracy", "balanced_accuracy", "f1_macro",
+            "fit_seconds", "predict_seconds", "texts_per_second",
+            "n_trainable_parameters", "difference", "pvalue", "n_folds", "status",
+            "error",
         ]  # fmt: skip
         assert found.results["kind"].tolist() == ["given", "given"]
         assert found.results["n_folds"].tolist() == [6, 6]

@@ -5,6 +5,7 @@ from scipy import stats
 from sktransfer.comparison.candidates import Candidate
 from sktransfer.comparison.curves import TrainSize
 from sktransfer.comparison.folds import Fold
+from sktransfer.comparison.leading import choose_leader
 from sktransfer.comparison.plan import Data
 from sktransfer.comparison.scoring import Scoring
 from sktransfer.comparison.sentences import tell
@@ -109,7 +110,7 @@ class TestTable:
         assert row["score_std"] == pytest.approx(np.std(A, ddof=1))
         ends = pytest.approx((interval.low, interval.high))
         assert (row["score_low"], row["score_high"]) == ends
-        assert row["texts_per_second"] == N_TEST / 0.5
+        assert row["fit_seconds"] == 1.0
 
     def test_intervals_of_shares_stay_within_them(self):
         row = make({"a": {80: [0.9, 1.0, 1.0, 0.9, 1.0]}}).results().iloc[0]
@@ -294,3 +295,56 @@ class TestSentences:
         assert verdicts(make({"a": {80: ["oh"]}})) == [
             "Failed: a (see the column error)."
         ]
+
+
+class TestLeader:
+    NAMES = ("one", "two", "three")
+
+    def choose(self, *scores):
+        evidence = {name: f"frozen ({name})" for name in self.NAMES[: len(scores)]}
+        given = dict(zip(evidence.values(), scores, strict=True))
+        summary = make(given, baseline=None)
+        return choose_leader(summary, evidence), summary
+
+    def test_the_largest_size_decides(self):
+        choice, _ = self.choose({16: B, 80: A}, {16: A, 80: B})
+        assert choice.leader == "two"
+        assert [s.encoder for s in choice.standings] == ["two", "one"]
+
+    def test_of_equals_the_first_leads_which_is_the_cheapest(self):
+        choice, _ = self.choose({80: A}, {80: B}, {80: B})
+        assert choice.leader == "two"
+        assert choice.rivals == ["three"]
+
+    def test_others_are_tested_as_strategies_are(self):
+        choice, summary = self.choose({80: A}, {80: B}, {80: C})
+        raw = [
+            summary.test(f"frozen ({e})", "frozen (two)").pvalue
+            for e in ("three", "one")
+        ]
+        found = [standing.pvalue for standing in choice.standings[1:]]
+        assert found == pytest.approx(holm_correction(raw).tolist())
+        assert choice.standings[1].difference == pytest.approx(np.mean(C) - np.mean(B))
+
+    def test_what_was_not_run_to_its_end_does_not_lead(self):
+        choice, _ = self.choose({80: A}, {80: ["oh"]}, {80: [0.9]})
+        assert choice.leader == "one"
+        assert [s.status for s in choice.standings] == ["done", "failed", "skipped"]
+        assert choice.rivals == []
+        assert not choice.failure
+
+    def test_where_all_fail_that_is_told(self):
+        choice, _ = self.choose({80: ["oh"]}, {80: ["no"]})
+        assert choice.leader is None
+        assert choice.failure == "frozen (one): oh; frozen (two): no"
+        assert not self.choose({80: ["oh"]}, {80: []})[0].failure
+
+    def test_one_that_is_alone_leads(self):
+        assert self.choose({80: ["oh"]})[0].leader == "one"
+
+    def test_what_leads_is_told_where_nothing_starts_from_it(self):
+        choice, summary = self.choose({80: A}, {80: B})
+        assert tell(summary, summary.results(), None, choice)[1] == (
+            "Of the frozen encoders two leads with 0.810; one is 11.0 points behind "
+            "(p = 0.002)."
+        )

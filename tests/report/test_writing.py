@@ -19,6 +19,7 @@ from sktransfer.exceptions import (
 from sktransfer.plotting.compared import is_number
 from sktransfer.report import folders
 from sktransfer.report import pictures as drawing
+from sktransfer.report.tables import result_table
 from sktransfer.report.writing import write_report
 
 mpl.use("Agg")
@@ -43,6 +44,18 @@ def test_the_folder_has_page_table_and_pictures(make_comparison, tmp_path):
     written = pd.read_csv(tmp_path / "results.csv")
     assert written["strategy"].tolist() == comparison.results["strategy"].tolist()
     assert "With fewer labelled texts" in path.read_text("utf-8")
+
+
+def test_several_encoders_are_a_column(make_comparison, tmp_path):
+    comparison = make_comparison(5)
+    assert "transformer whose vectors" not in result_table(comparison)
+    names = [None, None, "one", "<two>", "one"]
+    comparison.results["encoder"] = pd.Series(names, dtype=object)
+    page = write_report(comparison, tmp_path).read_text("utf-8")
+    assert "transformer whose vectors" in page
+    assert '<td data-value="&lt;two&gt;">&lt;two&gt;</td>' in page
+    written = pd.read_csv(tmp_path / "results.csv")
+    assert written["encoder"].fillna("").tolist() == ["", "", "one", "<two>", "one"]
 
 
 def test_a_source_brings_a_map(make_comparison, tmp_path, monkeypatch):
