@@ -82,7 +82,9 @@ class Lineup:
         }
         return {encoder: found.get(encoder) for encoder in self.encoders}
 
-    def rest(self, leader: str | None, rivals: Iterable[str] = ()) -> list[Candidate]:
+    def rest(
+        self, leader: str | None, rivals: Iterable[str] = ()
+    ) -> list[list[Candidate]]:
         """What runs after an encoder was chosen.
 
         Parameters
@@ -95,19 +97,20 @@ class Lineup:
 
         Returns
         -------
-        candidates : list of Candidate
-            The cheap ones first, those of `rivals` last.
+        candidates : list of list of Candidate
+            Those of the leader and of each rival, one after the other; the cheap ones
+            of each first.
         """
         if not self.followers:
             return []
         of_leader = [c.leading() for c in self.followers[leader or self.encoders[0]]]
         if leader is None:
             of_leader = [replace(c, encoder=None) for c in of_leader]
-        found = sorted([*self.late, *of_leader], key=cost_of)
-        for rival in rivals:
-            own = (c.named_apart() for c in self.followers[rival])
-            found += sorted(own, key=cost_of)
-        return found
+        of_rivals = [[c.named_apart() for c in self.followers[r]] for r in rivals]
+        return [
+            sorted(found, key=cost_of)
+            for found in ([*self.late, *of_leader], *of_rivals)
+        ]
 
     def resolve(self, name: str | None, leader: str | None) -> str | None:
         """Name of a row; where each encoder has such a row, that of the leader."""

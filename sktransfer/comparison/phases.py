@@ -68,17 +68,16 @@ def run_phases(
         Summary(schedule.data, candidates, outcomes, None), lineup.evidence
     )
     rivals = choice.rivals if schedule.deadline is not None else []
-    rest = lineup.rest(choice.leader, rivals)
     error = None
     if choice.failure:
         error = TrainingError(
             "there is no encoder to start from, as none has frozen features: "
             + choice.failure
         )
-    if rest:
-        shared = share(rest)
+    for stage in lineup.rest(choice.leader, rivals):
+        shared = share(stage)
         outcomes |= schedule.run(shared, error)
-        candidates, sharing = candidates + rest, sharing + shared
+        candidates, sharing = candidates + stage, sharing + shared
     # The leader's own rows first.
     ordered = sorted(sharing, key=lambda c: c.encoder != choice.leader)
     encoder = schedule.costs.find_encoder(c.estimator for c in ordered)

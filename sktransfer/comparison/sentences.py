@@ -140,7 +140,8 @@ def _tell_standing(summary: Summary, choice: Choice, other: Standing) -> str:
     evidence = [tell_p(other.pvalue)]
     if other.encoder in choice.rivals:
         evidence.append("not told apart")
-    if any(c.follows and c.encoder == other.encoder for c in summary.candidates):
+    own = (c for c in summary.candidates if c.follows and c.encoder == other.encoder)
+    if any(summary.outcomes[c.name, summary.largest(c.name)] for c in own):
         evidence.append("tuned as well")
     return f"{found} ({', '.join(evidence)})"
 

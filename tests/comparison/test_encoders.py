@@ -190,13 +190,14 @@ class TestNames:
         found = choose(["fine_tune", "joint"], has_source=True)
         leader, rival = found.encoders
         rest = found.rest(leader, [rival])
-        assert [(c.name, c.base) for c in rest] == [
-            ("fine_tune", ""),
-            ("joint", "fine_tune"),
-            (f"fine_tune ({rival})", ""),
-            (f"joint ({rival})", f"fine_tune ({rival})"),
+        assert [[(c.name, c.base) for c in stage] for stage in rest] == [
+            [("fine_tune", ""), ("joint", "fine_tune")],
+            [
+                (f"fine_tune ({rival})", ""),
+                (f"joint ({rival})", f"fine_tune ({rival})"),
+            ],
         ]
-        recorded = [candidate.recorded for candidate in rest]
+        recorded = [candidate.recorded for stage in rest for candidate in stage]
         assert len(set(recorded)) == len(recorded)
         assert recorded[0] == f"fine_tune ({leader})"
 
@@ -314,6 +315,7 @@ class TestTimeBudget:
         )
         assert found.results["status"].tolist() == ["done"] * 3 + ["skipped"]
         assert found.results["encoder"].iloc[-1] == found.encoders["encoder"].iloc[-1]
+        assert not any("tuned as well" in verdict for verdict in found.verdicts)
 
     def test_without_one_only_the_leader_is(self, compare, alike):
         found = compare(["frozen_64_32"], encoder=alike)
