@@ -248,6 +248,7 @@ class TestLeader:
         }
         assert found.estimator("frozen_64_32").encoder_.model == sees.model
         assert found.baseline == f"frozen ({leader})"
+        assert rows["texts_per_second"].notna().all()
         # The distance of the domains is measured on its vectors.
         assert found.encoder.model == sees.model
         assert found.domain_distance is not None
