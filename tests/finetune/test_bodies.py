@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from sktransfer.encoders.checkpoints import find_checkpoint, load_module
+from sktransfer.encoders.token_table import share_table
 from sktransfer.exceptions import CheckpointError
 from sktransfer.finetune import bodies
 from sktransfer.finetune.bodies import TransformerBody
@@ -54,6 +56,17 @@ class TestAgreement:
         )
 
 
+@pytest.fixture(scope="session")
+def half_bert(tiny_bert, tmp_path_factory):
+    """The tiny BERT with its weights in float16."""
+    folder = tmp_path_factory.mktemp("half") / "bert"
+    shutil.copytree(tiny_bert, folder)
+    tensors = load_file(folder / "model.safetensors")
+    halves = {name: tensor.half() for name, tensor in tensors.items()}
+    save_file(halves, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 class TestOwnership:
     def test_a_twin_has_its_parameters_and_none_of_its_modules(self, bert):
         encoder = bert().fit(TEXTS)
@@ -72,17 +85,74 @@ class TestOwnership:
         shared = load_module(
             encoder.checkpoint_, device=torch.device("cpu"), dtype=torch.float32
         )
+        body = body_of(encoder)
         theirs = {p.data_ptr() for p in shared.parameters()}
-        ours = {p.data_ptr() for p in body_of(encoder).parameters()}
-        assert not ours & theirs
+        ours = {p.data_ptr() for p in body.parameters()}
+        assert ours & theirs == {body.token_table().data_ptr()}
 
+    @pytest.mark.parametrize("half", [False, True])
+    @pytest.mark.parametrize("train_embeddings", [False, True])
+    @pytest.mark.parametrize("strategy", ["fine_tune", "gradual", "contrastive"])
     def test_training_leaves_frozen_features_as_they_are(
-        self, make, bert, sentiment_texts
+        self, make, bert, sentiment_texts, half_bert, half, train_embeddings, strategy
     ):
-        before = bert(cache=None).fit_transform(TEXTS)
-        make(strategy="fine_tune", encoder_learning_rate=0.1).fit(*sentiment_texts)
-        after = bert(cache=None).fit_transform(TEXTS)
-        np.testing.assert_array_equal(before, after)
+        options = {"model": half_bert} if half else {}
+        encoder = bert(cache=None, **options).fit(TEXTS)
+        table = share_table(encoder.checkpoint_.digest, encoder.checkpoint_.folder)
+        before, rows = encoder.transform(TEXTS), table.clone()
+        model = make(
+            strategy=strategy,
+            encoder=encoder,
+            encoder_learning_rate=0.1,
+            train_embeddings=train_embeddings,
+            max_epochs=4,
+        ).fit(*sentiment_texts)
+        np.testing.assert_array_equal(before, encoder.transform(TEXTS))
+        assert torch.equal(table, rows)
+        own = model.net_.module_.body.token_table()
+        if train_embeddings:
+            assert own.dtype == torch.float32
+            assert not torch.equal(own, table.float())
+        else:
+            assert own.data_ptr() == table.data_ptr()
+        copy = pickle.loads(pickle.dumps(model))
+        assert (
+            copy.net_.module_.body.token_table().data_ptr() == table.data_ptr()
+        ) is not train_embeddings
+        np.testing.assert_allclose(
+            copy.predict_proba(TEXTS), model.predict_proba(TEXTS), atol=1e-6
+        )
+
+    @pytest.mark.parametrize("strategy", ["fine_tune", "partial", "lora"])
+    def test_a_target_goes_on_from_a_table_that_learnt(
+        self, make, bert, sentiment_texts, half_bert, strategy
+    ):
+        encoder = bert(model=half_bert)
+        source = make(encoder=encoder, strategy="fine_tune", train_embeddings=True).fit(
+            *sentiment_texts
+        )
+        learnt = source.net_.module_.body.token_table().detach().clone()
+        target = make(
+            encoder=encoder, strategy=strategy, init_from=source, l2_sp=0.1
+        ).fit(*sentiment_texts)
+        found = target.net_.module_.body.token_table()
+        assert torch.equal(found, learnt)
+        assert found.data_ptr() != source.net_.module_.body.token_table().data_ptr()
+        table = share_table(
+            target.encoder_.checkpoint_.digest, target.encoder_.checkpoint_.folder
+        )
+        assert not torch.equal(found, table.float())
+
+    def test_a_pull_to_the_source_takes_the_table_in_any_format(
+        self, make, bert, sentiment_texts, half_bert
+    ):
+        encoder, (texts, labels) = bert(model=half_bert), sentiment_texts
+        options = {"encoder": encoder, "train_embeddings": True}
+        source = make(**options, strategy="feature_extraction").fit(texts, labels)
+        model = make(**options, strategy="fine_tune", init_from=source, l2_sp=0.1)
+        model.partial_fit(texts, labels, classes=["neg", "pos"])
+        model.partial_fit(texts, labels)
+        assert model.net_.module_.body.token_table().dtype == torch.float32
 
 
 class TestPickles:
