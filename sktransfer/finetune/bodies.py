@@ -47,7 +47,7 @@ class TransformerBody(Body):
         Where the weights come from.
     pooling : tuple of {"mean", "cls", "max"}
         Parts of a text's vector.
-    layers : int or tuple of int, default=-1
+    layers : "auto", int or tuple of int, default=-1
         Hidden states that are averaged, as in the featurizer.
     normalize : bool, default=False
         Whether vectors are scaled to length 1.
@@ -60,7 +60,7 @@ class TransformerBody(Body):
         checkpoint: Checkpoint,
         *,
         pooling: tuple[str, ...],
-        layers: int | tuple[int, ...] = -1,
+        layers: int | tuple[int, ...] | str = -1,
         normalize: bool = False,
         adaptation: Adaptation | None = None,
     ) -> None:
@@ -149,8 +149,8 @@ class TransformerBody(Body):
     def n_resting(self) -> int:
         """Layers at the bottom whose states are the same in every epoch.
 
-        None is where something below the lowest learning layer learns, or where the
-        states of a resting layer are read for themselves.
+        None is where something below the lowest learning layer learns. Layers whose own
+        states are read do not count.
         """
         blocks = self.blocks()
         rests = [not any(p.requires_grad for p in b.parameters()) for b in blocks]
@@ -158,9 +158,9 @@ class TransformerBody(Body):
         above = {id(p) for block in blocks[n_layers:] for p in block.parameters()}
         others = (p for p in self.parameters() if id(p) not in above)
         lowest_read = self.checkpoint.n_layers + 1 + min(self.layers)
-        if any(p.requires_grad for p in others) or lowest_read <= n_layers:
+        if any(p.requires_grad for p in others):
             return 0
-        return n_layers
+        return max(0, min(n_layers, lowest_read - 1))
 
     def _n_read(self) -> int:
         return self.checkpoint.n_layers + 1 + max(self.layers)

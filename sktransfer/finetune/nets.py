@@ -10,6 +10,7 @@ from skorch.callbacks import GradientNormClipping, LRScheduler
 
 from sktransfer.encoders.devices import resolve_dtype
 from sktransfer.finetune.batches import LabelledRows
+from sktransfer.finetune.bodies import TransformerBody
 from sktransfer.finetune.callbacks import (
     BestEpoch,
     DecayTowards,
@@ -62,7 +63,10 @@ def settings_for(
         if by_pairs:
             n_classes = max(2, network.layout.n_outputs)
             column = defaults_for_pairs(n_rows, n_classes, words=words)
-        elif after_head and head_rate == "auto":
+        if isinstance(network.body, TransformerBody) and model.strategy != "lora":
+            found = network.body.checkpoint
+            column = column.at_size(found.n_layers, found.hidden_size)
+        if not by_pairs and after_head and head_rate == "auto":
             rate = model.encoder_learning_rate
             if rate == "auto":
                 rate = column.encoder_learning_rate

@@ -115,6 +115,17 @@ def test_other_architectures_give_what_they_gave(save_encoder, name):
     torch.testing.assert_close(found, expected)
 
 
+def test_layers_below_those_that_are_read_are_kept(save_encoder):
+    encoder = save_encoder(transformers.BertConfig, num_hidden_layers=4)
+    body, data = body_with(encoder.set_params(layers=(-1, -2)))
+    assert body.n_resting() == 2  # the third rests, too, and its states are read
+    inputs = kept(body, data).batch(np.arange(4))
+    with torch.no_grad():
+        found = body(**inputs)
+        expected = body(inputs["input_ids"], inputs["attention_mask"])
+    torch.testing.assert_close(found, expected)
+
+
 class TestWhatIsNotKept:
     def test_nothing_where_all_layers_learn(self, bert):
         body, data = body_with(bert(), n_learning=2)

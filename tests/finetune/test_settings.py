@@ -54,3 +54,11 @@ def test_what_is_no_auto_stays():
 
 def test_auto_epochs_follow_a_batch_size_of_ones_own():
     assert Settings.resolve(FROZEN, 320, 384, batch_size=320).max_epochs == 200
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "width", "rate"),
+    [(2, 32, 1e-4), (6, 384, 1e-4), (12, 384, 5e-5), (12, 768, 2.5e-5)],
+)
+def test_larger_transformers_learn_more_slowly(n_layers, width, rate):
+    assert TUNED.at_size(n_layers, width).encoder_learning_rate == pytest.approx(rate)
