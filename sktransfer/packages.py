@@ -17,6 +17,7 @@ from pathlib import Path
 from sktransfer.exceptions import MissingExtraError
 
 __all__ = [
+    "DEFAULT_ENCODER",
     "PACKAGED",
     "PackagedResource",
     "existing_path",
@@ -64,6 +65,9 @@ class PackagedResource:
         path = Path(spec.submodule_search_locations[0]) / self.path
         return path if path.exists() else None
 
+
+# Most accurate of the packaged ones, in English and Chinese: benchmarks/encoders.md.
+DEFAULT_ENCODER = "multilingual-e5-small"
 
 PACKAGED: dict[str, PackagedResource] = {
     resource.name: resource

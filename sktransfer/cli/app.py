@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from sktransfer.cli.compare_command import EXAMPLES as COMPARE_EXAMPLES
 from sktransfer.cli.compare_command import compare
 from sktransfer.cli.options import OUTPUT, Encoding, Format, Fresh, Overwrite, Text
+from sktransfer.packages import DEFAULT_ENCODER
 
 __all__ = ["INTERRUPTED", "app"]
 
@@ -174,7 +175,7 @@ def encode(
         typer.Option(
             "--encoder", help="Transformer: name or ./folder.", metavar="NAME"
         ),
-    ] = "all-MiniLM-L6-v2",
+    ] = DEFAULT_ENCODER,
     pooling: Annotated[
         str, typer.Option("--pooling", help="auto, mean, cls or max.", metavar="NAME")
     ] = "auto",

@@ -129,6 +129,11 @@ _WORD_VECTORS: dict[str, Callable[[Setting], Any]] = {
     "word_vectors": _word_vectors,
     "word_vectors_tuned": _word_vectors_tuned,
 }
+# A linear head that learns first, on what the encoder gives before it changes, and all
+# texts to learn from: better than the classifier's defaults with both packaged encoders
+# (benchmarks/encoders.md).
+_HEAD_FIRST = {"hidden_layer_sizes": (), "head_first": True, "early_stopping": False}
+
 # From a transformer to a classifier.
 _NETWORKS: dict[str, Callable[[Any], Any]] = {
     "frozen": _network("feature_extraction", hidden_layer_sizes=()),
@@ -137,15 +142,19 @@ _NETWORKS: dict[str, Callable[[Any], Any]] = {
     "gradual": _network("gradual"),
     "lora": _lora,
     "contrastive": _network("contrastive"),
-    "fine_tune": _network("fine_tune"),
+    "fine_tune": _network("fine_tune", **_HEAD_FIRST),
 }
 # All of them are the same network, with four uses of the two domains: target only is
 # "fine_tune".
 _WITH_SOURCE = {"source_only": "only", "transferred": "start", "joint": "joint"}
 
 # Less is left to learn after the source, and two domains have more texts: more epochs
-# were measured to take twice the time and to bring nothing.
-_SHORTER = {"transferred": {"max_epochs": 3}, "joint": {"max_epochs": 2}}
+# were measured to take twice the time and to bring nothing. The head of the source is
+# not to be lost to one that learns first.
+_SHORTER = {
+    "transferred": {"max_epochs": 3, "head_first": False},
+    "joint": {"max_epochs": 2},
+}
 
 DEFAULTS = (*_BASELINES, *_WORD_VECTORS, *_NETWORKS, *_WITH_SOURCE)
 

@@ -1,7 +1,6 @@
 """BertFeaturizer: texts to vectors, as scikit-learn has its transformers.
 
-The top of this folder: it checks parameters, writes the recipe, and leaves finding,
-tokenising, computing and keeping to the modules below it.
+The top of this folder: it writes the recipe and leaves the work to the modules below.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from sktransfer.encoders.stored import StoredVectorsMixin
 from sktransfer.encoders.stores import open_store
 from sktransfer.encoders.vectors import Job
 from sktransfer.exceptions import StaleFitError
+from sktransfer.packages import DEFAULT_ENCODER
 from sktransfer.texts import check_texts
 
 __all__ = ["BertFeaturizer"]
@@ -48,13 +48,12 @@ class BertFeaturizer(
     """Turn texts into vectors with a frozen pretrained transformer.
 
     ``fit`` looks for the weights and reads their configuration; the weights themselves
-    are loaded at the first text that the cache does not know. They are kept by the
-    process and not by the estimator, so that ``clone``, pickles and ``n_jobs`` move
-    names only.
+    are loaded at the first text that the cache does not know, and kept by the process:
+    ``clone``, pickles and ``n_jobs`` move names only.
 
     Parameters
     ----------
-    model : str or path-like, default="all-MiniLM-L6-v2"
+    model : str or path-like, default="multilingual-e5-small"
         The name of packaged weights, which always means the package; a folder, which
         as a str has a separator or a suffix (``"./model"``); or a hub id.
     revision : str or None, default=None
@@ -62,10 +61,11 @@ class BertFeaturizer(
     local_files_only : bool, default=False
         Ask no network.
     pooling : {"auto", "mean", "cls", "max"} or tuple of them, default="auto"
-        How the states of a text's tokens become one vector; several are put side by
-        side. "auto" is what the checkpoint declares, else "mean".
-    layers : int or tuple of int, default=-1
+        Of the states of a text's tokens; several are put side by side. "auto" is what
+        the checkpoint declares, else "mean".
+    layers : "auto", int or tuple of int, default="auto"
         Hidden states to read, averaged where there are several; 0 is the embeddings.
+        "auto" is -1, and of "multilingual-e5-small" the last three, (-1, -2, -3).
     normalize : bool, default=False
         Scale each vector to length 1. The length carries signal for classifiers.
     prefix : str, default="auto"
@@ -74,8 +74,8 @@ class BertFeaturizer(
         Tokens of a text that are read, special ones included; None is what the
         checkpoint declares, else the most that it can read.
     long_text : {"truncate", "head_tail", "window"}, default="truncate"
-        What becomes of longer texts: the beginning is read; beginning and end are; or
-        all is, in windows that overlap by a quarter, averaged by their tokens.
+        Of longer texts the beginning is read, or beginning and end, or all of it in
+        windows that overlap by a quarter, averaged by their tokens.
     batch_tokens : int or "auto", default="auto"
         Most tokens of one forward pass, padding included. Where the memory does not
         suffice it is halved until it does.
@@ -86,13 +86,12 @@ class BertFeaturizer(
         else float32. "int8" is for CPUs and BERT's relatives: faster, less exact.
     cache : {"memory"}, path-like or None, default="memory"
         "memory" keeps vectors, text by text, in one bounded store of the process that
-        all featurizers share: folds and shuffles do not matter. A folder keeps them on
-        disk for all processes and runs, without the texts themselves. None keeps none.
+        all featurizers share. A folder keeps them on disk for all processes and runs,
+        without the texts themselves. None keeps none.
     share : {"poolings", "layers"} or None, default=None
         What one forward pass puts into the cache beside what is asked for, so that a
         grid over it encodes each text once: all poolings of the layers (3 vectors of
-        ``4 * hidden_size`` bytes a text), or all poolings of every layer (``3 *
-        (n_layers + 1)`` vectors: 32 KB a text with six layers of 384).
+        ``4 * hidden_size`` bytes), or of every layer.
     verbose : int, default=0
         1 shows a progress bar with texts per second.
 
@@ -100,6 +99,8 @@ class BertFeaturizer(
     ----------
     checkpoint_ : Checkpoint
         The weights that were found.
+    layers_ : tuple of int
+        The hidden states averaged, counted from the last, -1.
     pooling_ : tuple of str
         The poolings put side by side.
     prefix_ : str
@@ -132,12 +133,12 @@ class BertFeaturizer(
 
     def __init__(
         self,
-        model: str | Path = "all-MiniLM-L6-v2",
+        model: str | Path = DEFAULT_ENCODER,
         *,
         revision: str | None = None,
         local_files_only: bool = False,
         pooling: str | tuple[str, ...] = "auto",
-        layers: int | tuple[int, ...] = -1,
+        layers: int | tuple[int, ...] | str = "auto",
         normalize: bool = False,
         prefix: str = "auto",
         max_length: int | None = None,
@@ -191,6 +192,7 @@ class BertFeaturizer(
         check_texts(X)
         recipe = self._make_recipe()
         self.checkpoint_: Checkpoint = recipe.checkpoint
+        self.layers_ = recipe.layers
         self.pooling_ = recipe.pooling
         self.prefix_ = recipe.prefix
         self.max_length_ = recipe.max_length
@@ -213,7 +215,6 @@ class BertFeaturizer(
         -------
         vectors : float32 array of shape (n_texts, n_features_out_)
         """
-        # An iterator can be gone through only once.
         X = list(X) if isinstance(X, Iterator) else X
         vectors: NDArray[np.float32] = self.fit(X, y).transform(X)
         return vectors
@@ -288,7 +289,6 @@ class BertFeaturizer(
 
     @property
     def _n_features_out(self) -> int:
-        # What scikit-learn's mixin names features by.
         return self.n_features_out_
 
     def __sklearn_tags__(self) -> Any:

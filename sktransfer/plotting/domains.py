@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -98,7 +97,7 @@ class DomainMapDisplay:
             One that was given a source.
         featurizer : transformer, default=None
             Texts to vectors; None is that of the comparison, and where it had none
-            ``BertFeaturizer()``, the multilingual one where there are Chinese texts.
+            ``BertFeaturizer()``.
         reducer : transformer, default=None
             Vectors to two numbers each; None is PCA.
         max_texts : int, default=500
@@ -126,7 +125,7 @@ class DomainMapDisplay:
         if featurizer is None:
             featurizer = comparison.encoder
         if featurizer is None:
-            featurizer = _default_featurizer([*comparison.texts, *comparison.source[0]])
+            featurizer = _default_featurizer()
         return cls.from_estimator(
             featurizer,
             comparison.texts,
@@ -250,11 +249,9 @@ class DomainMapDisplay:
         return self
 
 
-def _default_featurizer(texts: Iterable[str]) -> Any:
+def _default_featurizer() -> Any:
     from sktransfer.encoders.featurizer import BertFeaturizer  # loads torch
 
-    if any(re.search(r"[\u4e00-\u9fff]{2}", text) for text in texts):
-        return BertFeaturizer("multilingual-e5-small")
     return BertFeaturizer()
 
 

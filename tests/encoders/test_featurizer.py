@@ -366,10 +366,14 @@ REVIEWS = [
 ]
 
 
+FAST = "all-MiniLM-L6-v2"
+
+
 @pytest.mark.real
 class TestRealWeights:
-    def test_vectors_are_those_of_a_plain_float32_loop(self):
-        featurizer = BertFeaturizer(device="cpu").fit(REVIEWS)
+    @pytest.mark.parametrize("model", [FAST, "multilingual-e5-small"])
+    def test_vectors_are_those_of_a_plain_float32_loop(self, model):
+        featurizer = BertFeaturizer(model, device="cpu").fit(REVIEWS)
         checkpoint = featurizer.checkpoint_
         module = load_module(
             checkpoint, device=torch.device("cpu"), dtype=torch.float32
@@ -378,17 +382,28 @@ class TestRealWeights:
         expected = []
         with torch.no_grad():
             for text in REVIEWS:
-                ids = torch.tensor([tokenizer.encode(text).ids])
-                expected.append(module(ids).last_hidden_state[0].mean(dim=0).numpy())
+                ids = torch.tensor([tokenizer.encode(featurizer.prefix_ + text).ids])
+                hidden = module(ids, output_hidden_states=True).hidden_states
+                states = torch.stack([hidden[layer] for layer in featurizer.layers_])
+                expected.append(states.mean(dim=0)[0].mean(dim=0).numpy())
         expected = np.stack(expected)
         vectors = featurizer.transform(REVIEWS)
         lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(expected, axis=1)
         assert ((vectors * expected).sum(axis=1) / lengths).min() > 0.9998
-        exact = BertFeaturizer(device="cpu", dtype="float32").fit_transform(REVIEWS)
-        np.testing.assert_allclose(exact, expected, atol=1e-5)
+        exact = BertFeaturizer(model, device="cpu", dtype="float32")
+        np.testing.assert_allclose(exact.fit_transform(REVIEWS), expected, atol=2e-5)
 
-    def test_its_files_say_mean_and_256_tokens(self):
-        featurizer = BertFeaturizer().fit(["good"])
+    def test_the_fast_one_reads_the_last_layer_of_256_tokens(self):
+        featurizer = BertFeaturizer(FAST).fit(["good"])
+        assert featurizer.layers_ == (-1,)
         assert featurizer.pooling_ == ("mean",)
         assert featurizer.prefix_ == ""
         assert featurizer.max_length_ == 256
+
+    def test_the_default_reads_the_last_three_layers_of_512_tokens(self):
+        featurizer = BertFeaturizer().fit(["good"])
+        assert featurizer.model == "multilingual-e5-small"
+        assert featurizer.layers_ == (-1, -2, -3)
+        assert featurizer.pooling_ == ("mean",)
+        assert featurizer.prefix_ == "query: "
+        assert featurizer.max_length_ == 512

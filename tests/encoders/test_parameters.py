@@ -40,6 +40,7 @@ def test_layers_count_from_the_last(tiny_bert):
     checkpoint = find_checkpoint(tiny_bert)
     assert resolve_layers(-1, checkpoint) == resolve_layers(2, checkpoint) == (-1,)
     assert resolve_layers((0, 2), checkpoint) == (-3, -1)
+    assert resolve_layers("auto", checkpoint) == (-1,)
     with pytest.raises(
         InvalidParameterError, match=r"layers is 3, but .* has 2 layers"
     ):
