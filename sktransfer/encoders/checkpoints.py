@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from sktransfer.encoders import layout
 from sktransfer.encoders.devices import resolve_device, resolve_dtype
 from sktransfer.encoders.encoding import Encoder, PaddedEncoder
+from sktransfer.encoders.known_checkpoints import known_prefix
 from sktransfer.encoders.packed import PackedEncoder
 from sktransfer.encoders.reading import read_module, read_tokenizer
 from sktransfer.encoders.scripts import ScriptTokenizer
@@ -66,7 +67,7 @@ class Checkpoint:
     pooling : tuple of str
         How token states become a vector, as the files declare, else ``("mean",)``.
     prefix : str
-        What the files want before each text, else the empty string.
+        What is wanted before each text, else the empty string.
     max_length : int
         Tokens, special ones included, that the files declare.
     n_positions : int or None
@@ -160,7 +161,7 @@ def _describe(
         folder=folder,
         digest=digest.hexdigest(),
         pooling=layout.read_pooling(root),
-        prefix=layout.read_prefix(root),
+        prefix=layout.read_prefix(root) or known_prefix(name),
         max_length=layout.read_max_length(folder, architecture.n_positions),
         n_positions=architecture.n_positions,
         hidden_size=sizes[0],

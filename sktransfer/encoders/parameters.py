@@ -15,6 +15,7 @@ import numpy as np
 from sktransfer.encoders.batching import LONG_TEXTS
 from sktransfer.encoders.checkpoints import Checkpoint
 from sktransfer.encoders.devices import DTYPES, INT8
+from sktransfer.encoders.known_checkpoints import known_layers
 from sktransfer.encoders.pooling import POOLINGS
 from sktransfer.encoders.vectors import SHARES
 from sktransfer.exceptions import InvalidParameterError
@@ -38,12 +39,6 @@ _CHANGE_VECTORS = (
     "max_length",
     "long_text",
     "dtype",
-)
-
-# Layers whose average served frozen heads better than the last one: the states of E5's
-# last layer lie in a narrow cone (benchmarks/encoders.md).
-_AVERAGED = dict.fromkeys(
-    ("multilingual-e5-small", "intfloat/multilingual-e5-small"), (-1, -2, -3)
 )
 
 
@@ -128,7 +123,7 @@ def resolve_layers(layers: Any, checkpoint: Checkpoint) -> tuple[int, ...]:
         If the model is not that deep.
     """
     if isinstance(layers, str):  # "auto"
-        layers = _AVERAGED.get(checkpoint.name, -1)
+        layers = known_layers(checkpoint.name)
     chosen = tuple(int(layer) for layer in np.ravel(layers))
     depth = checkpoint.n_layers
     for layer in chosen:
