@@ -104,7 +104,10 @@ def reported_table(scores: Scores) -> list[str]:
                     continue
                 cells = [mean_of(scores, [name], share, n, row) for row in rows]
                 body.append([name, f"{n:,}", *map(show, cells)])
-        lines += [f"{title}; test of up to {N_TEST:,} texts.", ""]
+        lines += [
+            f"{title}; tested on up to {N_TEST:,} texts, means of two draws.",
+            "",
+        ]
         lines += table(["set", "labels", *rows], body)
     return lines
 
@@ -182,7 +185,9 @@ def estimates_table(journal: list[dict]) -> list[str]:
         "",
         "Among four layouts of each of the two encoders, on the sets that chose, "
         "balanced, two draws: the accuracy lost against the best of the eight, how "
-        "often the choice is of the better encoder, and the seconds of the choice.",
+        "often the choice is of the better encoder, and the seconds of the choice, on "
+        "one core that other work shared. The encoders lie far apart; how any of these "
+        "chooses among close ones is not measured.",
         "",
         *table(head, body),
     ]
@@ -195,8 +200,7 @@ def write(journal: list[dict]) -> None:
         "# What to transfer from",
         "",
         "`python benchmarks/encoders.py`. MiniLM is all-MiniLM-L6-v2, E5 is "
-        "multilingual-e5-small, both from the packages that carry them. "
-        f"{FLATTERED}",
+        "multilingual-e5-small, both from the packages that carry them.",
         "",
         *reported_table(frozen),
         *layouts_table(frozen),

@@ -13,6 +13,7 @@ from sktransfer.statistics.resampling import (
     corrected_resampled_ttest,
     mean_interval,
 )
+from sktransfer.statistics.transferability import log_evidence
 from sktransfer.statistics.verdicts import transfer_verdict, verdict
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "calibration_error",
     "corrected_resampled_ttest",
     "holm_correction",
+    "log_evidence",
     "mean_interval",
     "proxy_a_distance",
     "transfer_verdict",

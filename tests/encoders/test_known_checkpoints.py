@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from sktransfer import BertFeaturizer
+from sktransfer.encoders.featurizer import BertFeaturizer
 
 
 @pytest.fixture
