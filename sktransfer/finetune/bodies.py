@@ -33,6 +33,7 @@ from sktransfer.finetune.attention import use_quick_attention
 from sktransfer.finetune.body import Body
 from sktransfer.finetune.dropout import replace_dropout
 from sktransfer.finetune.halves import encode_batch
+from sktransfer.finetune.products import replace_linear
 from sktransfer.finetune.skipping import replacing_input, skipping
 
 __all__ = ["TransformerBody"]
@@ -71,6 +72,7 @@ class TransformerBody(Body):
         self.normalize = normalize
         self.transformer: Any = copy_module(checkpoint)
         replace_dropout(self.transformer)
+        replace_linear(self.transformer)
         use_quick_attention(self.transformer)
         self.tuned = set()
         # What a layer gives beside its states, in a tuple; most give no tuple.

