@@ -7,6 +7,7 @@ passes are batched products, with the mask of dropout drawn quickly.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from sktransfer.finetune.dropout import draw_kept
+from sktransfer.finetune.products import multiply_each
 
 __all__ = ["ATTENTION", "Attention", "attend", "use_quick_attention"]
 
@@ -22,6 +24,9 @@ ATTENTION = "sktransfer_learning"
 
 # What only the kernel of torch can do.
 _ELSEWHERE = ("softcap", "position_bias", "cache")
+
+# In half precision tokens are filled up to a multiple of this.
+_TOKENS = 8
 
 
 class Attention(torch.autograd.Function):
@@ -56,17 +61,23 @@ class Attention(torch.autograd.Function):
         -------
         output : torch.Tensor of shape (b, heads, t, w)
         """
-        query, key, value = (part.contiguous() for part in (query, key, value))
-        scores = (query * scale) @ key.transpose(-1, -2)
+        n_tokens = query.shape[-2]
+        query, key, value = (_fill_up(part) for part in (query, key, value))
+        scores = multiply_each(query * scale, key.transpose(-1, -2))
         if attended is not None:
-            scores.masked_fill_(~attended, torch.finfo(scores.dtype).min)
+            lowest = torch.finfo(scores.dtype).min
+            scores[..., :n_tokens, :n_tokens].masked_fill_(~attended, lowest)
+        scores[..., n_tokens:].fill_(-math.inf)
         # A softmax whose numbers begin in half precision is slower than this one.
         precise = torch.promote_types(scores.dtype, torch.float32)
         weights = scores.to(precise).softmax(-1).to(scores.dtype)
         kept = None
         if p:
-            kept = draw_kept(weights.shape, p, weights.dtype).mul_(1 / (1 - p))
-        output = (weights if kept is None else weights * kept) @ value
+            shape = *weights.shape[:-2], n_tokens, n_tokens
+            kept = draw_kept(shape, p, weights.dtype).mul_(1 / (1 - p))
+            kept = _fill_up(kept, both=True)
+        dropped = weights if kept is None else weights * kept
+        output = multiply_each(dropped, value)[..., :n_tokens, :]
         ctx.save_for_backward(query, key, value, weights, kept)
         ctx.scale = scale
         return output
@@ -89,8 +100,9 @@ class Attention(torch.autograd.Function):
             One for each argument of `forward`.
         """
         query, key, value, weights, kept = ctx.saved_tensors
-        grad = grad.contiguous()
-        scores = grad @ value.transpose(-1, -2)
+        n_tokens = grad.shape[-2]
+        grad = _fill_up(grad)
+        scores = multiply_each(grad, value.transpose(-1, -2))
         dropped = weights
         if kept is not None:
             scores.mul_(kept)
@@ -98,14 +110,23 @@ class Attention(torch.autograd.Function):
         # What torch's own softmax calls. It sums in float32, and takes off each row the
         # mean of just these numbers; they differ little, and another's would not do.
         scores = torch._softmax_backward_data(scores, weights, -1, scores.dtype)
-        return (
-            (scores @ key).mul_(ctx.scale),
-            (scores.transpose(-1, -2) @ query).mul_(ctx.scale),
-            dropped.transpose(-1, -2) @ grad,
-            None,
-            None,
-            None,
+        grads = (
+            multiply_each(scores, key).mul_(ctx.scale),
+            multiply_each(scores.transpose(-1, -2), query).mul_(ctx.scale),
+            multiply_each(dropped.transpose(-1, -2), grad),
         )
+        return *(part[..., :n_tokens, :] for part in grads), None, None, None
+
+
+def _fill_up(part: torch.Tensor, *, both: bool = False) -> torch.Tensor:
+    """Zeros after the tokens (b, heads, t, w), or on both sides (b, heads, t, t).
+
+    They make for few different shapes, as in `products`. Float32 needs none.
+    """
+    more = 0 if part.dtype == torch.float32 else -part.shape[-2] % _TOKENS
+    if not more:
+        return part.contiguous()
+    return nn.functional.pad(part, (0, more if both else 0, 0, more))
 
 
 def attend(

@@ -14,11 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-__all__ = ["Linear", "replace_linear"]
+__all__ = ["Linear", "multiply_each", "replace_linear"]
 
-# Tokens are filled up to a multiple of this. For each number of them that it has not
-# seen oneDNN writes programs anew, and keeps a thousand of them in memory.
-_ROWS = 16
+# For each shape of a product that it has not seen oneDNN writes a program anew, and
+# keeps the last thousand of them, of half a megabyte each. So tokens are filled up to a
+# multiple, and products of many are computed in blocks.
+_ROWS, _BLOCK = 16, 128
+# The same for products of attention: texts that are computed together.
+_TOGETHER = 4
 
 
 class Linear(nn.Linear):
@@ -57,8 +60,16 @@ class _Product(torch.autograd.Function):
     def forward(
         ctx: Any, input: Tensor, rows: Tensor, weight: Tensor, bias: Tensor | None
     ) -> Tensor:
-        small = None if bias is None else bias.to(rows.dtype)
-        output = nn.functional.linear(rows, weight.to(rows.dtype), small)
+        small = weight.to(rows.dtype).t()
+        output = rows.new_empty(len(rows), len(weight))
+        if bias is not None:
+            output.copy_(bias)
+        for place in _blocks(len(rows)):
+            out = output[place]
+            if bias is None:
+                torch.mm(rows[place], small, out=out)
+            else:
+                torch.addmm(out, rows[place], small, out=out)
         ctx.n, ctx.dtype = input.shape[:-1].numel(), input.dtype
         ctx.save_for_backward(rows if ctx.needs_input_grad[2] else None, weight)
         return output[: ctx.n].view(*input.shape[:-1], -1)
@@ -71,13 +82,50 @@ class _Product(torch.autograd.Function):
         filled = _fill_up(grad, grad.dtype)
         grads: list[Tensor | None] = [None] * 4
         if of_input:
-            back = filled @ weight.to(grad.dtype)
+            small = weight.to(grad.dtype)
+            back = grad.new_empty(len(filled), weight.shape[1])
+            for place in _blocks(len(filled)):
+                torch.mm(filled[place], small, out=back[place])
             grads[0] = back[: ctx.n].view(*grad.shape[:-1], -1).to(ctx.dtype)
         if of_weight:
-            grads[2] = (filled.t() @ rows).to(weight.dtype)
+            for place in _blocks(len(filled)):
+                part = (filled[place].t() @ rows[place]).to(weight.dtype)
+                grads[2] = part if grads[2] is None else grads[2].add_(part)
         if of_bias:
             grads[3] = filled.sum(0).to(weight.dtype)
         return tuple(grads)
+
+
+def _blocks(n: int) -> list[slice]:
+    """Places of n rows, cut so that there are few different numbers of them."""
+    return [slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
+
+
+def multiply_each(left: Tensor, right: Tensor) -> Tensor:
+    """Matrix products (n, h, a, c) of (n, h, a, b) with (n, h, b, c).
+
+    In half precision they are computed for few different numbers of rows n.
+
+    Parameters
+    ----------
+    left, right : torch.Tensor
+        Of one dtype, with n and h as a contiguous tensor has them.
+
+    Returns
+    -------
+    products : torch.Tensor
+    """
+    if left.dtype == torch.float32:
+        return left @ right
+    products = left.new_empty(*left.shape[:-1], right.shape[-1])
+    n, start = len(left), 0
+    while start < n:
+        end = start + (_TOGETHER if n - start >= _TOGETHER else 1)
+        parts = (whole[start:end].flatten(0, 1) for whole in (left, right, products))
+        first, second, out = parts
+        torch.bmm(first, second, out=out)
+        start = end
+    return products
 
 
 def _rows_of(input: Tensor, dtype: torch.dtype) -> Tensor:
