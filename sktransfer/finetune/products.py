@@ -2,8 +2,8 @@
 
 Under autocast torch keeps a copy of each weight in half precision for the backward
 pass, one for each time that the layer is called, and one of the input for each layer
-that reads it. Here a weight is converted again when its gradient is asked for, which
-takes a fiftieth of the product's time, and layers share the copy of their input.
+that reads it. Here a weight is converted again when the gradient of its input is asked
+for, and layers share the copy of their input.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["Linear", "multiply_each", "replace_linear"]
 
 # For each shape of a product that it has not seen oneDNN writes a program anew, and
 # keeps the last thousand of them, of half a megabyte each. So tokens are filled up to a
-# multiple, and products of many are computed in blocks.
-_ROWS, _BLOCK = 16, 128
-# The same for products of attention: texts that are computed together.
+# multiple of this.
+_ROWS = 32
+# For the same reason, texts whose attention is computed together; the rest go alone.
 _TOGETHER = 4
 
 
@@ -60,16 +60,8 @@ class _Product(torch.autograd.Function):
     def forward(
         ctx: Any, input: Tensor, rows: Tensor, weight: Tensor, bias: Tensor | None
     ) -> Tensor:
-        small = weight.to(rows.dtype).t()
-        output = rows.new_empty(len(rows), len(weight))
-        if bias is not None:
-            output.copy_(bias)
-        for place in _blocks(len(rows)):
-            out = output[place]
-            if bias is None:
-                torch.mm(rows[place], small, out=out)
-            else:
-                torch.addmm(out, rows[place], small, out=out)
+        small = None if bias is None else bias.to(rows.dtype)
+        output = nn.functional.linear(rows, weight.to(rows.dtype), small)
         ctx.n, ctx.dtype = input.shape[:-1].numel(), input.dtype
         ctx.save_for_backward(rows if ctx.needs_input_grad[2] else None, weight)
         return output[: ctx.n].view(*input.shape[:-1], -1)
@@ -82,23 +74,13 @@ class _Product(torch.autograd.Function):
         filled = _fill_up(grad, grad.dtype)
         grads: list[Tensor | None] = [None] * 4
         if of_input:
-            small = weight.to(grad.dtype)
-            back = grad.new_empty(len(filled), weight.shape[1])
-            for place in _blocks(len(filled)):
-                torch.mm(filled[place], small, out=back[place])
+            back = filled @ weight.to(grad.dtype)
             grads[0] = back[: ctx.n].view(*grad.shape[:-1], -1).to(ctx.dtype)
         if of_weight:
-            for place in _blocks(len(filled)):
-                part = (filled[place].t() @ rows[place]).to(weight.dtype)
-                grads[2] = part if grads[2] is None else grads[2].add_(part)
+            grads[2] = (filled.t() @ rows).to(weight.dtype)
         if of_bias:
             grads[3] = filled.sum(0).to(weight.dtype)
         return tuple(grads)
-
-
-def _blocks(n: int) -> list[slice]:
-    """Places of n rows, cut so that there are few different numbers of them."""
-    return [slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
 
 
 def multiply_each(left: Tensor, right: Tensor) -> Tensor:
@@ -130,7 +112,7 @@ def multiply_each(left: Tensor, right: Tensor) -> Tensor:
 
 def _rows_of(input: Tensor, dtype: torch.dtype) -> Tensor:
     """The input's rows in half precision; those who read the same input share them."""
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or input.is_inference():
         return _fill_up(input, dtype)
     made: tuple[int, Tensor] | None = getattr(input, "_rows", None)
     if made is None or made[0] != input._version or made[1].dtype != dtype:
