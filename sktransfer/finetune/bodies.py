@@ -29,11 +29,9 @@ from sktransfer.finetune.adapters import (
     remove_adapters,
     unmerge,
 )
-from sktransfer.finetune.attention import use_quick_attention
 from sktransfer.finetune.body import Body
-from sktransfer.finetune.dropout import replace_dropout
 from sktransfer.finetune.halves import encode_batch
-from sktransfer.finetune.products import replace_linear
+from sktransfer.finetune.quickening import quicken
 from sktransfer.finetune.skipping import replacing_input, skipping
 
 __all__ = ["TransformerBody"]
@@ -71,9 +69,7 @@ class TransformerBody(Body):
         self.layers = resolve_layers(layers, checkpoint)
         self.normalize = normalize
         self.transformer: Any = copy_module(checkpoint)
-        replace_dropout(self.transformer)
-        replace_linear(self.transformer)
-        use_quick_attention(self.transformer)
+        quicken(self.transformer)
         self.tuned = set()
         # What a layer gives beside its states, in a tuple; most give no tuple.
         self.n_extra: int | None = None
