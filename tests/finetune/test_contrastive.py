@@ -9,6 +9,7 @@ from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
 from sktransfer.datasets.loading import load_mini_reviews
+from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import (
     InvalidInputError,
     InvalidParameterError,
@@ -356,7 +357,10 @@ def test_thirty_two_reviews_teach_more_than_they_do_a_frozen_encoder():
     scores = {}
     for strategy in ("feature_extraction", "contrastive"):
         model = TransferSentimentClassifier(
-            strategy=strategy, hidden_layer_sizes=(), random_state=0
+            BertFeaturizer("all-MiniLM-L6-v2"),
+            strategy=strategy,
+            hidden_layer_sizes=(),
+            random_state=0,
         )
         scores[strategy] = model.fit(train, y_train).score(test, y_test)
     assert scores["contrastive"] > scores["feature_extraction"]

@@ -21,7 +21,7 @@ def reviews():
 
 def test_minilm_learns_the_task_and_opens_again(reviews):
     train, test, y_train, y_test = reviews
-    encoder = BertFeaturizer(max_length=32)
+    encoder = BertFeaturizer("all-MiniLM-L6-v2", max_length=32)
     model = TransferSentimentClassifier(encoder, "fine_tune", random_state=0)
     model.set_params(hidden_layer_sizes=(), max_epochs=5, head_learning_rate=1e-2)
     model.fit(train, y_train)
