@@ -117,8 +117,10 @@ def tuned_table(scores: Scores) -> list[str]:
     lines = [
         "## Tuned encoders",
         "",
-        "Accuracy in points on 500 texts, and seconds of a fit, on one core that other "
-        "work shared; one draw. movies and news chose.",
+        "Accuracy in points on 500 texts and, rounded, seconds of a fit, which are no "
+        "measure: other work shared the two cores. One draw; movies and news chose. "
+        '"fine_tune" alone has the classifier\'s defaults, the 64-32 head and early '
+        'stopping; "after a linear head" has neither.',
         "",
     ]
     cells = sorted({(name, n) for name, _, n in scores}, key=str)
@@ -146,7 +148,8 @@ def costs_table(journal: list[dict]) -> list[str]:
     body = []
     for encoder, model in ENCODERS.items():
         cells = [found.get((encoder, kind)) for kind in KINDS]
-        body.append([model, *("" if cell is None else f"{cell:.0f}" for cell in cells)])
+        speeds = ["" if c is None else f"{c['texts_per_second']:.0f}" for c in cells]
+        body.append([model, *speeds])
     return [
         "## What it costs",
         "",
