@@ -92,6 +92,7 @@ def compare_strategies(
         with a source, "source_only", "joint" and "transferred". A dict also takes
         classifiers for texts; with a source each of them is compared with what it makes
         of the source, too. See `encoder` for what several encoders make of the names.
+        "fine_tune" has a linear head that learns first, and stops at no early epoch.
     baseline : str or None, default="auto"
         Strategy that the others are tested against. "auto" is "tfidf", which then
         takes part in any case, as does "majority". "frozen" is that of the encoder
