@@ -9,7 +9,6 @@ what is looked up is converted.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 import mmap
@@ -36,8 +35,10 @@ _PATIENCE = 4096
 _mapped: dict[int, tuple[mmap.mmap, int]] = {}
 
 
-# One that nobody reads takes no memory.
-@functools.lru_cache(maxsize=16)
+# By the checkpoint's digest, for as long as anybody reads them.
+_tables: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
+
+
 def share_table(digest: str, folder: Path) -> Tensor | None:
     """Token embeddings of a checkpoint, the same tensor at each call.
 
@@ -54,8 +55,9 @@ def share_table(digest: str, folder: Path) -> Tensor | None:
         On the CPU and in the file's number format. It must never be changed. None where
         `read_weights` leaves the checkpoint to transformers.
     """
-    if read_weights(folder) is None:
-        return None
+    table = _tables.get(digest)
+    if table is not None or read_weights(folder) is None:
+        return table
     path, name = find_table(folder)
     with path.open("rb") as file:
         (n_bytes,) = struct.unpack("<Q", file.read(8))
@@ -69,6 +71,7 @@ def share_table(digest: str, folder: Path) -> Tensor | None:
     ).view(entry["shape"])
     _mapped[table.data_ptr()] = mapping, 0
     weakref.finalize(table, _mapped.pop, table.data_ptr())
+    _tables[digest] = table
     return table
 
 
@@ -120,6 +123,16 @@ def share_weights(digest: str, folder: Path) -> BertWeights | None:
     return dataclasses.replace(weights, tensors={**weights.tensors, TABLE: table})
 
 
+class _Shared:
+    """Keeps a table for others to find; a copy of a module keeps the same one."""
+
+    def __init__(self, table: Tensor) -> None:
+        self.table = table
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
+
+
 class TokenTable(nn.Embedding):
     """A module's token embeddings, shared for as long as they do not learn.
 
@@ -140,12 +153,13 @@ class TokenTable(nn.Embedding):
         super().__init__(n_rows, width, padding_idx, _weight=table, _freeze=True)
         self.format = dtype
         self.owned = False
+        self._shared: _Shared | None = _Shared(table)
 
     def own(self) -> None:
         """Hold a copy from now on, which may be changed."""
         if not self.owned:
             self.weight.data = self.weight.data.to(self.format, copy=True)
-            self.owned = True
+            self.owned, self._shared = True, None
 
     def forward(self, input: Tensor) -> Tensor:
         """Rows (..., width) of the ids (...), in the format of the layers above."""

@@ -50,6 +50,18 @@ def test_all_that_read_a_checkpoint_hold_one_table(tmp_path):
         assert not weight.requires_grad
 
 
+def test_it_is_there_for_as_long_as_a_module_reads_it(half_bert):
+    module = read_module(half_bert, torch.float32, share(half_bert))
+    weight = module.get_input_embeddings().weight
+    for number in range(20):  # others come and go
+        address = share_table(str(number), half_bert).data_ptr()
+        assert address not in token_table._mapped
+    assert share(half_bert).data_ptr() == weight.data_ptr()
+    assert weight.data_ptr() in token_table._mapped
+    module.get_input_embeddings().own()
+    assert share(half_bert).data_ptr() != weight.data_ptr()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_it_is_as_the_file_has_it(tmp_path, dtype):
     build("Bert").to(dtype).save_pretrained(tmp_path)
