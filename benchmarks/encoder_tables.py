@@ -120,7 +120,8 @@ def tuned_table(scores: Scores) -> list[str]:
         "Accuracy in points on 500 texts and, rounded, seconds of a fit, which are no "
         "measure: other work shared the two cores. One draw; movies and news chose. "
         '"fine_tune" alone has the classifier\'s defaults, the 64-32 head and early '
-        'stopping; "after a linear head" has neither.',
+        'stopping; "after a linear head" has neither. E5 reads its last three '
+        "layers throughout.",
         "",
     ]
     cells = sorted({(name, n) for name, _, n in scores}, key=str)
