@@ -173,7 +173,7 @@ class ScoreDisplay:
                 f"{len(self.names)} names and {len(self.scores)} scores were given, "
                 "but one score for each name is expected."
             )
-        names = [wrap_name(name, 22) for name in self.names]
+        names = [wrap_name(name, 24) for name in self.names]
         n_lines = max((name.count("\n") + 1 for name in names), default=1)
         height = 1.7 + max(0.46, 0.18 * n_lines + 0.06) * len(names)
         figure, ax = open_axes(ax, type(self).__name__, (5.2, height))
