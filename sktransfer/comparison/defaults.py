@@ -130,8 +130,8 @@ _WORD_VECTORS: dict[str, Callable[[Setting], Any]] = {
     "word_vectors_tuned": _word_vectors_tuned,
 }
 # A linear head that learns first, on what the encoder gives before it changes, and all
-# texts to learn from: a point better than the classifier's defaults with multilingual E5,
-# a point worse with MiniLM, which seldom leads (benchmarks/encoders.md).
+# texts to learn from: with multilingual E5 a point better than the classifier defaults,
+# with MiniLM, which seldom leads, a point worse (benchmarks/encoders.md).
 _HEAD_FIRST = {"hidden_layer_sizes": (), "head_first": True, "early_stopping": False}
 
 # From a transformer to a classifier.
