@@ -13,23 +13,12 @@ from sklearn.base import clone
 
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.known_checkpoints import COMPARED
+from sktransfer.encoders.parameters import CHANGE_VECTORS
 from sktransfer.encoders.sources import find_folder
 from sktransfer.exceptions import CheckpointError, InvalidParameterError
 from sktransfer.packages import PACKAGED, find_packaged, spell
 
 __all__ = ["NamedEncoder", "choose_encoders", "short_name"]
-
-# What tells encoders of the same weights apart, in a name.
-_TELLING = (
-    "revision",
-    "pooling",
-    "layers",
-    "normalize",
-    "prefix",
-    "max_length",
-    "long_text",
-    "dtype",
-)
 
 
 @dataclass(frozen=True)
@@ -191,7 +180,7 @@ def _name(featurizers: Sequence[BertFeaturizer]) -> list[NamedEncoder]:
 def _differences(
     featurizer: BertFeaturizer, others: Sequence[BertFeaturizer]
 ) -> Iterator[str]:
-    for parameter in _TELLING:
+    for parameter in CHANGE_VECTORS[1:]:  # all but the model
         value = getattr(featurizer, parameter)
         if any(getattr(other, parameter) != value for other in others):
             told = "+".join(map(str, value)) if isinstance(value, tuple) else str(value)

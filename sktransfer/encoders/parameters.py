@@ -21,6 +21,7 @@ from sktransfer.encoders.vectors import SHARES
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = [
+    "CHANGE_VECTORS",
     "check_parameters",
     "explain_staleness",
     "resolve_layers",
@@ -29,7 +30,8 @@ __all__ = [
     "resolve_prefix",
 ]
 
-_CHANGE_VECTORS = (
+#: Parameters of a featurizer that change vectors.
+CHANGE_VECTORS = (
     "model",
     "revision",
     "pooling",
@@ -199,7 +201,7 @@ def explain_staleness(now: dict[str, Any], then: dict[str, Any]) -> str:
     message : str
         Names the first parameter that changed vectors, else the weights.
     """
-    for name in _CHANGE_VECTORS:
+    for name in CHANGE_VECTORS:
         if now[name] != then[name]:
             return (
                 f"{name} is {now[name]!r}, but this BertFeaturizer was fitted with "
