@@ -22,10 +22,16 @@ from sktransfer.exceptions import ModelFolderError
 
 __all__ = ["Kind", "estimator_kind", "kind_named", "kind_of"]
 
-# Parts of the package with a module `saving`, which holds a dictionary KINDS. It is
-# imported when an object of that part comes along, so that a folder of word vectors
-# opens without torch.
-_PARTS = ("encoders", "words", "finetune")
+# Parts of the package, by the names that they have in files, and where each says how
+# its classes are saved: in a dictionary KINDS. It is imported when an object of that
+# part comes along, so that a folder of word vectors opens without torch.
+_PARTS = {
+    "baselines": "sktransfer.baselines.saving",
+    "classifier": "sktransfer.finetune.saving",
+    "comparison": "sktransfer.comparison.saving",
+    "encoders": "sktransfer.encoders.saving",
+    "words": "sktransfer.words.saving",
+}
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,12 @@ def kind_of(value: object) -> tuple[str, Kind] | None:
     """
     cls = type(value)
     package, _, rest = cls.__module__.partition(".")
-    part = rest.partition(".")[0]
-    if package == "sktransfer" and part in _PARTS:
-        kinds = _kinds_of_part(part)
-        if cls.__name__ in kinds:
-            return f"{part}.{cls.__name__}", kinds[cls.__name__]
-    if package in ("sktransfer", "sklearn") and isinstance(value, BaseEstimator):
+    if package == "sktransfer":
+        home = f"sktransfer.{rest.partition('.')[0]}.saving"
+        part = next((name for name, at in _PARTS.items() if at == home), None)
+        kind = _kinds_of_part(part).get(cls) if part else None
+        return (f"{part}.{cls.__name__}", kind) if kind else None
+    if package == "sklearn" and isinstance(value, BaseEstimator):
         return _name(cls), estimator_kind(cls)
     if cls in _HELD:
         return _name(cls), _HELD[cls]
@@ -79,9 +85,9 @@ def kind_named(name: str) -> Kind:
     Parameters
     ----------
     name : str
-        From a file, so nothing is imported but modules of this package and of
-        scikit-learn, and nothing is taken from them but estimators, and what
-        estimators of scikit-learn hold.
+        From a file, so nothing is imported but modules of scikit-learn and the ones
+        that say how this package saves, and nothing is taken from scikit-learn but
+        estimators and what they hold.
 
     Returns
     -------
@@ -92,14 +98,16 @@ def kind_named(name: str) -> Kind:
     ModelFolderError
         If there is none of this name.
     """
-    part, _, simple = name.partition(".")
     for held, kind in _HELD.items():
         if name == _name(held):
             return kind
-    if part in _PARTS and simple in (kinds := _kinds_of_part(part)):
-        return kinds[simple]
+    part, _, simple = name.partition(".")
+    if part in _PARTS:
+        for cls, kind in _kinds_of_part(part).items():
+            if cls.__name__ == simple:
+                return kind
     module, _, simple = name.partition(":")
-    if module.split(".")[0] in ("sktransfer", "sklearn"):
+    if module.split(".")[0] == "sklearn":
         try:
             found: Any = getattr(importlib.import_module(module), simple, None)
         except ImportError:
@@ -115,17 +123,8 @@ def kind_named(name: str) -> Kind:
 
 
 def _is_estimator_of(module: str, found: object) -> TypeGuard[type[BaseEstimator]]:
-    """Whether this is an estimator that the module defines and no part saves itself.
-
-    What a part of this package puts together with checks has no way around them.
-    """
-    if not isinstance(found, type) or not issubclass(found, BaseEstimator):
-        return False
-    package, _, rest = module.partition(".")
-    part = rest.partition(".")[0]
-    special = package == "sktransfer" and part in _PARTS
-    checked = special and found.__name__ in _kinds_of_part(part)
-    return found.__module__ == module and not checked
+    is_estimator = isinstance(found, type) and issubclass(found, BaseEstimator)
+    return is_estimator and found.__module__ == module
 
 
 def _is_splitter_of(module: str, found: object) -> TypeGuard[type[Any]]:
@@ -198,7 +197,6 @@ _HELD: dict[type[Any], Kind] = {
 
 
 @functools.cache
-def _kinds_of_part(part: str) -> dict[str, Kind]:
-    module = importlib.import_module(f"sktransfer.{part}.saving")
-    kinds: dict[str, Kind] = module.KINDS
+def _kinds_of_part(part: str) -> dict[type[Any], Kind]:
+    kinds: dict[type[Any], Kind] = importlib.import_module(_PARTS[part]).KINDS
     return kinds

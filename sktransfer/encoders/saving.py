@@ -97,6 +97,6 @@ def _require(found: Checkpoint, digest: str) -> None:
 
 
 KINDS = {
-    "BertFeaturizer": Kind(_take_apart, _put_together),
-    "Checkpoint": Kind(_take_checkpoint_apart, _put_checkpoint_together),
+    BertFeaturizer: Kind(_take_apart, _put_together),
+    Checkpoint: Kind(_take_checkpoint_apart, _put_checkpoint_together),
 }

@@ -102,20 +102,18 @@ def _put_words_together(fields: dict[str, Any]) -> WordInput:
 
 
 KINDS = {
-    "EmbeddingBody": _state_kind(EmbeddingBody),
-    "FeatureInput": Kind(
+    EmbeddingBody: _state_kind(EmbeddingBody),
+    FeatureInput: Kind(
         lambda reader: {"encoder": reader.encoder},
         lambda fields: FeatureInput(fields["encoder"]),
     ),
-    "NumberInput": Kind(lambda reader: {}, lambda fields: NumberInput()),
-    "TokenInput": Kind(
+    NumberInput: Kind(lambda reader: {}, lambda fields: NumberInput()),
+    TokenInput: Kind(
         lambda reader: {"encoder": reader.encoder},
         lambda fields: TokenInput(fields["encoder"]),
     ),
-    "TransferNetwork": _state_kind(TransferNetwork),
-    "TransferSentimentClassifier": Kind(
-        _take_classifier_apart, _put_classifier_together
-    ),
-    "TransformerBody": _state_kind(TransformerBody),
-    "WordInput": Kind(_take_words_apart, _put_words_together),
+    TransferNetwork: _state_kind(TransferNetwork),
+    TransferSentimentClassifier: Kind(_take_classifier_apart, _put_classifier_together),
+    TransformerBody: _state_kind(TransformerBody),
+    WordInput: Kind(_take_words_apart, _put_words_together),
 }

@@ -21,6 +21,7 @@ from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.reader import WordReader
 from sktransfer.words.subwords import Subwords
 from sktransfer.words.tables import build_table
+from sktransfer.words.training import WordVectorTrainer
 from sktransfer.words.vectors import WordVectors
 from sktransfer.words.weighting import WordWeights
 
@@ -133,10 +134,11 @@ def _split(letters: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[str]:
 
 
 KINDS = {
-    "WordReader": Kind(_take_reader_apart, lambda fields: WordReader(**fields)),
-    "WordVectorFeaturizer": Kind(
+    WordReader: Kind(_take_reader_apart, lambda fields: WordReader(**fields)),
+    WordVectorTrainer: estimator_kind(WordVectorTrainer),
+    WordVectorFeaturizer: Kind(
         _take_featurizer_apart, estimator_kind(WordVectorFeaturizer).put_together
     ),
-    "WordVectors": Kind(_take_vectors_apart, _put_vectors_together),
-    "WordWeights": Kind(_take_weights_apart, _put_weights_together),
+    WordVectors: Kind(_take_vectors_apart, _put_vectors_together),
+    WordWeights: Kind(_take_weights_apart, _put_weights_together),
 }
