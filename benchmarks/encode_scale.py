@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sktransfer.encoders.checkpoints import find_checkpoint
-from sktransfer.encoders.disk import DiskStore
-from sktransfer.encoders.lookup import hash_texts
+from sktransfer.encoders.cache.disk import DiskStore
+from sktransfer.encoders.cache.lookup import hash_texts
+from sktransfer.encoders.registry import find_checkpoint
 
 WIDTH = 384
 N_VECTORS = 100_000
@@ -79,7 +79,7 @@ def read_store(lines: list[str]) -> None:
 
 def shorten(folder: Path) -> str:
     """Write MiniLM with its first layers only, and return the folder."""
-    from sktransfer.encoders.checkpoints import copy_module
+    from sktransfer.encoders.registry import copy_module
 
     checkpoint = find_checkpoint("all-MiniLM-L6-v2")
     shutil.copytree(checkpoint.folder, folder)

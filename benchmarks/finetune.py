@@ -39,7 +39,7 @@ def sentences(n: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
 
 
 def folder_of(model: str) -> str:
-    from sktransfer.encoders.checkpoints import find_checkpoint
+    from sktransfer.encoders.registry import find_checkpoint
 
     return str(find_checkpoint(model).folder)
 
@@ -271,7 +271,7 @@ def train_and_tell(side: str) -> None:
 def measure_grid(number: int) -> dict[str, float]:
     from sklearn.model_selection import GridSearchCV
 
-    from sktransfer.finetune.strategies import STRATEGIES
+    from sktransfer.classifier.strategies.base import STRATEGIES
 
     texts, labels = sentences(60)
     grid = {

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from labelled_sets import Array, LabelledSet
 
-from sktransfer.encoders.batching import tokenize
-from sktransfer.encoders.checkpoints import (
+from sktransfer.encoders.compute.loop import choose_batch_tokens, encode_rows
+from sktransfer.encoders.registry import (
     find_checkpoint,
     load_encoder,
     load_tokenizer,
     resolve_dtype,
 )
-from sktransfer.encoders.encoding import choose_batch_tokens, encode_rows
+from sktransfer.encoders.tokens import tokenize
 from sktransfer.storage import cache_folder
 
 ENCODERS = {"MiniLM": "all-MiniLM-L6-v2", "E5": "multilingual-e5-small"}

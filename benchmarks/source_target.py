@@ -29,10 +29,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from words_accuracy import DOMAINS, SOURCES, Reviews, chinese, english
 
+from sktransfer.classifier.classifier import TransferSentimentClassifier
+from sktransfer.classifier.data.joint_domains import pool_domains
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import TruncationWarning
-from sktransfer.finetune.classifier import TransferSentimentClassifier
-from sktransfer.finetune.domains import pool_domains
 from sktransfer.persistence import load, save
 from sktransfer.statistics import calibration_error
 from sktransfer.storage import cache_folder

@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from sktransfer.packages import find_packaged
 from sktransfer.storage import cache_folder
 from sktransfer.words.featurizer import WordVectorFeaturizer
-from sktransfer.words.lexicon import Lexicon
+from sktransfer.words.text.lexicon import Lexicon
 from sktransfer.words.vectors import WordVectors
 
 DATA = Path(os.environ.get("SKTRANSFER_BENCH_DATA", "../shared/data"))

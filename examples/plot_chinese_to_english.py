@@ -48,7 +48,7 @@ from sktransfer import (
     save,
 )
 from sktransfer.words.dictionaries import bilingual_pairs
-from sktransfer.words.segmentation import segment
+from sktransfer.words.text.segmentation import segment
 
 folder = Path(tempfile.mkdtemp())
 counts = Counter(word for text in X_source for word in segment(text))

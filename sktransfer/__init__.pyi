@@ -1,13 +1,13 @@
 from .baselines.lexicons import SnowNLPClassifier, VaderClassifier
 from .baselines.nbsvm import NBSVMClassifier
+from .classifier.classifier import TransferSentimentClassifier
+from .classifier.data.joint_domains import pool_domains
 from .comparison.comparing import compare_strategies
 from .comparison.result import StrategyComparison
 from .datasets import fetch_reviews, load_mini_reviews
 from .encoders.featurizer import BertFeaturizer
 from .explanation.contributions import Explanation
 from .explanation.explaining import explain
-from .finetune.classifier import TransferSentimentClassifier
-from .finetune.domains import pool_domains
 from .persistence import load, save
 from .plotting.confusion import ConfusionDisplay
 from .plotting.cost import CostDisplay

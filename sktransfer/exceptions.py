@@ -26,6 +26,8 @@ that ``except ValueError`` and the like go on working::
 Lowest layer of the package: it imports nothing of it.
 """
 
+from __future__ import annotations
+
 from sklearn.exceptions import NotFittedError
 
 __all__ = [

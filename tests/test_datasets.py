@@ -15,7 +15,8 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 from sktransfer import fetch_reviews, load_mini_reviews
-from sktransfer.datasets import archives, get_data_home, reviews, tables
+from sktransfer.datasets import archives, get_data_home, reviews
+from sktransfer.datasets import archives as tables
 from sktransfer.exceptions import DatasetError, InvalidParameterError
 from sktransfer.storage import digest_file
 

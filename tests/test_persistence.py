@@ -24,6 +24,7 @@ from sklearn.naive_bayes import MultinomialNB as NB
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from skorch.callbacks import Callback
 
+from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import (
     CheckpointError,
@@ -32,7 +33,6 @@ from sktransfer.exceptions import (
     StaleFitError,
     TransferWarning,
 )
-from sktransfer.finetune.classifier import TransferSentimentClassifier
 from sktransfer.persistence import load, save
 from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.training import WordVectorTrainer

@@ -35,8 +35,8 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
+from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.exceptions import ModelFolderError
-from sktransfer.finetune.classifier import TransferSentimentClassifier
 from sktransfer.persistence import load, save
 
 X = np.random.default_rng(0).normal(size=(40, 3))

@@ -21,9 +21,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from sktransfer.bundles import kinds, parts
+from sktransfer.bundles import kinds
+from sktransfer.bundles import sklearn_parts as parts
 from sktransfer.bundles.folders import write_bundle
-from sktransfer.bundles.parts import read_part
+from sktransfer.bundles.sklearn_parts import read_part
+from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import (
     CheckpointError,
@@ -31,7 +33,6 @@ from sktransfer.exceptions import (
     SktransferError,
     WordVectorsError,
 )
-from sktransfer.finetune.classifier import TransferSentimentClassifier
 from sktransfer.packages import PACKAGED, PackagedResource
 from sktransfer.persistence import load, save
 from sktransfer.words.featurizer import WordVectorFeaturizer
@@ -530,6 +531,6 @@ def refused_both_ways(estimator, folder):
 
 
 def find_digest(folder):
-    from sktransfer.encoders.checkpoints import find_checkpoint
+    from sktransfer.encoders.registry import find_checkpoint
 
     return find_checkpoint(str(folder)).digest

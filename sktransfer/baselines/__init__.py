@@ -1,9 +1,8 @@
 """What a transfer strategy has to beat: bags of words, and lexicons."""
 
-from sktransfer.baselines.languages import language_of
 from sktransfer.baselines.lexicons import SnowNLPClassifier, VaderClassifier
 from sktransfer.baselines.nbsvm import NBSVMClassifier
-from sktransfer.baselines.pipelines import nbsvm_baseline, tfidf_baseline
+from sktransfer.baselines.pipelines import language_of, nbsvm_baseline, tfidf_baseline
 
 __all__ = [
     "NBSVMClassifier",

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._tags import Tags
 from sklearn.utils.validation import check_non_negative, validate_data
 
-from sktransfer.baselines.targets import check_targets
+from sktransfer.baselines.labels import check_targets
 
 __all__ = ["NBSVMClassifier"]
 

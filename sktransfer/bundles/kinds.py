@@ -1,36 +1,255 @@
-"""How objects of a class are taken apart into plain values, and put together again."""
+"""How objects of a class are taken apart into plain values, and put together again.
+
+Scikit-learn's scorers and splitters too. What comes out of a folder may not choose
+files that it would open: joblib keeps pickles in the folder that `memory` names, and a
+later fit opens them; a search sets such a parameter, or the weights of an encoder, when
+it is fitted.
+
+joblib keeps pickles in the folder that `memory` names, and a later fit opens them. A
+search sets parameters of that kind, or the weights of an encoder, when it is fitted.
+
+They are no estimators, and yet estimators hold them once they are fitted: a search
+holds both, and a classifier with a tuned threshold holds the scorer, whose positive
+label it predicts with.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+import numpy as np
+import sklearn.metrics
 from sklearn.base import BaseEstimator
 from sklearn.calibration import _CalibratedClassifier
-
-from sktransfer.bundles.choices import check_choices
-from sktransfer.bundles.evaluation import (
-    PAIRS,
-    SPLITTERS,
-    put_splitter_together,
-    take_splitter_apart,
+from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.metrics._scorer import _CurveScorer, _PassthroughScorer, _Scorer
+from sklearn.model_selection._split import (
+    BaseCrossValidator,
+    BaseShuffleSplit,
+    _RepeatedSplits,
 )
-from sktransfer.exceptions import ModelFolderError
 
-__all__ = ["Kind", "estimator_kind", "kind_named", "kind_of"]
+from sktransfer.exceptions import ModelFolderError
+from sktransfer.packages import PACKAGED
+
+__all__ = [
+    "PAIRS",
+    "SPLITTERS",
+    "Kind",
+    "check_choices",
+    "estimator_kind",
+    "estimators_in",
+    "kind_named",
+    "kind_of",
+    "put_splitter_together",
+    "take_splitter_apart",
+]
+
+_GRIDS = ("param_grid", "param_distributions")
+# Parameters that name what is opened, and the values of each that name no such thing.
+_HARMLESS: dict[str, set[str]] = {
+    "memory": set(),
+    "model": {"passthrough", "drop", *PACKAGED},
+}
+
+SPLITTERS = (BaseCrossValidator, BaseShuffleSplit, _RepeatedSplits)
 
 # Parts of the package, by the names that they have in files, and where each says how
 # its classes are saved: in a dictionary KINDS. It is imported when an object of that
 # part comes along, so that a folder of word vectors opens without torch.
 _PARTS = {
     "baselines": "sktransfer.baselines.saving",
-    "classifier": "sktransfer.finetune.saving",
+    "classifier": "sktransfer.classifier.saving",
     "comparison": "sktransfer.comparison.saving",
     "encoders": "sktransfer.encoders.saving",
     "words": "sktransfer.words.saving",
+}
+
+
+def check_choices(attributes: Mapping[str, Any]) -> None:
+    """Refuse an estimator that would open files of its own choice in a fit.
+
+    Parameters
+    ----------
+    attributes : mapping of str to object
+        Of an estimator, or its parameters.
+
+    Raises
+    ------
+    ModelFolderError
+        If it has a cache of joblib's, or if a search would set one, or name weights.
+    """
+    if attributes.get("memory") is not None:
+        raise ModelFolderError("it asks for a cache in a folder of its own choice.")
+    for name in _GRIDS:
+        for grid in _walk(attributes.get(name)):
+            for key, values in grid.items() if isinstance(grid, dict) else ():
+                if _names_files(str(key).rpartition("__")[2], values):
+                    raise ModelFolderError(
+                        f"its search sets {str(key)!r} to a folder of its own choice: "
+                        "search among estimators instead, or save the best one."
+                    )
+
+
+def _names_files(parameter: str, values: Any) -> bool:
+    if parameter not in _HARMLESS:
+        return False
+    return any(
+        isinstance(value, os.PathLike)
+        or (isinstance(value, str) and value not in _HARMLESS[parameter])
+        for value in _walk(values, objects=False)
+    )
+
+
+def estimators_in(value: Any) -> list[BaseEstimator]:
+    """Estimators anywhere in `value`.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    estimators : list of estimator
+        Each once.
+    """
+    return [one for one in _walk(value) if isinstance(one, BaseEstimator)]
+
+
+def _walk(value: Any, *, objects: bool = True) -> Iterator[Any]:
+    """Everything that `value` holds, itself included, each once.
+
+    Without `objects`, attributes of objects are left out.
+    """
+    # The objects are kept beside their ids, which could be given out again else.
+    waiting, seen = [value], {}
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen[id(one)] = one
+        yield one
+        if isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, (list, tuple, set, frozenset)):
+            waiting += one
+        elif isinstance(one, np.ndarray):
+            waiting += one.ravel().tolist() if one.dtype.kind in "OSU" else []
+        elif objects and hasattr(one, "__dict__") and not isinstance(one, type):
+            waiting += vars(one).values()
+
+
+def take_splitter_apart(splitter: Any) -> dict[str, Any]:
+    """Arguments of the constructor that make a splitter.
+
+    Parameters
+    ----------
+    splitter : splitter
+        Of scikit-learn.
+
+    Returns
+    -------
+    fields : dict
+    """
+    _check_unrouted(splitter)
+    # Those that repeat another splitter keep its arguments in a dict.
+    inner = getattr(splitter, "cvargs", {})
+    names = [*list(inspect.signature(type(splitter)).parameters), *inner]
+    found = {name: inner.get(name, getattr(splitter, name, None)) for name in names}
+    return {name: value for name, value in found.items() if name != "cvargs"}
+
+
+def put_splitter_together(cls: type[Any], fields: dict[str, Any]) -> Any:
+    """Splitter of a class.
+
+    Parameters
+    ----------
+    cls : type
+        One of scikit-learn's.
+    fields : dict
+        As `take_splitter_apart` gives them.
+
+    Returns
+    -------
+    splitter : splitter
+    """
+    return cls(**fields)
+
+
+def _take_scorer_apart(scorer: Any) -> dict[str, Any]:
+    function = scorer._score_func
+    name = getattr(function, "__name__", "")
+    if _metrics().get(name) is not function:
+        raise ModelFolderError(
+            f"{scorer!r:.80} calls {name or repr(function)}, which is no metric of "
+            "sklearn.metrics, and functions of others cannot be saved without a "
+            "pickle: fit with a metric of sklearn.metrics, or save what was found, "
+            "such as FixedThresholdClassifier with the tuned threshold."
+        )
+    fields = {
+        "metric": name,
+        "sign": scorer._sign,
+        "kwargs": scorer._kwargs,
+        "response_method": scorer._response_method,
+    }
+    if isinstance(scorer, _CurveScorer):
+        return fields | {"thresholds": scorer._thresholds}
+    _check_unrouted(scorer)
+    return fields
+
+
+def _put_scorer_together(fields: dict[str, Any]) -> _Scorer:
+    metric = _metrics().get(fields["metric"])
+    if metric is None:
+        raise ModelFolderError(
+            f"the metric {fields['metric']!r} is asked for, but only those of "
+            "sklearn.metrics are taken."
+        )
+    return _Scorer(metric, fields["sign"], fields["kwargs"], fields["response_method"])
+
+
+def _put_curve_together(fields: dict[str, Any]) -> _CurveScorer:
+    scorer = _put_scorer_together(fields)
+    return _CurveScorer.from_scorer(
+        scorer, fields["response_method"], fields["thresholds"]
+    )
+
+
+@functools.cache
+def _metrics() -> dict[str, Callable[..., Any]]:
+    """Metrics by name: the public ones, and those that a scorer's name stands for."""
+    public = [getattr(sklearn.metrics, name) for name in sklearn.metrics.__all__]
+    named = [get_scorer(name)._score_func for name in get_scorer_names()]
+    functions = [one for one in [*public, *named] if inspect.isfunction(one)]
+    return {function.__name__: function for function in functions}
+
+
+def _check_unrouted(value: Any) -> None:
+    if "_metadata_request" in vars(value):
+        raise ModelFolderError(
+            f"{value!r:.80} asks for metadata, such as sample weights, by a request of "
+            "its own, which cannot be saved: fit without the request."
+        )
+
+
+# Ways apart and together again, by class.
+PAIRS: dict[
+    type[Any],
+    tuple[Callable[[Any], dict[str, Any]], Callable[[dict[str, Any]], Any]],
+] = {
+    _Scorer: (_take_scorer_apart, _put_scorer_together),
+    _CurveScorer: (_take_scorer_apart, _put_curve_together),
+    # What stands for the score that an estimator has itself.
+    _PassthroughScorer: (
+        lambda scorer: {"estimator": scorer._estimator},
+        lambda fields: _PassthroughScorer(**fields),
+    ),
 }
 
 

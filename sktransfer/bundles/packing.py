@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 
 from sktransfer.bundles.kinds import kind_named, kind_of
-from sktransfer.bundles.parts import read_part, write_part
+from sktransfer.bundles.sklearn_parts import read_part, write_part
 from sktransfer.exceptions import ModelFolderError
 
 __all__ = ["Packer", "Unpacker"]

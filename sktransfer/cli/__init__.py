@@ -34,6 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MissingExtraError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    from sktransfer.cli.running import run
+    from sktransfer.cli.app import run
 
     return run(arguments)

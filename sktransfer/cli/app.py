@@ -1,19 +1,25 @@
-"""The commands and their options; what they do is in modules of their own.
+"""The commands and their options, and the way from arguments to an exit code.
 
 typer reads signatures at run time, so annotations here stay unquoted.
 """
 
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from sktransfer.cli.compare_command import EXAMPLES as COMPARE_EXAMPLES
-from sktransfer.cli.compare_command import compare
+from sktransfer.cli.compare import EXAMPLES as COMPARE_EXAMPLES
+from sktransfer.cli.compare import compare
 from sktransfer.cli.options import OUTPUT, Encoding, Format, Fresh, Overwrite, Text
+from sktransfer.cli.terminal import fail, show_warning
+from sktransfer.exceptions import SktransferError
 from sktransfer.packages import DEFAULT_ENCODER
 
-__all__ = ["INTERRUPTED", "app"]
+__all__ = ["INTERRUPTED", "app", "run"]
 
 _HELP = """
 Which transfer strategy suits your texts, and what a saved model says of new ones.
@@ -23,6 +29,8 @@ Tables are CSV, TSV, JSON lines or Parquet; "-" is the standard input or output.
 
 INTERRUPTED = 130
 
+FAILURE = 1
+
 
 class _Commands(TyperGroup):
     """Commands that Ctrl-C ends with a line, and with the code that shells expect."""
@@ -31,7 +39,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            from sktransfer.cli.messages import note
+            from sktransfer.cli.terminal import note
 
             note("Interrupted.")
             raise typer.Exit(INTERRUPTED) from None
@@ -126,8 +134,8 @@ def predict(
     overwrite: Overwrite = False,
 ) -> None:
     """Label texts of any number with a saved model."""
-    from sktransfer.cli.messages import note
-    from sktransfer.cli.predicting import predict_file
+    from sktransfer.cli.predict import predict_file
+    from sktransfer.cli.terminal import note
 
     n_rows = predict_file(
         model,
@@ -196,8 +204,8 @@ def encode(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn texts into vectors with a frozen transformer."""
-    from sktransfer.cli.encoding import encode_file
-    from sktransfer.cli.messages import note, stderr_console
+    from sktransfer.cli.encode import encode_file
+    from sktransfer.cli.terminal import note, stderr_console
 
     n_texts, width = encode_file(
         file,
@@ -214,3 +222,35 @@ def encode(
         verbose=int(stderr_console().is_terminal),
     )
     note(f"{n_texts:,} vectors of {width} numbers are in {output}.")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None, default=None
+        None takes those that the process was started with.
+
+    Returns
+    -------
+    code : int
+        0 for success, 1 for failure, 2 for wrong usage, 130 after Ctrl-C.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("once")
+        warnings.showwarning = show_warning
+        try:
+            code = app(
+                args=None if arguments is None else list(arguments),
+                prog_name="sktransfer",
+                standalone_mode=True,
+            )
+        except SystemExit as exit:
+            code = exit.code
+        except KeyboardInterrupt:  # before a command has begun
+            code = INTERRUPTED
+        except (SktransferError, OSError, UnicodeError) as error:
+            fail(str(error) or type(error).__name__)
+            code = FAILURE
+    return code if isinstance(code, int) else FAILURE if code else 0

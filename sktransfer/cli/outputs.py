@@ -106,7 +106,7 @@ def check_report(
         If an input, or a file that no earlier run has left, would be lost.
     """
     from sktransfer.exceptions import InvalidParameterError
-    from sktransfer.report.folders import check_folder, list_names
+    from sktransfer.report.page_folder import check_folder, list_names
 
     option, journal = "--report", folder / "journal"
     for path in (folder, journal):
@@ -121,7 +121,7 @@ def check_report(
             check_folder(folder)
             check_folder(folder, [MODEL_FILE] if model else [])
         if fresh:
-            from sktransfer.comparison.forgetting import list_own_files
+            from sktransfer.comparison.run.journal import list_own_files
 
             option = "--fresh"
             list_own_files(journal)

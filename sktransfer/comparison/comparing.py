@@ -1,5 +1,9 @@
 """compare_strategies: named estimators under one cross-validation.
 
+The top of this folder: it checks what the user gives, and leaves choosing, running and
+summing up to the folders below it. What needs no choice runs first, then an encoder is
+chosen, then what starts from it runs.
+
 The top of this folder: it checks what the user gives, and leaves splitting, choosing,
 running and summing up to the modules below it.
 """
@@ -10,44 +14,123 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
-from sktransfer.comparison.choosing import choose_baseline, choose_candidates
-from sktransfer.comparison.curves import choose_sizes
-from sktransfer.comparison.defaults import Setting
-from sktransfer.comparison.encoding import EncodingCosts, unshare_vectors
-from sktransfer.comparison.fingerprints import check_candidates
-from sktransfer.comparison.folds import bind_rows, make_folds
-from sktransfer.comparison.ground import (
-    check_counts,
-    choose_cache,
-    describe_data,
-    draw_seed,
-    least_of_a_class,
-    measure_distance,
-    share_all,
-)
-from sktransfer.comparison.journal import open_journal
-from sktransfer.comparison.phases import run_phases
-from sktransfer.comparison.plan import Data
-from sktransfer.comparison.refitting import Refit
+from sktransfer.classifier.data.checks import check_labels
+from sktransfer.comparison.findings.leading import Choice, choose_leader
+from sktransfer.comparison.findings.refitting import Refit
+from sktransfer.comparison.findings.sentences import tell
+from sktransfer.comparison.findings.summary import Summary
 from sktransfer.comparison.result import StrategyComparison
-from sktransfer.comparison.schedule import Schedule
-from sktransfer.comparison.scoring import Scoring
-from sktransfer.comparison.sentences import tell
-from sktransfer.comparison.sources import SourceModels, check_source
-from sktransfer.comparison.summary import Summary
-from sktransfer.comparison.watching import watch_with
-from sktransfer.finetune.targets import check_labels
+from sktransfer.comparison.run.encoding_costs import (
+    EncodingCosts,
+    choose_cache,
+    share_all,
+    unshare_vectors,
+)
+from sktransfer.comparison.run.fingerprints import check_candidates
+from sktransfer.comparison.run.journal import draw_seed, open_journal
+from sktransfer.comparison.run.plan import Data, describe_data, least_of_a_class
+from sktransfer.comparison.run.progress import watch_with
+from sktransfer.comparison.run.schedule import Schedule
+from sktransfer.comparison.run.scoring import Scoring
+from sktransfer.comparison.run.source_models import (
+    SourceModels,
+    check_source,
+    measure_distance,
+)
+from sktransfer.comparison.setup.candidates import Candidate
+from sktransfer.comparison.setup.folds import bind_rows, choose_sizes, make_folds
+from sktransfer.comparison.setup.lineup import Lineup
+from sktransfer.comparison.setup.named_strategies import (
+    Setting,
+    choose_baseline,
+    choose_candidates,
+)
+from sktransfer.exceptions import (
+    InvalidInputError,
+    InvalidParameterError,
+    TrainingError,
+)
 from sktransfer.packages import require_extra
 from sktransfer.texts import check_texts
 
-__all__ = ["compare_strategies"]
+__all__ = ["Course", "check_counts", "compare_strategies", "run_phases"]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a comparison went.
+
+    Attributes
+    ----------
+    candidates : list of Candidate
+        In the order in which they ran.
+    sharing : list of Candidate
+        The same, as they ran.
+    outcomes : dict of (name, size) to list of dict
+        From `Schedule.run`.
+    choice : Choice
+        Which encoder led.
+    encoder : BertFeaturizer or None
+        That one, as it ran; where none led, the first whose vectors were made.
+    """
+
+    candidates: list[Candidate]
+    sharing: list[Candidate]
+    outcomes: dict[tuple[str, int], list[dict[str, Any]]]
+    choice: Choice
+    encoder: Any
+
+
+def run_phases(
+    schedule: Schedule,
+    lineup: Lineup,
+    share: Callable[[list[Candidate]], list[Candidate]],
+) -> Course:
+    """Run a line-up.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        With a deadline, encoders that could not be told apart from the leader are tuned
+        after it.
+    lineup : Lineup
+        Who runs when.
+    share : callable
+        From candidates to such that find each other's vectors.
+
+    Returns
+    -------
+    course : Course
+    """
+    candidates, sharing = list(lineup.first), share(lineup.first)
+    outcomes = schedule.run(sharing)
+    choice = choose_leader(
+        Summary(schedule.data, candidates, outcomes, None), lineup.evidence
+    )
+    rivals = choice.rivals if schedule.deadline is not None else []
+    error = None
+    if choice.failure:
+        error = TrainingError(
+            "there is no encoder to start from, as none has frozen features: "
+            + choice.failure
+        )
+    for stage in lineup.rest(choice.leader, rivals):
+        shared = share(stage)
+        outcomes |= schedule.run(shared, error)
+        candidates, sharing = candidates + stage, sharing + shared
+    # The leader's own rows first.
+    ordered = sorted(sharing, key=lambda c: c.encoder != choice.leader)
+    encoder = schedule.costs.find_encoder(c.estimator for c in ordered)
+    return Course(candidates, sharing, outcomes, choice, encoder)
 
 
 def compare_strategies(
@@ -277,3 +360,40 @@ def compare_strategies(
             data, candidates if kept is None else course.sharing, sources, kept
         ),
     )
+
+
+def check_counts(
+    groups: Any, n_texts: int, max_source: Any, time_budget: float | None
+) -> None:
+    """Check what stands beside the texts.
+
+    Parameters
+    ----------
+    groups, max_source, time_budget : object
+        Of the user.
+    n_texts : int
+
+    Raises
+    ------
+    InvalidInputError
+        If there is not one group a text.
+    InvalidParameterError
+        If a number is out of range.
+    """
+    if groups is not None and len(groups) != n_texts:
+        raise InvalidInputError(
+            f"X has {n_texts} texts but groups has {len(groups)} entries: pass one "
+            "group per text."
+        )
+    if max_source is not None and (
+        not isinstance(max_source, Integral) or max_source < 2
+    ):
+        raise InvalidParameterError(
+            f"max_source={max_source!r}, but None or a number of texts of at least 2 "
+            "is expected."
+        )
+    if time_budget is not None and not time_budget > 0:
+        raise InvalidParameterError(
+            f"time_budget={time_budget!r}, but None or a positive number of seconds is "
+            "expected."
+        )

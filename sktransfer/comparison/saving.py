@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sktransfer.bundles.kinds import estimator_kind
-from sktransfer.comparison.pooled import PooledClassifier
+from sktransfer.comparison.setup.candidates import PooledClassifier
 
 __all__ = ["KINDS"]
 

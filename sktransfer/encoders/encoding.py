@@ -1,254 +1,349 @@
-"""Rows of tokens through a model: the one place where a frozen encoder computes.
+"""Texts to vectors by a recipe, through a cache where there is one.
 
-`encode_rows` is the loop of forward passes that all vectors come out of. What one pass
-does is an `Encoder`'s business: `PackedEncoder` for BERT and its relatives, and
-`PaddedEncoder` around a module of transformers for every other architecture.
+The recipe is all that changes the vector of a text; its fingerprint is part of the key
+under which a cache keeps that vector.
+
+A store keeps one vector for each pooling, so that poolings put side by side, and other
+featurizers, share them. Shapes: n texts, w the width of a token's state.
 """
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import hashlib
+import itertools
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from sktransfer.encoders.batching import batches_by_length
-from sktransfer.encoders.cores import count_cores
-from sktransfer.encoders.pooling import pool
-from sktransfer.encoders.rows import Ints, TokenRows, send
-from sktransfer.encoders.workers import do_each
+from sktransfer.encoders.cache.lookup import hash_texts, look_up
+from sktransfer.encoders.cache.memory import Store
+from sktransfer.encoders.compute.loop import POOLINGS, choose_batch_tokens, encode_rows
+from sktransfer.encoders.compute.threads import count_texts, ensure_not_forked
+from sktransfer.encoders.registry import Checkpoint, load_encoder, load_tokenizer
+from sktransfer.encoders.tokens import TokenRows, merge_windows, tokenize
+from sktransfer.exceptions import TruncationWarning
 
-__all__ = [
-    "Encoder",
-    "PaddedEncoder",
-    "choose_batch_tokens",
-    "encode_rows",
-    "token_states",
-]
+__all__ = ["SHARES", "Job", "Recipe", "encode_all", "warn_of_cuts"]
 
-# Tokens from which on it pays to divide a single batch over threads.
-_WORTH_SHARING = 512
+# Part of every fingerprint: raise it when the same recipe would give other vectors.
+# (Which attention a model uses follows from its configuration, which the digest holds.)
+_FORMAT = 2
+
+SHARES = ("poolings", "layers")
+
+# Texts that are tokenised, encoded and kept together: many enough to sort by length,
+# few enough that an interruption loses little.
+_BLOCK = 8192
+# Texts that are looked up together: what is held beside the result is so many rows.
+_LOOK_UP = 16384
 
 
-class Encoder(Protocol):
-    """What can run rows of tokens.
+@dataclass(frozen=True)
+class Recipe:
+    """All that changes the vector of a text.
+
+    Scaling to length 1 is not part of it: it costs next to nothing and is done last.
 
     Attributes
     ----------
+    checkpoint : Checkpoint
+        Weights and tokenizer.
+    layers : tuple of int
+        Hidden states that are averaged.
+    pooling : tuple of {"mean", "cls", "max"}
+        Put side by side.
+    prefix : str
+        Put before each text.
+    max_length : int
+        Tokens of a row, special ones included.
+    long_text : {"truncate", "head_tail", "window"}
+        What becomes of longer texts.
     device : torch.device
-        Where it computes.
-    width : int
-        Length of a token's state.
+        Where it is computed.
+    dtype : torch.dtype
+        In which number format.
     """
 
+    checkpoint: Checkpoint
+    layers: tuple[int, ...]
+    pooling: tuple[str, ...]
+    prefix: str
+    max_length: int
+    long_text: str
     device: torch.device
-    width: int
+    dtype: torch.dtype
 
-    def run(
-        self, rows: TokenRows, indices: Ints, layers: Sequence[tuple[int, ...]]
-    ) -> Iterator[tuple[Ints, list[Tensor], Tensor | None]]:
-        """Yield some of `indices`, states (b, t, w), and a mask (b, t) if padded."""
+    @property
+    def width(self) -> int:
+        """Length of a vector."""
+        return len(self.pooling) * self.checkpoint.hidden_size
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that tells two vectors of one text apart.
 
-class PaddedEncoder:
-    """A module of transformers, which reads rows padded to the longest.
+        The folder and the number of a card are no part of it.
+        """
+        return self._hash(self.device.type, str(self.dtype))
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        A transformers encoder in eval mode, on any device.
-    """
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        self._module = module
-        self.device = next(module.parameters()).device
-        self.width = int(module.config.hidden_size)  # type: ignore[union-attr, arg-type]
-
-    def run(
-        self, rows: TokenRows, indices: Ints, layers: Sequence[tuple[int, ...]]
-    ) -> Iterator[tuple[Ints, list[Tensor], Tensor | None]]:
-        """Yield all rows at once.
+    def digest(self, *choices: object) -> str:
+        """SHA-256 of what a user chose, whatever the machine made of it.
 
         Parameters
         ----------
-        rows : TokenRows
-            Where the rows are.
-        indices : int64 array of shape (b,)
-            Which of them to read.
-        layers : sequence of tuples of int
-            Hidden states to average; each tuple is a result of the same pass.
+        *choices : object
+            Further choices, with a ``repr`` that is the same everywhere.
 
-        Yields
-        ------
-        indices : int64 array of shape (b,)
-        states : list of tensors of shape (b, t, w)
-            One for each of `layers`.
-        mask : tensor of shape (b, t)
+        Returns
+        -------
+        digest : str of 64 characters
+            Of checkpoint, layers, pooling, prefix, lengths, and `choices`.
         """
-        input_ids, mask = (send(part, self.device) for part in rows.pad(indices))
-        if len(layers) == 1:
-            yield (
-                indices,
-                [token_states(self._module, input_ids, mask, layers[0])],
-                mask,
-            )
-            return
-        hidden = self._module(
-            input_ids=input_ids, attention_mask=mask, output_hidden_states=True
-        ).hidden_states
-        yield indices, [_average(hidden, chosen) for chosen in layers], mask
+        return self._hash(*choices)
+
+    def _hash(self, *others: object) -> str:
+        parts = (
+            _FORMAT,
+            self.checkpoint.digest,
+            self.layers,
+            self.pooling,
+            self.prefix,
+            self.max_length,
+            self.long_text,
+            *others,
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def encode_rows(
-    encoder: Encoder,
-    rows: TokenRows,
-    *,
-    layers: Sequence[tuple[int, ...]] = ((-1,),),
-    pooling: tuple[str, ...] = ("mean",),
-    batch_tokens: int = 4096,
-    on_progress: Callable[[int], object] | None = None,
-) -> NDArray[np.float32]:
-    """Run rows of tokens through an encoder and pool its states, without gradients.
+def warn_of_cuts(n_cut: int, n_texts: int, max_length: int) -> None:
+    """Warn that texts lost their ends to a length that nobody asked for.
 
     Parameters
     ----------
-    encoder : Encoder
-        What runs them.
-    rows : TokenRows of length n_rows
-        What to read.
-    layers : sequence of tuples of int, default=((-1,),)
-        Hidden states to average, counted from the last; each tuple is a result of the
-        same forward pass.
-    pooling : tuple of {"mean", "cls", "max"}, default=("mean",)
-        Put side by side, for each of `layers`.
-    batch_tokens : int, default=4096
-        Most padded tokens of one forward pass. Where the memory does not suffice it is
-        halved until it does.
-    on_progress : callable or None, default=None
-        Called with the number of rows done after each forward pass.
+    n_cut, n_texts : int
+        Texts that lost tokens, and texts in all.
+    max_length : int
+        Tokens that were kept.
+    """
+    warnings.warn(
+        f"{n_cut} of {n_texts} texts ({n_cut / n_texts:.0%}) were longer than the "
+        f"{max_length} tokens that the checkpoint declares, and their ends were cut: "
+        "pass long_text='window' or 'head_tail' to read more, or max_length to say "
+        "that it is meant.",
+        TruncationWarning,
+        stacklevel=4,
+    )
+
+
+@dataclass
+class Job:
+    """How texts are to be encoded, and what came of it.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        What to do.
+    store : Store or None
+        Where to look and what to add to; None computes all.
+    share : {"poolings", "layers"} or None
+        What a forward pass keeps beside what is asked for.
+    batch_tokens : int or None
+        Most tokens of one forward pass; None chooses by the device.
+    verbose : bool
+        Show a progress bar.
+    n_computed, n_cut : int
+        Texts that went through the model, and those among them that lost tokens.
+    """
+
+    recipe: Recipe
+    store: Store | None = None
+    share: str | None = None
+    batch_tokens: int | None = None
+    verbose: bool = False
+    n_computed: int = 0
+    n_cut: int = 0
+    parts: list[Recipe] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """List what a pass gives: layers and poolings, each a recipe of its own."""
+        recipe = self.recipe
+        poolings = recipe.pooling if self.share is None else tuple(POOLINGS)
+        layers = [recipe.layers]
+        if self.share == "layers":
+            depth = recipe.checkpoint.n_layers + 1
+            every = [(layer,) for layer in range(-depth, 0)]
+            layers += [single for single in every if single != recipe.layers]
+        self.parts = [
+            replace(recipe, layers=chosen, pooling=(name,))
+            for chosen, name in itertools.product(layers, poolings)
+        ]
+
+
+def encode_all(texts: Sequence[str], job: Job) -> NDArray[np.float32]:
+    """Return vectors of texts, computing each distinct one that the store lacks once.
+
+    Parameters
+    ----------
+    texts : sequence of str, of length n
+        They may repeat.
+    job : Job
+        What to do; counts are added to it.
 
     Returns
     -------
-    vectors : float32 array of shape (n_rows, len(layers) * len(pooling) * width)
-        In the order of `rows`.
+    vectors : float32 array of shape (n, len(pooling) * w)
     """
-    width = len(layers) * len(pooling) * encoder.width
-    vectors = np.empty((len(rows), width), dtype=np.float32)
-    waiting = np.arange(len(rows))
-    lengths = rows.lengths
-    reporting = threading.Lock()
-    n_workers = count_cores() if encoder.device.type == "cpu" else 1
-    if lengths.sum() <= _WORTH_SHARING:
-        n_workers = 1
-
-    def encode(indices: Ints) -> bool:
-        if not _fits(encoder, rows, indices, layers, pooling, vectors):
-            return False
-        if on_progress is not None:
-            with reporting:
-                on_progress(len(indices))
-        return True
-
-    while len(waiting):
-        batches = batches_by_length(lengths[waiting], batch_tokens, n_workers)
-        left = do_each(encode, [waiting[batch] for batch in batches], n_workers)
-        waiting = np.concatenate(left) if left else waiting[:0]
-        batch_tokens = max(1, batch_tokens // 2)
+    position = {text: index for index, text in enumerate(dict.fromkeys(texts))}
+    distinct = list(position)
+    rows = np.fromiter(map(position.__getitem__, texts), np.intp, len(texts))
+    del position  # a hundred bytes a text
+    # A call of few texts, none twice, is answered with what was looked up.
+    simple = len(distinct) == len(texts) <= _LOOK_UP
+    shape = (0 if simple else len(texts), job.recipe.width)
+    vectors = np.empty(shape, dtype=np.float32)
+    with _progress(len(distinct), job.verbose) as advance:
+        for start in range(0, len(distinct), _LOOK_UP):
+            block, n_before = distinct[start : start + _LOOK_UP], job.n_computed
+            if job.store is None:
+                part = np.empty((len(block), job.recipe.width), dtype=np.float32)
+                for done, computed in _compute(block, job, [job.recipe], advance):
+                    part[done] = computed
+            else:
+                part = _encode_through(job.store, block, job, advance)
+            advance(len(block) - (job.n_computed - n_before))
+            if simple:
+                return part
+            here = np.flatnonzero((rows >= start) & (rows < start + len(block)))
+            # Picking rows makes a copy, and many texts may repeat a few.
+            for first in range(0, len(here), _LOOK_UP):
+                some = here[first : first + _LOOK_UP]
+                vectors[some] = part[rows[some] - start]
     return vectors
 
 
-def _fits(
-    encoder: Encoder,
+def _encode_through(
+    store: Store, texts: Sequence[str], job: Job, advance: Callable[[float], object]
+) -> NDArray[np.float32]:
+    """Vectors out of a store, or into it."""
+    recipe = job.recipe
+    wanted = [replace(recipe, pooling=(name,)) for name in recipe.pooling]
+    width = recipe.checkpoint.hidden_size
+    keys = {part: hash_texts(texts, part.fingerprint) for part in wanted}
+    result = np.empty((len(texts), recipe.width), dtype=np.float32)
+    # What a pass for one pooling gave for the others; a store may have no room.
+    spare = np.zeros((len(wanted), len(texts)), dtype=bool)
+    for number, part in enumerate(wanted):
+        columns = slice(number * width, (number + 1) * width)
+
+        def compute(
+            indices: list[int], number: int = number, columns: slice = columns
+        ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+            known = [index for index in indices if spare[number, index]]
+            if known:
+                yield known, result[known, columns]
+            missing = [index for index in indices if not spare[number, index]]
+            chosen = [texts[index] for index in missing]
+            for rows, vectors in _compute(chosen, job, job.parts, advance):
+                done = [missing[row] for row in rows]
+                pieces = np.split(vectors, len(job.parts), axis=1)
+                for other, piece in zip(job.parts, pieces, strict=True):
+                    if other in wanted:
+                        place = wanted.index(other)
+                        result[done, place * width : (place + 1) * width] = piece
+                        spare[place, done] = True
+                    else:
+                        others = hash_texts(
+                            [texts[index] for index in done], other.fingerprint
+                        )
+                        store.put_many(others, piece)
+                yield done, result[done, columns]
+
+        if spare[number].all():
+            store.put_many(keys[part], result[:, columns])
+        else:
+            look_up(store, keys[part], width, compute, out=result[:, columns])
+    return result
+
+
+def _compute(
+    texts: Sequence[str],
+    job: Job,
+    parts: Sequence[Recipe],
+    advance: Callable[[float], object],
+) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+    """Yield positions and their vectors, parts side by side, a block at a time."""
+    blocks = [
+        list(range(start, min(start + _BLOCK, len(texts))))
+        for start in range(0, len(texts), _BLOCK)
+    ]
+    layers = list(dict.fromkeys(part.layers for part in parts))
+    pooling = tuple(dict.fromkeys(itertools.chain(*(part.pooling for part in parts))))
+    with ThreadPoolExecutor(1) as ahead:
+        # The next block is tokenised while this one is computed.
+        def begin(block: list[int]) -> Callable[[], TokenRows]:
+            chosen = [texts[index] for index in block]
+            return ahead.submit(_tokenize, chosen, job.recipe).result
+
+        coming = [begin(block) for block in blocks[:1]]
+        for number, block in enumerate(blocks):
+            rows = coming.pop()()
+            coming += [begin(block) for block in blocks[number + 1 : number + 2]]
+            vectors = _run(rows, len(block), job, layers, pooling, advance)
+            job.n_computed += len(block)
+            job.n_cut += rows.n_cut
+            yield block, vectors
+
+
+def _tokenize(texts: Sequence[str], recipe: Recipe) -> TokenRows:
+    return tokenize(
+        load_tokenizer(recipe.checkpoint),
+        texts,
+        prefix=recipe.prefix,
+        max_length=recipe.max_length,
+        long_text=recipe.long_text,
+        pad_id=recipe.checkpoint.pad_id,
+    )
+
+
+def _run(
     rows: TokenRows,
-    indices: Ints,
+    n_texts: int,
+    job: Job,
     layers: Sequence[tuple[int, ...]],
     pooling: tuple[str, ...],
-    vectors: NDArray[np.float32],
-) -> bool:
-    """Fill in the vectors of one batch; False if the memory did not suffice."""
-    try:
-        groups, pooled = [], []
-        for group, states, mask in encoder.run(rows, indices, layers):
-            parts = [pool(part, mask, pooling) for part in states]
-            groups.append(group)
-            pooled.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
-        # One copy for all groups: each would have the CPU wait for a GPU.
-        vectors[np.concatenate(groups)] = torch.cat(pooled).cpu().numpy()
-    except (RuntimeError, MemoryError) as error:
-        # One row alone cannot be made smaller; then it is the caller's to know.
-        if len(indices) == 1 or not _ran_out_of_memory(error):
-            raise
-        if encoder.device.type == "cuda":
-            torch.cuda.empty_cache()
-        return False
-    return True
+    advance: Callable[[float], object],
+) -> NDArray[np.float32]:
+    ensure_not_forked()
+    recipe = job.recipe
+    vectors = encode_rows(
+        load_encoder(recipe.checkpoint, device=recipe.device, dtype=recipe.dtype),
+        rows,
+        layers=layers,
+        pooling=pooling,
+        batch_tokens=job.batch_tokens
+        or choose_batch_tokens(recipe.device, recipe.checkpoint.hidden_size),
+        # The window of a text counts as a part of it.
+        on_progress=lambda n_rows: advance(
+            n_rows if len(rows) == n_texts else n_rows * n_texts / len(rows)
+        ),
+    )
+    count_texts(n_texts)
+    return merge_windows(vectors, rows)
 
 
-def token_states(
-    module: torch.nn.Module, input_ids: Tensor, mask: Tensor, layers: tuple[int, ...]
-) -> Tensor:
-    """Return the states of the chosen layers, averaged.
+@contextlib.contextmanager
+def _progress(n_texts: int, shown: bool) -> Iterator[Callable[[float], object]]:
+    """A function to call with the number of texts done; it draws a bar."""
+    if not shown:
+        yield lambda n_done: None
+        return
+    from tqdm.auto import tqdm
 
-    Gradients flow where they are wanted, so that training can use it too.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        A transformers encoder.
-    input_ids, mask : int64 tensors of shape (b, t)
-        Tokens, and 1 where they are not padding.
-    layers : tuple of int
-        Hidden states to average; 0 is the embeddings, -1 the last layer.
-
-    Returns
-    -------
-    states : tensor of shape (b, t, w)
-        In the number format of `module`; averages are in float32.
-    """
-    if layers == (-1,):
-        states: Tensor = module(input_ids=input_ids, attention_mask=mask)[0]
-        return states
-    hidden = module(
-        input_ids=input_ids, attention_mask=mask, output_hidden_states=True
-    ).hidden_states
-    return _average(hidden, layers)
-
-
-def _average(hidden: Sequence[Tensor], layers: tuple[int, ...]) -> Tensor:
-    if len(layers) == 1:
-        return hidden[layers[0]]
-    return torch.stack([hidden[layer].float() for layer in layers]).mean(dim=0)
-
-
-def _ran_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    # On the CPU and on Apple's GPUs torch raises a plain RuntimeError.
-    message = str(error).lower()
-    return "not enough memory" in message or "out of memory" in message
-
-
-def choose_batch_tokens(device: torch.device, width: int) -> int:
-    """Padded tokens of one forward pass that keep `device` busy.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where the pass runs.
-    width : int
-        Length of a token's state.
-
-    Returns
-    -------
-    batch_tokens : int
-        On a CPU 1024 to 4096 were equally fast with 384-wide layers, 512 and 8192
-        slower by a tenth; the fewer, the better they divide over its cores, whose
-        caches wider layers fill sooner. On a GPU as many as keep it busy.
-    """
-    if device.type == "cpu":
-        return max(256, 1024 * 384 // max(384, width))
-    return 32768
+    with tqdm(total=n_texts, unit=" texts") as bar:
+        yield bar.update

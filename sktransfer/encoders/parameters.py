@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from sktransfer.encoders.batching import LONG_TEXTS
-from sktransfer.encoders.checkpoints import Checkpoint
-from sktransfer.encoders.devices import DTYPES, INT8
-from sktransfer.encoders.known_checkpoints import known_layers
-from sktransfer.encoders.pooling import POOLINGS
-from sktransfer.encoders.vectors import SHARES
+from sktransfer.encoders.checkpoints.location import known_layers
+from sktransfer.encoders.compute.devices import DTYPES, INT8
+from sktransfer.encoders.compute.loop import POOLINGS
+from sktransfer.encoders.encoding import SHARES
+from sktransfer.encoders.registry import Checkpoint
+from sktransfer.encoders.tokens import LONG_TEXTS
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = [

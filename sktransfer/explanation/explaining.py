@@ -1,4 +1,4 @@
-"""explain: why a fitted classifier gives a text its label."""
+"""explain: what each word of a text adds to the decision of a fitted estimator."""
 
 from __future__ import annotations
 
@@ -7,18 +7,39 @@ from typing import Any
 import numpy as np
 
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
-from sktransfer.explanation.anatomy import Anatomy, dissect, find_class
-from sktransfer.explanation.attribution import Attribution
 from sktransfer.explanation.contributions import Explanation
-from sktransfer.explanation.linear import attribute_counts
+from sktransfer.explanation.dissection import Anatomy, Attribution, dissect, find_class
+from sktransfer.explanation.linear_parts import attribute_counts
 from sktransfer.explanation.networks import attribute_vectors, integrate_transformer
-from sktransfer.explanation.occlusion import occlude
-from sktransfer.explanation.places import spread_over_words, word_spans
+from sktransfer.explanation.word_spans import Span, spread_over_words, word_spans
 from sktransfer.texts import check_texts
 
-__all__ = ["explain"]
+__all__ = ["explain", "occlude"]
 
 METHODS = ("auto", "exact", "gradients", "occlusion")
+
+
+def occlude(anatomy: Anatomy, text: str, words: list[Span]) -> Attribution:
+    """Leave out each word in turn.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+    text : str
+    words : list of (int, int)
+        Places of the words.
+
+    Returns
+    -------
+    attribution : Attribution
+        One prediction a word and two more. The values need not add up: what two words
+        do only together is in both or in neither.
+    """
+    without = [text[:start] + text[stop:] for start, stop in words]
+    value, base, *others = anatomy.margins([text, "", *without]).tolist()
+    return Attribution(
+        "occlusion", list(words), [value - other for other in others], value, base
+    )
 
 
 def explain(

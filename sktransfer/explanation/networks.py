@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sktransfer.explanation.anatomy import Anatomy, margins
-from sktransfer.explanation.attribution import Attribution
-from sktransfer.explanation.linear import attribute_parts, probe_linear
-from sktransfer.explanation.vectors import featurizer_parts, table_parts
+from sktransfer.explanation.dissection import Anatomy, Attribution, margins
+from sktransfer.explanation.linear_parts import (
+    attribute_parts,
+    featurizer_parts,
+    probe_linear,
+    table_parts,
+)
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
 __all__ = ["attribute_vectors", "integrate_transformer"]
@@ -41,7 +44,7 @@ def attribute_vectors(anatomy: Anatomy, text: str, method: str) -> Attribution |
     if isinstance(first, WordVectorFeaturizer):
         found, decide = featurizer_parts(first, text), anatomy.decide_after(1)
     elif body is not None and body.is_table:
-        from sktransfer.explanation.heads import NetworkHead
+        from sktransfer.explanation.integrated_gradients import NetworkHead
 
         head, number = NetworkHead(network), anatomy.number
         found = table_parts(network._input, body, text)
@@ -59,8 +62,7 @@ def attribute_vectors(anatomy: Anatomy, text: str, method: str) -> Attribution |
         return exact
     if network is None:
         return None
-    from sktransfer.explanation.gradients import integrate_parts
-    from sktransfer.explanation.heads import torch_head
+    from sktransfer.explanation.integrated_gradients import integrate_parts, torch_head
 
     return integrate_parts(torch_head(network, anatomy.number), spans, parts)
 
@@ -87,7 +89,7 @@ def integrate_transformer(anatomy: Anatomy, text: str) -> Attribution | None:
         featurizer = first
     else:
         return None
-    from sktransfer.explanation.gradients import with_gradients
+    from sktransfer.explanation.integrated_gradients import with_gradients
 
     with with_gradients():
         found = _integrate(anatomy, text, featurizer)
@@ -99,10 +101,13 @@ def integrate_transformer(anatomy: Anatomy, text: str) -> Attribution | None:
 
 
 def _integrate(anatomy: Anatomy, text: str, featurizer: Any) -> Attribution | None:
-    from sktransfer.explanation.gradients import integrate_tokens
-    from sktransfer.explanation.heads import linear_head, torch_head
-    from sktransfer.explanation.tokens import read_tokens
-    from sktransfer.finetune.bodies import TransformerBody
+    from sktransfer.classifier.network.transformer import TransformerBody
+    from sktransfer.explanation.integrated_gradients import (
+        integrate_tokens,
+        linear_head,
+        read_tokens,
+        torch_head,
+    )
 
     tokens = read_tokens(featurizer, text)
     if tokens is None:

@@ -12,8 +12,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.packages import require_extra
 from sktransfer.plotting.compared import Compared, strategies_of
-from sktransfer.plotting.fonts import Lettering
-from sktransfer.plotting.style import wrap_name
+from sktransfer.plotting.style import Lettering, wrap_name
 
 __all__ = ["ConfusionDisplay"]
 

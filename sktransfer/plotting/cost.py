@@ -17,8 +17,14 @@ from sktransfer.plotting.compared import (
     rows_at,
     strategies_of,
 )
-from sktransfer.plotting.fonts import Lettering
-from sktransfer.plotting.style import MUTED, Mark, legend_below, open_axes, wrap_name
+from sktransfer.plotting.style import (
+    MUTED,
+    Lettering,
+    Mark,
+    legend_below,
+    open_axes,
+    wrap_name,
+)
 
 __all__ = ["CostDisplay", "pareto_front"]
 

@@ -16,8 +16,14 @@ from sktransfer.plotting.compared import (
     strategies_of,
     train_sizes_of,
 )
-from sktransfer.plotting.fonts import Lettering
-from sktransfer.plotting.style import MUTED, Mark, legend_below, open_axes, wrap_name
+from sktransfer.plotting.style import (
+    MUTED,
+    Lettering,
+    Mark,
+    legend_below,
+    open_axes,
+    wrap_name,
+)
 
 __all__ = ["TransferCurveDisplay"]
 

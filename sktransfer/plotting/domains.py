@@ -14,8 +14,14 @@ from sklearn.utils import check_random_state
 
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.plotting.compared import Compared
-from sktransfer.plotting.fonts import Lettering
-from sktransfer.plotting.style import MUTED, PALETTE, legend_below, open_axes, wrap_name
+from sktransfer.plotting.style import (
+    MUTED,
+    PALETTE,
+    Lettering,
+    legend_below,
+    open_axes,
+    wrap_name,
+)
 from sktransfer.texts import check_texts
 
 __all__ = ["DomainMapDisplay"]
@@ -250,7 +256,7 @@ class DomainMapDisplay:
 
 
 def _default_featurizer() -> Any:
-    from sktransfer.encoders.featurizer import BertFeaturizer  # loads torch
+    from sktransfer.encoders.featurizer import BertFeaturizer
 
     return BertFeaturizer()
 

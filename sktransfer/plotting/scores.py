@@ -16,8 +16,14 @@ from sktransfer.plotting.compared import (
     rows_at,
     train_sizes_of,
 )
-from sktransfer.plotting.fonts import Lettering
-from sktransfer.plotting.style import MUTED, PALETTE, legend_below, open_axes, wrap_name
+from sktransfer.plotting.style import (
+    MUTED,
+    PALETTE,
+    Lettering,
+    legend_below,
+    open_axes,
+    wrap_name,
+)
 
 __all__ = ["ScoreDisplay"]
 

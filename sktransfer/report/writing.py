@@ -14,12 +14,12 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from sktransfer.comparison.rendering import render_csv
+from sktransfer.comparison.findings.rendering import render_csv
 from sktransfer.comparison.result import StrategyComparison
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.plotting.compared import is_number
 from sktransfer.report import sections
-from sktransfer.report.folders import PAGE, TABLE, write_files
+from sktransfer.report.page_folder import PAGE, TABLE, write_files
 from sktransfer.report.pictures import Picture, draw_pictures
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ Pure functions of numbers. No module in this folder imports the standard library
 """
 
 from sktransfer.statistics.calibration import calibration_error
-from sktransfer.statistics.corrections import holm_correction
 from sktransfer.statistics.distances import proxy_a_distance
 from sktransfer.statistics.resampling import (
     MeanInterval,
     ResampledTTest,
     corrected_resampled_ttest,
+    holm_correction,
     mean_interval,
 )
 from sktransfer.statistics.transferability import log_evidence

@@ -27,7 +27,7 @@ from sktransfer.words.parameters import (
     find_vectors,
     freeze_parameters,
 )
-from sktransfer.words.reader import WordReader
+from sktransfer.words.text_vectors import WordReader
 from sktransfer.words.weighting import (
     WordWeights,
     common_components,

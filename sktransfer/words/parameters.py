@@ -10,8 +10,8 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 
 from sktransfer.exceptions import InvalidParameterError, StaleFitError
-from sktransfer.words.lexicon import Lexicon
-from sktransfer.words.pooling import POOLINGS
+from sktransfer.words.text.lexicon import Lexicon
+from sktransfer.words.text_vectors import POOLINGS
 from sktransfer.words.vectors import WordVectors
 
 __all__ = ["check_parameters", "check_unchanged", "find_vectors", "freeze_parameters"]

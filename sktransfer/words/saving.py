@@ -18,9 +18,9 @@ from sktransfer.bundles.kinds import Kind, estimator_kind, take_estimator_apart
 from sktransfer.exceptions import ModelFolderError
 from sktransfer.packages import PACKAGED
 from sktransfer.words.featurizer import WordVectorFeaturizer
-from sktransfer.words.reader import WordReader
-from sktransfer.words.subwords import Subwords
-from sktransfer.words.tables import build_table
+from sktransfer.words.files.tables import build_table
+from sktransfer.words.files.vocabulary import Subwords
+from sktransfer.words.text_vectors import WordReader
 from sktransfer.words.training import WordVectorTrainer
 from sktransfer.words.vectors import WordVectors
 from sktransfer.words.weighting import WordWeights

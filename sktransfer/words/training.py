@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from sktransfer.exceptions import InvalidParameterError, TrainingError
 from sktransfer.texts import check_texts
-from sktransfer.words.lexicon import Lexicon, Ragged
+from sktransfer.words.text.lexicon import Lexicon, Ragged
 from sktransfer.words.vectors import WordVectors
 
 __all__ = ["WordVectorTrainer"]

@@ -12,7 +12,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sktransfer.baselines import SnowNLPClassifier, VaderClassifier, scores
+from sktransfer.baselines import SnowNLPClassifier, VaderClassifier
+from sktransfer.baselines import lexicons as scores
 from sktransfer.datasets import load_mini_reviews
 from sktransfer.exceptions import InvalidInputError, MissingExtraError
 

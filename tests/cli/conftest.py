@@ -27,7 +27,7 @@ def narrow(monkeypatch):
 @pytest.fixture(autouse=True)
 def quick_speed(monkeypatch):
     """One text after a first one is enough."""
-    monkeypatch.setattr("sktransfer.comparison.speed.SECONDS", 1e-6)
+    monkeypatch.setattr("sktransfer.comparison.run.speed.SECONDS", 1e-6)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sktransfer.cli import predicting
+from sktransfer.cli import predict as predicting
 from sktransfer.cli.outputs import check_inputs_stay
 
 CHEAP = ["--strategies", "majority", "--folds", "3", "--no-model"]
@@ -51,7 +51,7 @@ def compare(run, labelled):
 
 @pytest.fixture
 def nothing_is_computed(monkeypatch):
-    from sktransfer.cli import comparing
+    from sktransfer.cli import compare as comparing
 
     def compute(*arguments, **options):
         raise AssertionError("something was computed")

@@ -10,10 +10,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sktransfer.comparison import speed
+from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.comparison.comparing import compare_strategies
+from sktransfer.comparison.run import speed
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.finetune.classifier import TransferSentimentClassifier
 
 
 @pytest.fixture(autouse=True)

@@ -15,14 +15,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sktransfer.comparison import speed
+from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.comparison.comparing import compare_strategies
+from sktransfer.comparison.run import speed
 from sktransfer.datasets import load_mini_reviews
+from sktransfer.encoders.cache.memory import memory_store
+from sktransfer.encoders.compute.threads import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.encoders.process import n_texts_encoded
-from sktransfer.encoders.store import memory_store
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
-from sktransfer.finetune.classifier import TransferSentimentClassifier
 from sktransfer.plotting.domains import DomainMapDisplay
 
 

@@ -8,18 +8,22 @@ from pathlib import Path
 import joblib
 import pytest
 
-from sktransfer.comparison import defaults, named_encoders
-from sktransfer.comparison import schedule as scheduling
-from sktransfer.comparison.choosing import choose_baseline, choose_candidates
-from sktransfer.comparison.defaults import Setting
-from sktransfer.comparison.named_encoders import choose_encoders
+from sktransfer.classifier.classifier import TransferSentimentClassifier
+from sktransfer.comparison.run import schedule as scheduling
+from sktransfer.comparison.setup import named_encoders
+from sktransfer.comparison.setup import named_strategies as defaults
+from sktransfer.comparison.setup.named_encoders import choose_encoders
+from sktransfer.comparison.setup.named_strategies import (
+    Setting,
+    choose_baseline,
+    choose_candidates,
+)
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import (
     CheckpointNotFoundError,
     InvalidParameterError,
     SktransferWarning,
 )
-from sktransfer.finetune.classifier import TransferSentimentClassifier
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
 

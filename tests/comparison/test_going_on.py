@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 
-from sktransfer.comparison import schedule as scheduling
+from sktransfer.comparison.run import schedule as scheduling
 from sktransfer.exceptions import InvalidParameterError
 
 SCRIPT = """
@@ -18,7 +18,7 @@ import torch
 torch.set_num_threads(1)
 from sktransfer.comparison.comparing import compare_strategies
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.finetune.classifier import TransferSentimentClassifier
+from sktransfer.classifier.classifier import TransferSentimentClassifier
 
 weights, folder, n_before = sys.argv[1], sys.argv[2], int(sys.argv[3])
 texts, labels, source = json.load(sys.stdin)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sktransfer.comparison.rendering import write_csv
+from sktransfer.comparison.findings.rendering import write_csv
 from sktransfer.comparison.result import StrategyComparison
 from sktransfer.exceptions import InvalidParameterError
 

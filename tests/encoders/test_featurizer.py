@@ -18,11 +18,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.encoders import vectors as vectors_module
-from sktransfer.encoders.checkpoints import find_checkpoint, load_module, load_tokenizer
+from sktransfer.encoders import encoding as vectors_module
+from sktransfer.encoders.cache.memory import memory_store
+from sktransfer.encoders.compute.threads import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.encoders.process import n_texts_encoded
-from sktransfer.encoders.store import memory_store
+from sktransfer.encoders.registry import find_checkpoint, load_module, load_tokenizer
 from sktransfer.exceptions import (
     InvalidInputError,
     InvalidParameterError,

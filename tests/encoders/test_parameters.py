@@ -1,12 +1,12 @@
 import pytest
 
-from sktransfer.encoders.checkpoints import find_checkpoint
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.parameters import (
     check_parameters,
     resolve_layers,
     resolve_pooling,
 )
+from sktransfer.encoders.registry import find_checkpoint
 from sktransfer.exceptions import InvalidParameterError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.finetune.classifier import TransferSentimentClassifier
 from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.vectors import WordVectors
 

@@ -10,8 +10,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sktransfer.explanation import anatomy, explain
-from sktransfer.finetune.bodies import TransformerBody
+from sktransfer.classifier.network.transformer import TransformerBody
+from sktransfer.explanation import dissection as anatomy
+from sktransfer.explanation import explain
 
 TEXT = "the film is greatly boring, but quite fun!"
 

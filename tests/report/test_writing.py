@@ -17,9 +17,9 @@ from sktransfer.exceptions import (
     MissingExtraError,
 )
 from sktransfer.plotting.compared import is_number
-from sktransfer.report import folders
+from sktransfer.report import page_folder as folders
 from sktransfer.report import pictures as drawing
-from sktransfer.report.tables import result_table
+from sktransfer.report.page_table import result_table
 from sktransfer.report.writing import write_report
 
 mpl.use("Agg")

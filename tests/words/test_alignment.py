@@ -5,8 +5,12 @@ import pytest
 from scipy.stats import ortho_group
 
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
-from sktransfer.words.alignment import align_word_vectors, translation_precision
-from sktransfer.words.neighbors import mutual_neighbors, nearest
+from sktransfer.words.alignment import (
+    align_word_vectors,
+    mutual_neighbors,
+    nearest,
+    translation_precision,
+)
 from sktransfer.words.vectors import WordVectors
 
 N_WORDS, WIDTH = 200, 12
@@ -112,7 +116,7 @@ def test_nearest_is_csls_computed_by_hand(monkeypatch):
     crowding = np.sort(cosines, axis=0)[-10:].mean(axis=0)
     expected = np.argsort(-(2 * cosines - crowding), axis=1)[:, :3]
     np.testing.assert_array_equal(nearest(one, other, 3), expected)
-    monkeypatch.setattr("sktransfer.words.neighbors._ROWS_A_BLOCK", 7)
+    monkeypatch.setattr("sktransfer.words.alignment._ROWS_A_BLOCK", 7)
     np.testing.assert_array_equal(nearest(one, other, 3), expected)
     assert nearest(one, other[:2], 5).shape == (30, 2)
 

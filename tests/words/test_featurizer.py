@@ -22,7 +22,7 @@ from sktransfer.exceptions import (
     StaleFitError,
     WordVectorsError,
 )
-from sktransfer.words import reader
+from sktransfer.words import text_vectors as reader
 from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.vectors import WordVectors
 

@@ -1,0 +1,74 @@
+"""Labels and weights, checked, without the rows that teach nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sktransfer.classifier.data.checks import check_labels, check_weights, number_labels
+from sktransfer.exceptions import InvalidInputError
+
+__all__ = ["Targets", "check_targets"]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a classifier learns, for the rows that weigh more than nothing.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (n_kept,)
+        Which rows of X these are.
+    classes : ndarray of shape (n_classes,)
+        Distinct labels, sorted.
+    numbers : ndarray of int, shape (n_kept,)
+        Place of each row's label in `classes`.
+    weight : ndarray of shape (n_kept,)
+        Positive.
+    """
+
+    rows: NDArray[np.intp]
+    classes: NDArray[Any]
+    numbers: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+
+def check_targets(
+    y: Any, n_rows: int, sample_weight: Any, class_weight: Any
+) -> Targets:
+    """Check labels and weights against each other.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+    n_rows : int
+        Rows of X.
+    sample_weight : array-like of shape (n_rows,) or None
+    class_weight : dict, "balanced" or None
+
+    Returns
+    -------
+    targets : Targets
+
+    Raises
+    ------
+    InvalidInputError
+        If labels are missing, too few or too many, or if there is one class only.
+    """
+    labels = check_labels(y, n_rows)
+    given = np.unique(labels)
+    rows = np.empty((n_rows, 1))
+    weight = check_weights(sample_weight, class_weight, rows, labels, given)
+    weight = np.ones(n_rows) if weight is None else weight
+    kept = np.flatnonzero(weight)
+    classes = np.unique(labels[kept])
+    if len(classes) < 2:
+        raise InvalidInputError(
+            f"y holds 1 class only, {classes.tolist()[0]!r}, in all {len(kept)} rows "
+            "that weigh more than nothing, but 2 or more are needed to learn a "
+            "difference: add rows of another class."
+        )
+    return Targets(kept, classes, number_labels(labels[kept], classes), weight[kept])

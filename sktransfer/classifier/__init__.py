@@ -1,0 +1,1 @@
+"""A head on an encoder that is frozen or tuned: a network that learns, by skorch."""

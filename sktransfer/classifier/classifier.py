@@ -1,0 +1,375 @@
+"""TransferSentimentClassifier: a head on an encoder that is frozen or tuned."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._tags import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from sktransfer.classifier.data.checks import check_rows
+from sktransfer.classifier.fitting import fit_classifier, update_classifier
+from sktransfer.classifier.network.heads import to_probabilities
+from sktransfer.classifier.parameters import CONSTRAINTS
+
+__all__ = ["TransferSentimentClassifier"]
+
+
+class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
+    """Texts or numbers to labels, by a small network on a pretrained encoder.
+
+    `strategy` says what of the encoder learns. The head above it has, by default, 64
+    and 32 hidden units with ReLU and dropout, and a sigmoid (a softmax for more than
+    two classes). With `init_from` the network starts from a model of a source domain.
+
+    Parameters
+    ----------
+    encoder : BertFeaturizer, WordVectorFeaturizer or None, default=None
+        What turns texts into features; it is cloned and fitted. None is
+        ``BertFeaturizer()``. Ignored where X is numbers. Under "feature_extraction" any
+        transformer of texts will do.
+    strategy : {"feature_extraction", "partial", "gradual", "lora", "fine_tune", \
+            "contrastive"}, default="feature_extraction"
+        What of the encoder learns: nothing, the top `n_trainable_layers`, one layer
+        more each epoch from the top [1]_, adapters beside all layers [3]_ (needs the
+        extra "lora"), or all layers. "contrastive" has all layers learn which texts
+        share a class, before it trains the head on what they give then [4]_. Ignored
+        where X is numbers. Word vectors take the first, and the last two.
+    n_trainable_layers : int, default=2
+        Layers that learn under "partial", counted from the top.
+    lora_rank : int, default=8
+        Rank of the adapters under "lora".
+    train_embeddings : bool, default=False
+        Whether a transformer's token table, most of its weights, learns under
+        "fine_tune", "gradual" and "contrastive". Word vectors learn whenever they can.
+    hidden_layer_sizes : tuple of int, default=(64, 32)
+        Hidden units of the head; ``()`` is a linear head. On features that do not
+        learn, ``fit`` solves for its best weights at once, and lengths, batches and
+        rates have no effect.
+    activation : {"relu", "gelu", "tanh", "identity"}, default="relu"
+        What follows each hidden layer.
+    dropout : float in [0, 1), default=0.2
+        Share of hidden units silenced in a training step.
+    scale_features : bool or "auto", default="auto"
+        Subtract the training mean from the features and divide by one number. Both are
+        part of the network and never estimated again, also not on a target domain.
+        "auto" is True; sparse features are scaled but not centred.
+    head_first : bool, default=False
+        Train the head on what the encoder gives before layers learn with it: a head at
+        random would disturb them [5]_. It goes on at their rate, if "auto", or at 1e-3
+        where that is less. Ignored by "feature_extraction", "contrastive", partial_fit.
+    init_from : str, path, FrozenEstimator or None, default=None
+        Start from the parameters of a classifier fitted on the source domain: the
+        folder that `save` wrote, or ``FrozenEstimator(source)``. Structures must agree;
+        where only the classes differ, the last layer starts anew.
+    l2_sp : float >= 0, default=0.0
+        Decay of the parameters towards the source's instead of towards zero [2]_.
+        Needs `init_from`.
+    max_epochs : int or "auto", default="auto"
+        Passes over the training rows. "auto" is the longer of 100 steps and 3 epochs
+        where layers of a transformer learn, else of 200 steps and 10 epochs; "gradual"
+        has 3 epochs after all layers have joined. With fewer, the lowest never learn.
+        "contrastive" takes 20 steps, 40 from 32 texts a class, and the head its own.
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" is 16 where a transformer learns by rows alone, else 32.
+    encoder_learning_rate : float or "auto", default="auto"
+        Peak rate of AdamW; "auto" is 1e-4, for adapters 1e-3, for word vectors 5e-3.
+    head_learning_rate : float or "auto", default="auto"
+        The same for the head; "auto" is 1e-3, up to 5e-3 for less than 384 features.
+    weight_decay : float or "auto", default="auto"
+        Of AdamW, not on biases and norms; "auto" is 0.01. For a linear head that is
+        solved for, half of it weighs each squared difference of a weight from where it
+        began, zero or the source's; "auto" chooses that by cross-validation.
+    layer_decay : float in (0, 1], default=1.0
+        Factor on the rate from one layer of the encoder to the one below it.
+    warmup_fraction : float in [0, 1), default=0.1
+        Share of the steps in which the rates rise from 0; then they fall to 0.
+    max_grad_norm : float > 0 or None, default=1.0
+        Longer gradients are shortened to this.
+    early_stopping : bool or "auto", default="auto"
+        Stop when the loss on a validation part no longer falls, and go back to the best
+        epoch. "auto" does so where that part has at least 50 rows and layers learn or
+        `calibrate` needs it, or where it was given.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the distinct rows in the validation part.
+    n_iter_no_change : int, default=5
+        Epochs without a better one after which training stops.
+    class_weight : dict, "balanced" or None, default=None
+        As in scikit-learn; multiplies `sample_weight`.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of each label that is spread over all classes.
+    calibrate : bool, default=False
+        Temperature scaling of the probabilities on the validation part.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the parameters of the last fit.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training beside our own; where parts learn in turn, those that
+        monitor the validation part only in the last training.
+    net_params : dict or None, default=None
+        Further parameters of ``skorch.NeuralNet``, such as ``optimizer__betas``; those
+        that the classifier sets itself are refused.
+    device : str, default="auto"
+        Where the network runs; "auto" takes a GPU where there is one.
+    dtype : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the encoder's products in training; "auto" is bfloat16 where it is native.
+    random_state : int, RandomState instance or None, default=None
+        Initial head, order of the rows, dropout, validation part. The same int gives
+        the same model on the same machine and number of threads.
+    verbose : int, default=0
+        1 shows a progress bar, 2 skorch's table of epochs.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Distinct labels, sorted.
+    class_count_ : ndarray of shape (n_classes,)
+        Rows of each class that it learnt from.
+    encoder_ : transformer or None
+        The fitted encoder; None after a fit on numbers.
+    net_ : TransferNet
+        The trained skorch net.
+    history_ : skorch.history.History
+        Losses and seconds of each epoch, and its `part` where parts learn in turn.
+    n_parameters_, n_trainable_parameters_ : int
+        Of the network: all, and those that learnt.
+    temperature_ : float
+        What logits are divided by in ``predict_proba``; 1 without `calibrate`.
+    n_features_in_ : int
+        Columns of X; only after a fit on numbers.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns; only after a fit on numbers with names.
+
+    See Also
+    --------
+    BertFeaturizer : The frozen transformer alone, as a step of a pipeline.
+    WordVectorFeaturizer : The same with word vectors.
+
+    References
+    ----------
+    .. [1] Howard and Ruder (2018). "Universal Language Model Fine-tuning for Text
+       Classification". ACL.
+    .. [2] Li, Grandvalet and Davoine (2018). "Explicit Inductive Bias for Transfer
+       Learning with Convolutional Networks". ICML.
+    .. [3] Hu et al. (2022). "LoRA: Low-Rank Adaptation of Large Language Models". ICLR.
+    .. [4] Tunstall et al. (2022). "Efficient Few-Shot Learning Without Prompts".
+    .. [5] Kumar et al. (2022). "Fine-Tuning can Distort Pretrained Features and
+       Underperform Out-of-Distribution". ICLR.
+
+    Examples
+    --------
+    >>> from sktransfer import TransferSentimentClassifier, load_mini_reviews
+    >>> texts, labels = load_mini_reviews("en", return_X_y=True)
+    >>> classifier = TransferSentimentClassifier(random_state=0).fit(texts, labels)
+    >>> classifier.predict(["What a lovely film!", "It broke after a day."])
+    array([1, 0])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
+
+    def __init__(
+        self,
+        encoder: Any = None,
+        strategy: str = "feature_extraction",
+        *,
+        n_trainable_layers: int = 2,
+        lora_rank: int = 8,
+        train_embeddings: bool = False,
+        hidden_layer_sizes: tuple[int, ...] = (64, 32),
+        activation: str = "relu",
+        dropout: float = 0.2,
+        scale_features: bool | str = "auto",
+        head_first: bool = False,
+        init_from: Any = None,
+        l2_sp: float = 0.0,
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        encoder_learning_rate: float | str = "auto",
+        head_learning_rate: float | str = "auto",
+        weight_decay: float | str = "auto",
+        layer_decay: float = 1.0,
+        warmup_fraction: float = 0.1,
+        max_grad_norm: float | None = 1.0,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: Any = None,
+        label_smoothing: float = 0.0,
+        calibrate: bool = False,
+        warm_start: bool = False,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.encoder = encoder
+        self.strategy = strategy
+        self.n_trainable_layers = n_trainable_layers
+        self.lora_rank = lora_rank
+        self.train_embeddings = train_embeddings
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.scale_features = scale_features
+        self.head_first = head_first
+        self.init_from = init_from
+        self.l2_sp = l2_sp
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.encoder_learning_rate = encoder_learning_rate
+        self.head_learning_rate = head_learning_rate
+        self.weight_decay = weight_decay
+        self.layer_decay = layer_decay
+        self.warmup_fraction = warmup_fraction
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.calibrate = calibrate
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
+        """Train on texts or numbers.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Texts, or numbers, dense or sparse.
+        y : array-like of shape (n,)
+            Labels of any type; at least two distinct ones.
+        sample_weight : array-like of shape (n,) or None, default=None
+            The loss of a batch is ``sum(weight * loss) / sum(weight)``.
+        X_val : like X, default=None
+            Rows to validate on; without them a part of X may be split off, see
+            `early_stopping`.
+        y_val : array-like or None, default=None
+            Labels of `X_val`, none but those in y.
+
+        Returns
+        -------
+        self : TransferSentimentClassifier
+
+        Raises
+        ------
+        InvalidInputError
+            If X, y or a weight cannot be used.
+        TrainingError
+            If the loss is no longer a number.
+        """
+        self._validate_params()
+        random_state = check_random_state(self.random_state)
+        fit_classifier(self, X, y, sample_weight, X_val, y_val, random_state)
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Train for one more pass over these rows, at constant rates.
+
+        The optimiser goes on from call to call while the parameters stay the same.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Of the kind of the first call.
+        y : array-like of shape (n,)
+            Labels.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All classes that will ever come; needed in the first call.
+        sample_weight : array-like of shape (n,) or None, default=None
+            As in ``fit``.
+
+        Returns
+        -------
+        self : TransferSentimentClassifier
+        """
+        self._validate_params()
+        random_state = check_random_state(self.random_state)
+        update_classifier(self, X, y, classes, sample_weight, random_state)
+        return self
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
+        """Logits: of the second of two classes, or of each class.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Of the kind that the model was fitted on.
+
+        Returns
+        -------
+        logits : ndarray of shape (n,) or (n, n_classes)
+            Not calibrated.
+        """
+        logits = self._logits(X)
+        return logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Of the kind that the model was fitted on.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n, n_classes)
+            Columns in the order of `classes_`; rows sum to 1.
+        """
+        return to_probabilities(self._logits(X), self.temperature_)
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Most probable label of each row.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Of the kind that the model was fitted on.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            As they were written in y.
+        """
+        logits = self._logits(X)
+        two = len(self.classes_) == 2
+        numbers = (logits[:, 0] > 0).astype(int) if two else logits.argmax(axis=1)
+        labels: npt.NDArray[Any] = self.classes_[numbers]
+        return labels
+
+    def _logits(self, X: Any) -> npt.NDArray[np.float64]:
+        check_is_fitted(self)
+        rows = self._input.rows(check_rows(self, X, texts=self.encoder_ is not None))
+        return np.asarray(self.net_.predict_logits(rows), dtype=np.float64)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.sparse = True
+        tags.input_tags.two_d_array = True
+        tags.input_tags.one_d_array = False
+        return tags

@@ -1,0 +1,203 @@
+"""Attention that learns on a CPU.
+
+torch has a fused kernel for attention on CPUs, but not with dropout, and its backward
+pass in bfloat16 takes several times as long as one made of plain products. Here both
+passes are batched products, with the mask of dropout drawn quickly.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from sktransfer.classifier.cpu.dropout import draw_kept
+from sktransfer.classifier.cpu.products import multiply_each
+
+__all__ = ["ATTENTION", "Attention", "attend", "use_quick_attention"]
+
+#: Name under which transformers' models find `attend`.
+ATTENTION = "sktransfer_learning"
+
+# What only the kernel of torch can do.
+_ELSEWHERE = ("softcap", "position_bias", "cache")
+
+# In half precision tokens are filled up to a multiple of this.
+_TOKENS = 8
+
+
+class Attention(torch.autograd.Function):
+    """softmax(q k' scale) v with dropout on the weights, for (b, heads, t, w) each."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attended: torch.Tensor | None,
+        p: float,
+        scale: float,
+    ) -> torch.Tensor:
+        """Output (b, heads, t, w).
+
+        Parameters
+        ----------
+        ctx : object
+            What `backward` reads.
+        query, key, value : torch.Tensor of shape (b, heads, t, w)
+            All of one dtype.
+        attended : bool torch.Tensor, which spreads to (b, heads, t, t), or None
+            False where a key is not to be seen.
+        p : float in [0, 1)
+            Share of the weights that dropout silences.
+        scale : float
+            Factor of the scores.
+
+        Returns
+        -------
+        output : torch.Tensor of shape (b, heads, t, w)
+        """
+        n_tokens = query.shape[-2]
+        query, key, value = (_fill_up(part) for part in (query, key, value))
+        scores = multiply_each(query * scale, key.transpose(-1, -2))
+        if attended is not None:
+            lowest = torch.finfo(scores.dtype).min
+            scores[..., :n_tokens, :n_tokens].masked_fill_(~attended, lowest)
+        scores[..., n_tokens:].fill_(-math.inf)
+        # A softmax whose numbers begin in half precision is slower than this one.
+        precise = torch.promote_types(scores.dtype, torch.float32)
+        weights = scores.to(precise).softmax(-1).to(scores.dtype)
+        kept = None
+        if p:
+            shape = *weights.shape[:-2], n_tokens, n_tokens
+            kept = draw_kept(shape, p, weights.dtype).mul_(1 / (1 - p))
+            kept = _fill_up(kept, both=True)
+        dropped = weights if kept is None else weights * kept
+        output = multiply_each(dropped, value)[..., :n_tokens, :]
+        ctx.save_for_backward(query, key, value, weights, kept)
+        ctx.scale = scale
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of query, key and value.
+
+        Parameters
+        ----------
+        ctx : object
+            What `forward` kept.
+        grad : torch.Tensor of shape (b, heads, t, w)
+            That of the output.
+
+        Returns
+        -------
+        gradients : tuple of torch.Tensor or None
+            One for each argument of `forward`.
+        """
+        query, key, value, weights, kept = ctx.saved_tensors
+        n_tokens = grad.shape[-2]
+        grad = _fill_up(grad)
+        scores = multiply_each(grad, value.transpose(-1, -2))
+        dropped = weights
+        if kept is not None:
+            scores.mul_(kept)
+            dropped = weights * kept
+        # What torch's own softmax calls. It sums in float32, and takes off each row the
+        # mean of just these numbers; they differ little, and another's would not do.
+        scores = torch._softmax_backward_data(scores, weights, -1, scores.dtype)
+        grads = (
+            multiply_each(scores, key).mul_(ctx.scale),
+            multiply_each(scores.transpose(-1, -2), query).mul_(ctx.scale),
+            multiply_each(dropped.transpose(-1, -2), grad),
+        )
+        return *(part[..., :n_tokens, :] for part in grads), None, None, None
+
+
+def _fill_up(part: torch.Tensor, *, both: bool = False) -> torch.Tensor:
+    """Zeros after the tokens (b, heads, t, w), or on both sides (b, heads, t, t).
+
+    They make for few different shapes, as in `products`. Float32 needs none.
+    """
+    more = 0 if part.dtype == torch.float32 else -part.shape[-2] % _TOKENS
+    if not more:
+        return part.contiguous()
+    return nn.functional.pad(part, (0, more if both else 0, 0, more))
+
+
+def attend(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention as transformers' models call it; quick where it learns on a CPU.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The layer that calls.
+    query, key, value : torch.Tensor of shape (b, heads, t, w)
+        What attends to what.
+    attention_mask : torch.Tensor or None
+        As for "sdpa": False where a key is not to be seen.
+    dropout : float, default=0.0
+        Share of the weights that is silenced.
+    scaling : float or None, default=None
+        Factor of the scores; None is 1 / sqrt(w).
+    **kwargs
+        What only some models pass; such calls go to "sdpa".
+
+    Returns
+    -------
+    output : torch.Tensor of shape (b, t, heads, w)
+    weights : None
+        They are not kept.
+    """
+    ours = (
+        query.device.type == "cpu"
+        and torch.is_grad_enabled()
+        and query.shape == key.shape
+        and not kwargs.get("is_causal")
+        and not (attention_mask is None and getattr(module, "is_causal", False))
+        and (attention_mask is None or attention_mask.dtype == torch.bool)
+        and all(kwargs.get(name) is None for name in _ELSEWHERE)
+        and dropout < 1
+    )
+    if not ours:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        rest = {"dropout": dropout, "scaling": scaling, **kwargs}
+        return sdpa_attention_forward(  # type: ignore[no-any-return]
+            module, query, key, value, attention_mask, **rest
+        )
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    with torch.autocast("cpu", enabled=False):
+        output = Attention.apply(query, key, value, attention_mask, dropout, scale)
+    return output.transpose(1, 2).contiguous(), None
+
+
+def use_quick_attention(model: Any) -> None:
+    """Have a model of transformers call `attend`, if it lets its attention be chosen.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Changed.
+    """
+    if getattr(model.config, "_attn_implementation", None) == "sdpa":
+        # Only who trains a transformer waits for this import.
+        from transformers import AttentionInterface, AttentionMaskInterface
+        from transformers.masking_utils import sdpa_mask
+
+        AttentionInterface.register(ATTENTION, attend)
+        AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+        model.config._attn_implementation = ATTENTION

@@ -1,0 +1,1 @@
+"""From X, y and weights to rows that a network reads."""

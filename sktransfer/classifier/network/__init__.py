@@ -1,0 +1,1 @@
+"""The modules: an encoder that can learn, a scale, a head."""

@@ -1,0 +1,297 @@
+"""A transformer as layers that can learn.
+
+It begins as a copy of what the featurizer uses and gives the same vectors; only the
+copy ever changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sktransfer.classifier.cpu.halves import encode_batch
+from sktransfer.classifier.cpu.skipping import replacing_input, skipping
+from sktransfer.classifier.cpu.switch import quicken
+from sktransfer.classifier.network.adapters import (
+    Adaptation,
+    add_adapters,
+    choose_layers,
+    is_adapter,
+    merge,
+    plain_name,
+    remove_adapters,
+    unmerge,
+)
+from sktransfer.classifier.network.body import Body
+from sktransfer.encoders.checkpoints.weights import TokenTable
+from sktransfer.encoders.compute.loop import pool, token_states
+from sktransfer.encoders.parameters import resolve_layers
+from sktransfer.encoders.registry import Checkpoint, copy_module, find_checkpoint
+from sktransfer.exceptions import CheckpointError
+
+__all__ = ["TransformerBody"]
+
+
+class TransformerBody(Body):
+    """A trainable copy of a checkpoint, with the featurizer's layers and pooling.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Where the weights come from.
+    pooling : tuple of {"mean", "cls", "max"}
+        Parts of a text's vector.
+    layers : "auto", int or tuple of int, default=-1
+        Hidden states that are averaged, as in the featurizer.
+    normalize : bool, default=False
+        Whether vectors are scaled to length 1.
+    adaptation : Adaptation or None, default=None
+        Adapters that `take_tuned` is to find, as another body's `adaptation` has them.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        pooling: tuple[str, ...],
+        layers: int | tuple[int, ...] | str = -1,
+        normalize: bool = False,
+        adaptation: Adaptation | None = None,
+    ) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.pooling = pooling
+        self.layers = resolve_layers(layers, checkpoint)
+        self.normalize = normalize
+        self.transformer: Any = copy_module(checkpoint)
+        quicken(self.transformer)
+        self.tuned = set()
+        # What a layer gives beside its states, in a tuple; most give no tuple.
+        self.n_extra: int | None = None
+        self.adaptation = adaptation
+        # Weights without what merged adapters add to them.
+        self._bases: dict[str, torch.Tensor] = {}
+        if adaptation is not None:
+            # Drawn only to be overwritten: the caller's stream must not notice.
+            with torch.random.fork_rng(devices=[]):
+                add_adapters(self.transformer, adaptation)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        states: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Features (n, w) of tokens.
+
+        Parameters
+        ----------
+        input_ids, attention_mask : torch.Tensor of shape (n, t)
+            Tokens, and 1 where they are not padding.
+        states : torch.Tensor of shape (n, t, h) or None
+            What the resting layers give, if it is known; they are passed over then.
+
+        Returns
+        -------
+        features : torch.Tensor of shape (n, w)
+        """
+        tokens = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if states is None:
+            return encode_batch(self._features, tokens)
+        blocks, n_layers = self.blocks(), self.n_resting()
+
+        def resume(states: torch.Tensor, **tokens: torch.Tensor) -> torch.Tensor:
+            replacement.states = states
+            return self._features(**tokens)
+
+        with (
+            skipping(blocks[:n_layers], n_extra=self.n_extra),
+            replacing_input(blocks[n_layers]) as replacement,
+        ):
+            return encode_batch(resume, tokens | {"states": states})
+
+    def _features(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        states = token_states(self.transformer, input_ids, attention_mask, self.layers)
+        features = pool(states.float(), attention_mask, self.pooling)
+        if self.normalize:
+            features = nn.functional.normalize(features, dim=-1)
+        return features
+
+    def pretrained(self) -> TransformerBody:
+        """Return another body, as this one was before it learnt."""
+        return TransformerBody(
+            self.checkpoint,
+            pooling=self.pooling,
+            layers=self.layers,
+            normalize=self.normalize,
+        )
+
+    def blocks(self) -> list[nn.Module]:
+        """Transformer layers from the bottom to the highest one that is read."""
+        return self._all_blocks()[: self._n_read()]
+
+    def idle(self) -> list[nn.Parameter]:
+        """Parameters of the layers above the highest one that is read."""
+        if self._n_read() == self.checkpoint.n_layers:
+            return []
+        above = self._all_blocks()[self._n_read() :]
+        return [parameter for block in above for parameter in block.parameters()]
+
+    def n_resting(self) -> int:
+        """Layers at the bottom whose states are the same in every epoch.
+
+        None is where something below the lowest learning layer learns. Layers whose own
+        states are read do not count.
+        """
+        blocks = self.blocks()
+        rests = [not any(p.requires_grad for p in b.parameters()) for b in blocks]
+        n_layers = rests.index(False) if False in rests else 0
+        above = {id(p) for block in blocks[n_layers:] for p in block.parameters()}
+        others = (p for p in self.parameters() if id(p) not in above)
+        lowest_read = self.checkpoint.n_layers + 1 + min(self.layers)
+        if any(p.requires_grad for p in others):
+            return 0
+        return max(0, min(n_layers, lowest_read - 1))
+
+    def _n_read(self) -> int:
+        return self.checkpoint.n_layers + 1 + max(self.layers)
+
+    def _all_blocks(self) -> list[nn.Module]:
+        n_layers = self.checkpoint.n_layers
+        for module in self.transformer.modules():
+            if isinstance(module, nn.ModuleList) and len(module) == n_layers:
+                return list(module)
+        # One set of weights for all layers, as in ALBERT: there is nothing to choose.
+        return []
+
+    def adapt(self, rank: int) -> None:
+        """Put adapters of `rank` beside the linear layers, or take up those there are.
+
+        Parameters
+        ----------
+        rank : int
+            Where there are adapters of another rank, they become part of the weights.
+        """
+        if self.adaptation is not None and self.adaptation["rank"] == rank:
+            self._unmerge()
+            return
+        self.fold()
+        blocks = self.blocks() or [self.transformer]
+        adaptation = choose_layers(self.transformer, blocks, rank)
+        add_adapters(self.transformer, adaptation)
+        self.adaptation = adaptation
+
+    def adapters(self) -> list[nn.Parameter]:
+        """Parameters of the adapters."""
+        return [p for name, p in self.named_parameters() if is_adapter(name)]
+
+    def merge(self) -> None:
+        """Make adapters part of the weights until they learn on."""
+        if self.adaptation is not None and not self._bases:
+            self._bases = merge(self.transformer)
+
+    def fold(self) -> None:
+        """Make adapters part of the weights for good."""
+        if self.adaptation is None:
+            return
+        self.merge()
+        self.tuned = set(self.merged_tensors())
+        remove_adapters(self.transformer)
+        self.adaptation, self._bases = None, {}
+
+    def _unmerge(self) -> None:
+        if self._bases:
+            unmerge(self.transformer, self._bases)
+            self._bases = {}
+
+    def tuned_tensors(self) -> dict[str, torch.Tensor]:
+        """Parameters in which the body may differ from its checkpoint, by name.
+
+        Of adapters these are their own, and the weights beside them only if they had
+        been tuned before.
+        """
+        return {
+            name: self._bases.get(name.removeprefix("transformer."), parameter.data)
+            for name, parameter in self._plain_parameters()
+            if name in self.tuned
+        }
+
+    def merged_tensors(self) -> dict[str, torch.Tensor]:
+        """`tuned_tensors` for a body without adapters that is to give the same."""
+        targets = self.adaptation["targets"] if self.adaptation else []
+        tuned = {f"transformer.{name}.weight" for name in targets} | self.tuned
+        self.merge()
+        return {
+            name: parameter.data
+            for name, parameter in self._plain_parameters()
+            if name in tuned and not is_adapter(name)
+        }
+
+    def take_tuned(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take over what another body of the same checkpoint has learnt."""
+        self._unmerge()
+        own = dict(self._plain_parameters())
+        self._own_table({id(own[name]) for name in tensors})
+        for name, tensor in tensors.items():
+            own[name].data.copy_(tensor)
+        self.tuned.update(tensors)
+        self.merge()
+
+    def _plain_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        for name, parameter in self.named_parameters():
+            yield plain_name(name), parameter
+
+    def let_learn(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Make these parameters learn and all the others rest."""
+        chosen = list(parameters)
+        self._own_table({id(parameter) for parameter in chosen})
+        super().let_learn(chosen)
+
+    def _own_table(self, changing: set[int]) -> None:
+        table = self.transformer.get_input_embeddings()
+        if isinstance(table, TokenTable) and id(table.weight) in changing:
+            table.own()  # It is shared no longer.
+
+    def token_table(self) -> nn.Parameter:
+        """Token embeddings, of shape (vocabulary, hidden size)."""
+        table: nn.Parameter = self.transformer.get_input_embeddings().weight
+        return table
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "checkpoint": self.checkpoint,
+            "pooling": self.pooling,
+            "layers": self.layers,
+            "normalize": self.normalize,
+            "adaptation": self.adaptation,
+            "tuned": {
+                name: tensor.cpu().numpy()
+                for name, tensor in self.tuned_tensors().items()
+            },
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        tuned = state.pop("tuned")
+        _require_unchanged(state["checkpoint"])
+        TransformerBody.__init__(self, **state)
+        self.take_tuned(
+            {name: torch.from_numpy(np.array(a)) for name, a in tuned.items()}
+        )
+        self.requires_grad_(False)
+
+
+def _require_unchanged(checkpoint: Checkpoint) -> None:
+    """Raise unless the weights on disk are those that a model was tuned from."""
+    found = find_checkpoint(checkpoint.name, revision=checkpoint.revision)
+    if found.digest != checkpoint.digest:
+        raise CheckpointError(
+            f"the weights {checkpoint.name!r} in {found.folder} are not those that "
+            f"this model was tuned from (digest {found.digest[:12]}, expected "
+            f"{checkpoint.digest[:12]}): restore them, or fit again."
+        )

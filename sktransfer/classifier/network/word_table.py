@@ -1,0 +1,344 @@
+"""Word vectors as a layer that learns: texts to rows of a table, and their pooling.
+
+The table has a row for each word of the training texts. It begins as the vectors have
+it, so that the network starts from what the featurizer gives.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from sktransfer.classifier.network.body import Body
+from sktransfer.words.featurizer import WordVectorFeaturizer
+
+__all__ = ["PADDING", "EmbeddingBody", "WordInput", "WordRows"]
+
+PADDING = 0
+
+UNKNOWN = PADDING + 1
+_MADE_UP = ("random", "subword")  # values of oov by which every word has a vector
+_UNKNOWN_SCALE = 0.6  # standard deviation of the row for unknown words
+_NEW_WORD_RANGE = 0.05  # words without a vector start uniform in plus or minus this
+
+
+class EmbeddingBody(Body):
+    """A table of word vectors that learns, pooled as the featurizer pools.
+
+    Letters: v rows of the table, d numbers a word vector, n texts, t words, m words
+    that came after training.
+
+    Parameters
+    ----------
+    table : ndarray of shape (v, d)
+        Row 0 is padding, row 1 stands for unknown words.
+    pooling : tuple of {"mean", "sum", "max", "min"}
+        Parts of a text's vector.
+    divide_by_weights : bool
+        Whether a mean is divided by the sum of the words' weights (idf) or by their
+        number.
+    normalize : bool
+        Whether vectors are scaled to length 1.
+    components : ndarray of shape (c, w) or None
+        Common components that are taken out.
+    """
+
+    components: torch.Tensor | None
+    is_table = True
+
+    def __init__(
+        self,
+        table: npt.NDArray[np.float32],
+        *,
+        pooling: tuple[str, ...],
+        divide_by_weights: bool = False,
+        normalize: bool = False,
+        components: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        super().__init__()
+        self.table = nn.Embedding.from_pretrained(
+            torch.from_numpy(table), freeze=False, padding_idx=PADDING
+        )
+        self.pooling = pooling
+        self.divide_by_weights = divide_by_weights
+        self.normalize = normalize
+        self.register_buffer(
+            "components", None if components is None else torch.tensor(components)
+        )
+        self.tuned = set()
+
+    def forward(
+        self,
+        word_ids: torch.Tensor,
+        word_weights: torch.Tensor | None = None,
+        new_vectors: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Features (n, w) of word ids.
+
+        Parameters
+        ----------
+        word_ids : torch.Tensor of shape (n, t)
+            Rows of the table, filled up with 0; ids from v on are rows of
+            `new_vectors`.
+        word_weights : torch.Tensor of shape (n, t) or None
+            What each word's vector is multiplied by; None is 1.
+        new_vectors : torch.Tensor of shape (m, d) or None
+            Vectors of words that were in no training text.
+
+        Returns
+        -------
+        features : torch.Tensor of shape (n, w)
+        """
+        n_rows = self.table.num_embeddings
+        present = (word_ids != PADDING)[..., None]
+        vectors = self.table(word_ids.clamp(max=n_rows - 1))
+        if new_vectors is not None:
+            new = (word_ids >= n_rows)[..., None]
+            vectors = torch.where(
+                new, new_vectors[(word_ids - n_rows).clamp(min=0)], vectors
+            )
+        weights = present.float()
+        if word_weights is not None:
+            weights = weights * word_weights[..., None]
+        weighted = vectors * weights
+        divisor = (weights if self.divide_by_weights else present.float()).sum(1)
+        parts = []
+        for how in self.pooling:
+            if how in ("mean", "sum"):
+                part = weighted.sum(1)
+                if how == "mean":
+                    part = part / torch.where(divisor > 0, divisor, 1.0)
+            else:
+                lowest = -torch.inf if how == "max" else torch.inf
+                masked = weighted.masked_fill(~present, lowest)
+                part = masked.amax(1) if how == "max" else masked.amin(1)
+                part = torch.where(present.any(1), part, 0.0)
+            parts.append(part)
+        features = torch.cat(parts, dim=1)
+        if self.components is not None:
+            features = features - features @ self.components.T @ self.components
+        if self.normalize:
+            features = nn.functional.normalize(features, dim=-1)
+        return features
+
+    def pretrained(self) -> EmbeddingBody:
+        """Return a copy: what the table was before it learnt is not kept."""
+        return copy.deepcopy(self)
+
+    def blocks(self) -> list[nn.Module]:
+        """Return no layers: there are none above the table."""
+        return []
+
+    def token_table(self) -> nn.Parameter:
+        """Word vectors, of shape (v, d)."""
+        table: nn.Parameter = self.table.weight
+        return table
+
+    def __getstate__(self) -> dict[str, Any]:
+        components = self.components
+        return {
+            "table": self.table.weight.detach().cpu().numpy(),
+            "pooling": self.pooling,
+            "divide_by_weights": self.divide_by_weights,
+            "normalize": self.normalize,
+            "components": None if components is None else components.cpu().numpy(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state["table"] = np.array(state["table"])
+        EmbeddingBody.__init__(self, **state)
+        self.tuned = {"table.weight"}
+        self.requires_grad_(False)
+
+
+class WordRows:
+    """Texts as rows of word ids, for an `EmbeddingBody`.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_words,)
+        Of all texts, one behind the other.
+    offsets : ndarray of shape (n + 1,)
+        Text i has the words ``ids[offsets[i]:offsets[i + 1]]``.
+    weights : ndarray of shape (n_words,) or None
+        What each word's vector is multiplied by.
+    new_vectors : ndarray of shape (m, d)
+        Vectors of words that are not in the table.
+    n_rows : int
+        Rows v of the table; ids from v on are rows of `new_vectors`.
+    """
+
+    def __init__(
+        self,
+        ids: npt.NDArray[np.int64],
+        offsets: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float32] | None,
+        new_vectors: npt.NDArray[np.float32],
+        n_rows: int,
+    ) -> None:
+        self.ids = ids
+        self.offsets = offsets
+        self.weights = weights
+        self.new_vectors = new_vectors
+        self.n_rows = n_rows
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Words of each text."""
+        return np.diff(self.offsets)
+
+    def take(self, indices: npt.NDArray[np.intp]) -> Self:
+        """Return the texts at `indices`."""
+        words = self._positions(indices)
+        lengths = self.lengths[indices]
+        return type(self)(
+            self.ids[words],
+            np.concatenate([[0], np.cumsum(lengths)]),
+            None if self.weights is None else self.weights[words],
+            self.new_vectors,
+            self.n_rows,
+        )
+
+    def batch(self, indices: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
+        """Word ids (n, t), and weights and new vectors where there are any."""
+        lengths = self.lengths[indices]
+        words = self._positions(indices)
+        place = np.arange(max(1, lengths.max(initial=0))) < lengths[:, None]
+        ids = np.full(place.shape, PADDING)
+        ids[place] = self.ids[words]
+        inputs = {}
+        new = ids >= self.n_rows
+        if new.any():
+            used, numbers = np.unique(ids[new] - self.n_rows, return_inverse=True)
+            ids[new] = self.n_rows + numbers
+            inputs["new_vectors"] = torch.from_numpy(self.new_vectors[used])
+        if self.weights is not None:
+            weights = np.ones(place.shape, np.float32)
+            weights[place] = self.weights[words]
+            inputs["word_weights"] = torch.from_numpy(weights)
+        return {"word_ids": torch.from_numpy(ids), **inputs}
+
+    def _positions(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+        lengths = self.lengths[indices]
+        ends = np.cumsum(lengths)
+        shifts = np.repeat(self.offsets[indices] - (ends - lengths), lengths)
+        positions: npt.NDArray[np.int64] = np.arange(len(shifts)) + shifts
+        return positions
+
+
+class WordInput:
+    """Texts are cut into words, and words into rows of the table.
+
+    Parameters
+    ----------
+    encoder : WordVectorFeaturizer
+        Fitted; its tokenizer, weighting and length apply.
+    vocabulary : dict of str to int
+        Row of each word that has one.
+    """
+
+    reads_text = True
+
+    def __init__(
+        self, encoder: WordVectorFeaturizer, vocabulary: dict[str, int]
+    ) -> None:
+        self.encoder = encoder
+        self.vocabulary = vocabulary
+
+    @classmethod
+    def learn(
+        cls,
+        encoder: WordVectorFeaturizer,
+        texts: list[str],
+        before: dict[str, int] | None = None,
+    ) -> Self:
+        """Number the words of training texts, after those of an earlier table.
+
+        Parameters
+        ----------
+        encoder : WordVectorFeaturizer
+            Fitted.
+        texts : list of str
+            Training texts.
+        before : dict of str to int or None, default=None
+            Vocabulary of a source whose table is carried on.
+
+        Returns
+        -------
+        input : WordInput
+        """
+        vocabulary = dict(before or {})
+        for words in encoder.words_of(texts):
+            for word in words:
+                vocabulary.setdefault(word, len(vocabulary) + UNKNOWN + 1)
+        return cls(encoder, vocabulary)
+
+    def rows(self, X: list[str]) -> WordRows:
+        """Rows of checked texts."""
+        texts = self.encoder.words_of(X)
+        n_rows = len(self.vocabulary) + UNKNOWN + 1
+        words = list(dict.fromkeys(word for text in texts for word in text))
+        unseen = [word for word in words if word not in self.vocabulary]
+        sources = self.encoder.vectors_.index_of(unseen)
+        skip = self.encoder.oov == "skip"
+        ids = dict(self.vocabulary)
+        known = (sources >= 0) | (self.encoder.oov in _MADE_UP)
+        with_vector = [unseen[position] for position in np.flatnonzero(known)]
+        for number, word in enumerate(with_vector):
+            ids[word] = n_rows + number
+        for position in np.flatnonzero(~known):
+            ids[unseen[position]] = PADDING if skip else UNKNOWN
+        kept = [[word for word in text if ids[word] != PADDING] for text in texts]
+        flat = [word for text in kept for word in text]
+        weights = None
+        if self.encoder.weighting is not None:
+            each = dict(zip(words, self.encoder.weigh(words), strict=True))
+            weights = np.array([each[word] for word in flat], np.float32)
+        return WordRows(
+            np.array([ids[word] for word in flat], np.int64),
+            np.cumsum([0, *map(len, kept)]),
+            weights,
+            self.encoder._reader.look_up(with_vector, sources[known]),
+            n_rows,
+        )
+
+    def build_body(self, generator: np.random.Generator) -> EmbeddingBody:
+        """Body whose table begins as the vectors have it.
+
+        Padding is zeros; the unknown row is drawn from a normal distribution of scale
+        0.6, and words without a vector uniformly from [-0.05, 0.05], unless the encoder
+        makes one up for them.
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+            Draws the rows that have no vector.
+
+        Returns
+        -------
+        body : EmbeddingBody
+        """
+        vectors = self.encoder.vectors_
+        width = vectors.width
+        rows = vectors.index_of(self.vocabulary)
+        words = generator.uniform(-_NEW_WORD_RANGE, _NEW_WORD_RANGE, (len(rows), width))
+        known = (rows >= 0) | (self.encoder.oov in _MADE_UP)
+        names = [word for word, has in zip(self.vocabulary, known, strict=True) if has]
+        words[known] = self.encoder._reader.look_up(names, rows[known])
+        unknown = generator.normal(0.0, _UNKNOWN_SCALE, (1, width))
+        table = np.concatenate([np.zeros((1, width)), unknown, words])
+        return EmbeddingBody(
+            table.astype(np.float32),
+            pooling=self.encoder.pooling_,
+            divide_by_weights=self.encoder.weighting == "idf",
+            normalize=self.encoder.normalize,
+            components=getattr(self.encoder, "components_", None),
+        )

@@ -1,0 +1,1 @@
+"""Which parameters learn, in which phases, and at which rate."""

@@ -1,0 +1,378 @@
+"""The skorch net that trains a network and predicts: batches, rates, interrupts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PrintLog
+from torch import nn
+
+from sktransfer.classifier.cpu.halves import MIN_ROWS, in_halves
+from sktransfer.classifier.cpu.sparse_table import dense_gradients, sparse_gradient
+from sktransfer.classifier.data.batches import (
+    Batch,
+    EvaluationBatches,
+    LabelledRows,
+    Rows,
+    Targets,
+    TrainingBatches,
+)
+from sktransfer.classifier.data.inputs import TokenTexts
+from sktransfer.classifier.training.callbacks import (
+    StopTraining,
+    WeightedLosses,
+    was_early_stopping,
+)
+from sktransfer.classifier.training.rates import parameter_groups
+from sktransfer.encoders.compute.threads import (
+    count_cores,
+    ensure_not_forked,
+    limited_cores,
+    on_one_core,
+)
+
+__all__ = ["SMALL_WIDTH", "PredictingNet", "TransferNet", "WeightedLoss"]
+
+# Rows of one forward pass in prediction: enough to keep the cores busy, few enough
+# that the states of long texts stay small.
+PREDICTION_ROWS = {"tokens": 64, "features": 4096}
+
+# Rows of features of one pass: few, so that they stay in a processor's cache, and that
+# a request of one row does not wait long for a core.
+HEAD_ROWS = 512
+
+# Up to this many features a head computes on one core. Its products take microseconds;
+# threads that wait for one another cost more than they bring, ten times more where
+# other processes want the cores.
+SMALL_WIDTH = 4096
+
+
+class WeightedLoss(nn.Module):
+    """Cross-entropy, averaged with weights: sum(w * loss) / sum(w).
+
+    One logit a row means two classes and the binary form.
+
+    Parameters
+    ----------
+    label_smoothing : float in [0, 1), default=0.0
+        Share of each label that is spread over all classes.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: torch.Tensor, targets: Targets) -> torch.Tensor:
+        """Loss, a scalar, of logits (n, k)."""
+        if logits.shape[1] == 1:
+            smooth = self.label_smoothing
+            wanted = targets.classes.to(logits.dtype) * (1 - smooth) + smooth / 2
+            losses = nn.functional.binary_cross_entropy_with_logits(
+                logits[:, 0], wanted, reduction="none"
+            )
+        else:
+            losses = nn.functional.cross_entropy(
+                logits,
+                targets.classes,
+                reduction="none",
+                label_smoothing=self.label_smoothing,
+            )
+        return (losses * targets.weight).sum() / targets.weight.sum()
+
+
+class PredictingNet(NeuralNet):
+    """What a net over `Rows` needs to know of them, whether it learns or not.
+
+    Attributes
+    ----------
+    autocast_dtype : torch.dtype
+        Precision of the body's matrix products.
+    """
+
+    autocast_dtype: torch.dtype
+
+    def infer(self, x: Batch, **fit_params: Any) -> torch.Tensor:
+        """Logits (n, k) of a batch."""
+        with self._precision(x):
+            logits: torch.Tensor = self.module_(**x.to(self.device).inputs)
+        return logits
+
+    def predict_logits(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """Logits of rows in their order.
+
+        Threads can ask at the same time: the module is only read.
+
+        Parameters
+        ----------
+        rows : Rows
+            n rows that the module reads.
+
+        Returns
+        -------
+        logits : ndarray of shape (n, k)
+        """
+        if isinstance(rows, TokenTexts):
+            # One by one: all windows of a book would not fit into one pass.
+            return rows.average(self._predict(rows.windows(), self.module_))
+        if rows.lengths is None:
+            return self._decide(rows)
+        return self._predict(rows, self.module_)
+
+    def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """Features (n, w) that the module's body gives for rows of tokens."""
+        return self._predict(rows, self.module_.body)
+
+    def _decide(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """Logits of features.
+
+        In float64 a row's do not depend on the company it comes in. Not all devices
+        have it.
+        """
+        decide = self.module_.decision()
+
+        def decide_exactly(
+            features: torch.Tensor, **windows: torch.Tensor
+        ) -> torch.Tensor:
+            with torch.inference_mode():
+                logits: torch.Tensor = decide(features.double(), **windows)
+                return logits.float()
+
+        small = self.module_.layout.n_features <= SMALL_WIDTH
+        parts = []
+        for start in range(0, len(rows), HEAD_ROWS):
+            inputs = rows.batch(np.arange(start, min(start + HEAD_ROWS, len(rows))))
+            call = functools.partial(decide_exactly, **inputs)
+            parts.append((on_one_core(call) if small else call()).numpy())
+        return np.concatenate(parts)
+
+    def _predict(
+        self, rows: Rows, module: Callable[..., torch.Tensor]
+    ) -> npt.NDArray[np.float32]:
+        count_cores()  # before the first operation
+        self._ensure_threads(rows)
+        if self.module_.training:
+            self.module_.eval()
+        unlabelled = LabelledRows(rows, np.zeros(len(rows), np.int64))
+        batches = self._evaluation(unlabelled)
+        results = []
+        # Where no batch will be divided, no threads are made to wait for it.
+        halves = self._in_halves(rows) if len(rows) >= MIN_ROWS else nullcontext()
+        with torch.inference_mode(), halves:
+            for indices in batches.indices():
+                batch = Batch(rows.batch(indices), len(indices))
+                with self._precision(batch):
+                    result = module(**batch.to(self.device).inputs)
+                results.append(result.float().cpu().numpy())
+        order = np.concatenate(batches.indices())
+        ordered = np.empty((len(rows), results[0].shape[1]), np.float32)
+        ordered[order] = np.concatenate(results)
+        return ordered
+
+    @contextmanager
+    def _precision(self, batch: Batch) -> Iterator[None]:
+        # The head alone is too small to gain from half precision, and loses digits.
+        wanted = self.autocast_dtype != torch.float32 and "features" not in batch.inputs
+        device = torch.device(self.device).type
+        # The cache of casts is everybody's. A thread that learns could not use what one
+        # that infers has left there.
+        with torch.autocast(
+            device,
+            dtype=self.autocast_dtype,
+            enabled=wanted,
+            cache_enabled=torch.is_grad_enabled(),
+        ):
+            yield
+
+    def _in_halves(self, rows: Rows) -> AbstractContextManager[None]:
+        if self._divides(rows):
+            return in_halves(torch.device(self.device))
+        return nullcontext()
+
+    def _divides(self, rows: Rows) -> bool:
+        """Whether batches of these rows go through layers."""
+        return rows.lengths is not None and not self.module_.body.is_table
+
+    @staticmethod
+    def _ensure_threads(rows: Rows) -> None:
+        # A head alone runs on one thread, which a fork does not take away.
+        if rows.lengths is not None:
+            ensure_not_forked()
+
+    @staticmethod
+    def _evaluation(data: LabelledRows) -> EvaluationBatches:
+        kind = "features" if data.rows.lengths is None else "tokens"
+        return EvaluationBatches(data, PREDICTION_ROWS[kind])
+
+
+class TransferNet(PredictingNet):
+    """A skorch net over `LabelledRows`, with rates by layer and our own batches.
+
+    Parameters
+    ----------
+    module : TransferNetwork
+        Already built, with a strategy applied; it is trained in place.
+    rates : dict or None, default=None
+        Keyword arguments of `parameter_groups`; None where nothing is trained.
+    autocast_dtype : torch.dtype, default=torch.float32
+        Precision of the body's matrix products in training and prediction.
+    shuffle_seed : int, default=0
+        Decides the order of the rows.
+    **kwargs
+        Further parameters of ``skorch.NeuralNet``.
+
+    Attributes
+    ----------
+    interrupted_ : bool
+        Whether the last training was broken off.
+    updates_ : dict or None
+        What the updates in which this net learns depend on; None where it has had all
+        its epochs.
+    """
+
+    interrupted_: bool
+    updates_: dict[str, Any] | None
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        criterion: type[nn.Module] = WeightedLoss,
+        optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW,
+        rates: dict[str, Any] | None = None,
+        autocast_dtype: torch.dtype = torch.float32,
+        shuffle_seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        self.rates = rates
+        self.autocast_dtype = autocast_dtype
+        self.shuffle_seed = shuffle_seed
+        super().__init__(module, criterion, optimizer=optimizer, **kwargs)
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("losses", WeightedLosses()),
+            ("print_log", PrintLog()),
+        ]
+
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
+        """Make groups for each rate and decay; without rates there is none."""
+        self.shuffles_ = np.random.default_rng(self.shuffle_seed)
+        if self.rates is None:
+            return self
+        options = self.get_params_for("optimizer")
+        if self.optimizer is torch.optim.AdamW:
+            # One pass over all parameters in place of a Python loop over them.
+            options = {"fused": True} | options
+        groups = parameter_groups(self.module_, **self.rates)
+        self.optimizer_ = self.optimizer(groups, **options)
+        return self
+
+    def can_go_on(self, module: nn.Module, options: dict[str, Any]) -> bool:
+        """Whether its optimiser is one of updates that learns just this in this way.
+
+        Parameters
+        ----------
+        module : TransferNetwork
+            With a strategy applied.
+        options : dict
+            What the updates depend on, as in `updates_`.
+
+        Returns
+        -------
+        same : bool
+        """
+        if getattr(self, "updates_", None) != options:
+            return False
+        groups = self.optimizer_.param_groups
+        known = {id(parameter) for group in groups for parameter in group["params"]}
+        learning = (p for p in module.parameters() if p.requires_grad)
+        return all(id(parameter) in known for parameter in learning)
+
+    def get_iterator(self, dataset: LabelledRows, training: bool = False) -> Any:
+        """Shuffled batches of like length for training, all rows in order else."""
+        if training:
+            return TrainingBatches(dataset, self.batch_size, self.shuffles_)
+        return self._evaluation(dataset)
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **params: Any) -> Any:
+        """Train; early stopping ends it, an interrupt is remembered in `interrupted_`.
+
+        skorch ends quietly on KeyboardInterrupt, which would let a search that runs
+        around this fit go on to the next candidate.
+        """
+        self.interrupted_ = False
+        self._ensure_threads(X.rows)
+        try:
+            with (
+                self._in_halves(X.rows),
+                self._cores_for(X.rows),
+                sparse_gradient(self._table()),
+            ):
+                super().fit_loop(X, y, epochs, **params)
+        except StopTraining:
+            pass
+        except KeyboardInterrupt as error:
+            # skorch's own early stopping ends a training by the same exception.
+            self.interrupted_ = not was_early_stopping(error)
+            raise
+        except Exception:
+            self.updates_ = None  # the optimiser's moments are of no use any more
+            raise
+        return self
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> Any:
+        """Loss and gradients of a batch, as skorch's; all gradients are dense."""
+        step = super().train_step_single(batch, **fit_params)
+        dense_gradients(self.module_.parameters())
+        return step
+
+    def get_loss(
+        self,
+        y_pred: torch.Tensor,
+        y_true: Targets,
+        X: Batch | None = None,
+        training: bool = False,
+    ) -> torch.Tensor:
+        """Weighted loss of logits (n, k)."""
+        device = y_pred.device
+        targets = Targets(y_true.classes.to(device), y_true.weight.to(device))
+        loss: torch.Tensor = self.criterion_(y_pred, targets)
+        return loss
+
+    def _cores_for(self, rows: Rows) -> AbstractContextManager[None]:
+        if self._divides(rows):
+            # Threads that an operation leaves behind go on turning for a while, and
+            # would take the cores from the halves of the next batch.
+            return limited_cores(max(1, count_cores() // 2))
+        if rows.lengths is None and self.module_.layout.n_features <= SMALL_WIDTH:
+            return limited_cores(1)
+        return nullcontext()
+
+    def _table(self) -> nn.Module | None:
+        body = self.module_.body
+        if body is None:
+            return None
+        table = body.token_table()
+        holders = (m for m in body.modules() if getattr(m, "weight", None) is table)
+        return next(holders, None)
+
+    # Optimiser state is several times the size of what was learnt and of no use to
+    # whoever predicts; callbacks may hold anything. Both are made anew when training
+    # goes on.
+    def __getstate__(self) -> dict[str, Any]:
+        left_out = ("optimizer_", "callbacks_", "callbacks", "module", "updates_")
+        state = {k: v for k, v in self.__dict__.items() if k not in left_out}
+        return state | {"callbacks_": [], "callbacks": None, "device": "cpu"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.module = self.module_

@@ -1,0 +1,345 @@
+"""The file that a command reads: its place, format, encoding and columns."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO
+
+import typer
+
+from sktransfer.cli.table_readers import Reader, open_reader
+from sktransfer.cli.terminal import note
+
+__all__ = [
+    "FORMATS",
+    "check_columns",
+    "choose_format",
+    "detect_encoding",
+    "digest_input",
+    "is_missing",
+    "is_utf8",
+    "known_encoding",
+    "open_input",
+]
+
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# Every third character of a Chinese text is one of these, in the two ways to write.
+_COMMON = frozenset(
+    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下"
+    "自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部"
+    "这个们来为国说时会对过发后里经么学现当没动还进开给电买东质量酒店房间服务很非常手机书"
+    "這個們來為國說時會對過發後裡經麼學現當沒動還進開給電買東質量酒店房間服務很非常手機書"
+    "，。！？、；：（）"
+)
+_CHINESE = ("gb18030", "big5")
+
+# From this share of common characters among those that are not ASCII on, it is Chinese.
+_ENOUGH = 0.15
+
+_BY_SUFFIX = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+FORMATS = ("csv", "tsv", "jsonl", "parquet")
+
+_N_SAMPLED = 1 << 20
+
+
+def known_encoding(name: str) -> str | None:
+    """Python's name of an encoding, or None where there is no such.
+
+    Parameters
+    ----------
+    name : str
+        As people write it, for example ``"GBK"`` or ``"latin-1"``.
+
+    Returns
+    -------
+    encoding : str or None
+
+    Examples
+    --------
+    >>> from sktransfer.cli.input_file import known_encoding
+    >>> known_encoding("UTF8"), known_encoding("no such")
+    ('utf-8', None)
+    """
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return None
+
+
+def detect_encoding(sample: bytes, *, fits_utf8: bool | None = None) -> str:
+    """Name the encoding of a text.
+
+    Parameters
+    ----------
+    sample : bytes
+        Its beginning; it may end within a character.
+    fits_utf8 : bool or None, default=None
+        Whether the whole text is UTF-8, where that is known; None asks the sample.
+
+    Returns
+    -------
+    encoding : str
+        UTF-8, -16 or -32 by their marks; UTF-8 where that fits; GB18030 or Big5 where
+        it makes common Chinese characters; else Windows' western one.
+
+    Examples
+    --------
+    >>> from sktransfer.cli.input_file import detect_encoding
+    >>> [detect_encoding("很好的酒店".encode(name)) for name in ("utf-8", "gbk")]
+    ['utf-8', 'gb18030']
+    """
+    for mark, name in _MARKS.items():
+        if sample.startswith(mark):
+            return name
+    if fits_utf8 is None:
+        fits_utf8 = _decode(sample, "utf-8") is not None
+    if fits_utf8:
+        return "utf-8"
+    shares = {name: _share_of_common(sample, name) for name in _CHINESE}
+    best = max(shares, key=lambda name: shares[name])
+    if shares[best] >= _ENOUGH:
+        return best
+    return "cp1252" if _decode(sample, "cp1252") is not None else "latin-1"
+
+
+def is_utf8(file: BinaryIO, n_bytes: int = 1 << 20) -> bool:
+    """Whether all that is left of a file is UTF-8.
+
+    Parameters
+    ----------
+    file : binary file
+        Read to its end, or to the first byte that is wrong.
+    n_bytes : int, default=2**20
+        Bytes that are read at once.
+
+    Returns
+    -------
+    fits : bool
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        while piece := file.read(n_bytes):
+            decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decode(sample: bytes, encoding: str) -> str | None:
+    """Text of a sample whose last character may be cut, or None if it does not fit."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(sample)
+    except UnicodeDecodeError:
+        return None
+
+
+def _share_of_common(sample: bytes, encoding: str) -> float:
+    """Share of common Chinese characters among those beyond ASCII."""
+    text = _decode(sample, encoding)
+    if text is None:
+        return 0.0
+    beyond = [character for character in text if ord(character) > 127]
+    return sum(character in _COMMON for character in beyond) / max(len(beyond), 1)
+
+
+def choose_format(name: str, given: str | None, *, option: str) -> str:
+    """Format of a file.
+
+    Parameters
+    ----------
+    name : str
+        Its path; "-" stands for a stream and is CSV unless said otherwise.
+    given : str or None
+        What the user said.
+    option : str
+        By which option, for the message.
+
+    Returns
+    -------
+    format : {"csv", "tsv", "jsonl", "parquet"}
+
+    Raises
+    ------
+    typer.BadParameter
+        If neither tells.
+
+    Examples
+    --------
+    >>> from sktransfer.cli.input_file import choose_format
+    >>> choose_format("new.TSV", None, option="--format")
+    'tsv'
+    """
+    if given is not None:
+        if given not in FORMATS:
+            raise typer.BadParameter(
+                f"{given!r} is none of {', '.join(FORMATS)}", param_hint=option
+            )
+        return given
+    if name == "-":
+        return "csv"
+    suffix = PurePath(name).suffix.lower()
+    if suffix not in _BY_SUFFIX:
+        raise typer.BadParameter(
+            f"the name {name!r} does not tell its format: end it in "
+            f"{', '.join(sorted(_BY_SUFFIX))}, or say {option} "
+            f"{'|'.join(FORMATS)}",
+            param_hint=option,
+        )
+    return _BY_SUFFIX[suffix]
+
+
+@contextmanager
+def open_input(
+    name: str, format: str | None = None, encoding: str | None = None
+) -> Iterator[Reader]:
+    """Open a file, or the standard input.
+
+    Parameters
+    ----------
+    name : str
+        A path, or "-". What comes on the standard input is put into a temporary file.
+    format : str or None, default=None
+        None goes by the name.
+    encoding : str or None, default=None
+        None looks at the bytes, and says so where it is not UTF-8.
+
+    Yields
+    ------
+    reader : Reader
+
+    Raises
+    ------
+    typer.BadParameter
+        If the file is not there, or a format or encoding is unknown.
+    """
+    chosen = choose_format(name, format, option="--format")
+    with ExitStack() as stack:
+        if name == "-":
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            path = Path(folder, "stdin")
+            with path.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+        else:
+            path = Path(name).expanduser()
+            if not path.is_file():
+                raise typer.BadParameter(f"there is no file {name!r}{_like(path)}")
+        shown = "the standard input" if name == "-" else name
+        yield open_reader(path, chosen, _find(path, chosen, encoding, shown), shown)
+
+
+def _find(path: Path, format: str, encoding: str | None, shown: str) -> str:
+    if format == "parquet":
+        return "utf-8"
+    if encoding is not None:
+        known = known_encoding(encoding)
+        if known is None:
+            raise typer.BadParameter(
+                f"{encoding!r} is no encoding that Python knows; for example utf-8, "
+                "gb18030, big5, cp1252 or utf-16",
+                param_hint="--encoding",
+            )
+        if known == "utf-8":
+            # Its mark, if there is one, is none of the first column's name.
+            known = "utf-8-sig"
+        return known
+    with path.open("rb") as file:
+        sample = file.read(_N_SAMPLED)
+        file.seek(0)
+        found = detect_encoding(sample, fits_utf8=is_utf8(file))
+    if not found.startswith("utf-8"):
+        note(f"{shown} is read as {found}; name another encoding by --encoding.")
+    return found
+
+
+def _like(path: Path) -> str:
+    folder = path.parent
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {str(folder / near[0])!r}?" if near else ""
+
+
+def check_columns(reader: Reader, **columns: str | None) -> None:
+    """See that columns are there.
+
+    Parameters
+    ----------
+    reader : Reader
+        The table.
+    **columns : str or None
+        Name of an option, without its dashes, and the column it names; None is no
+        column.
+
+    Raises
+    ------
+    typer.BadParameter
+        If one is missing; the message suggests the right name.
+    """
+    for option, name in columns.items():
+        if name is None or name in reader.columns:
+            continue
+        folded = {column.casefold().strip(): column for column in reader.columns}
+        near = difflib.get_close_matches(
+            name.casefold().strip(), folded, n=1, cutoff=0.5
+        )
+        guess = f" Did you mean {folded[near[0]]!r}?" if near else ""
+        listed = ", ".join(map(repr, reader.columns[:12]))
+        more = ", ..." if len(reader.columns) > 12 else ""
+        raise typer.BadParameter(
+            f"{reader.name} has no column {name!r}.{guess} It has {listed}{more}.",
+            param_hint=f"--{option.replace('_', '-')}",
+        )
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing; the empty string is a text.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    missing : bool
+    """
+    return value is None or (isinstance(value, float) and value != value)
+
+
+def digest_input(path: Path) -> str:
+    """SHA-256 of a file's bytes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    digest : str of 64 characters
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

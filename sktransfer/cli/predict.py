@@ -1,0 +1,221 @@
+"""``sktransfer predict``: labels and probabilities beside each row, at any size."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from sktransfer.cli.growing_file import GrowingFile
+from sktransfer.cli.input_file import (
+    check_columns,
+    choose_format,
+    digest_input,
+    is_missing,
+    open_input,
+)
+from sktransfer.cli.outputs import check_free, check_inputs_stay
+from sktransfer.cli.table_readers import Chunk, Reader
+from sktransfer.cli.table_writers import Writer, make_writer
+from sktransfer.cli.terminal import RowCounter, note
+
+__all__ = ["predict_file"]
+
+# Rows that are read, labelled and written at once.
+N_ROWS = 2048
+# On the standard output somebody may be watching, or have seen enough.
+N_ROWS_SEEN = 256
+
+
+def predict_file(
+    model: str,
+    name: str,
+    *,
+    text: str,
+    output: str,
+    prefix: str = "",
+    format: str | None = None,
+    output_format: str | None = None,
+    encoding: str | None = None,
+    fresh: bool = False,
+    overwrite: bool = False,
+) -> int:
+    """Write a table with the predictions of a saved model.
+
+    Parameters
+    ----------
+    model : str
+        Folder that ``save`` wrote.
+    name : str
+        The table, or "-".
+    text : str
+        Its column of texts.
+    output : str
+        Where to, or "-".
+    prefix : str, default=""
+        Put before the names of the new columns.
+    format, output_format : str or None, default=None
+        None goes by the names.
+    encoding : str or None, default=None
+        Of the input; None looks at the bytes.
+    fresh : bool, default=False
+        Whether to begin anew where an earlier run was stopped.
+    overwrite : bool, default=False
+        Whether a file that is there already is replaced.
+
+    Returns
+    -------
+    n_rows : int
+        Rows of the output.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the output is there already, or is one of the inputs.
+    """
+    if output == "-" and output_format is None:
+        read_as = choose_format(name, format, option="--format")
+        output_format = "csv" if read_as == "parquet" else read_as
+    written_as = choose_format(output, output_format, option="--output-format")
+    path = None if output == "-" else Path(output).expanduser()
+    if path is not None:
+        _check_place(path, name, model, overwrite=overwrite)
+    with open_input(name, format, encoding) as reader:
+        check_columns(reader, text=text)
+        labeller = _Labeller(model, text, prefix)
+        _check_free(reader, list(labeller.samples))
+        writer = make_writer(written_as, reader, labeller.samples)
+        if path is None:
+            return _write_stream(reader, labeller, writer)
+        made_of = {
+            "input": digest_input(reader.path),
+            "model": labeller.digest,
+            "columns": f"{text!r} to {prefix!r} as {written_as}",
+        }
+        growing = GrowingFile(path, made_of, fresh=fresh)
+        return _write_file(reader, labeller, writer, growing, overwrite=overwrite)
+
+
+def _check_place(path: Path, name: str, model: str, *, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise typer.BadParameter(
+            f"there is no folder {str(path.parent)!r}", param_hint="--output"
+        )
+    inputs = {"the table": name, "the model": model}
+    written = [path, *GrowingFile.names(path)]
+    check_inputs_stay(inputs, written, option="--output")
+    check_free(path, overwrite=overwrite, option="--output")
+
+
+def _write_file(
+    reader: Reader,
+    labeller: _Labeller,
+    writer: Writer,
+    growing: GrowingFile,
+    *,
+    overwrite: bool,
+) -> int:
+    with ExitStack() as stack:
+        stack.enter_context(growing)
+        if growing.is_resumed:
+            note(f"Going on after {growing.n_rows:,} rows of an earlier run.")
+        else:
+            growing.append(writer.head(), 0)
+        counter = stack.enter_context(RowCounter(growing.n_rows))
+        try:
+            for chunk in reader.chunks(N_ROWS, skip=growing.n_rows):
+                growing.append(
+                    writer.encode(chunk, labeller.label(chunk)), len(chunk.rows)
+                )
+                counter.advance(len(chunk.rows))
+        except KeyboardInterrupt:
+            counter.stop()
+            note(f"{growing.n_rows:,} rows are done; the same command goes on.")
+            raise
+        part = growing.close_part()
+        # Hours may have passed since it was looked at.
+        check_free(growing.path, overwrite=overwrite, option="--output")
+        writer.finish(part, growing.path)
+        growing.forget()
+    return growing.n_rows
+
+
+def _write_stream(reader: Reader, labeller: _Labeller, writer: Writer) -> int:
+    if writer.format == "parquet":
+        raise typer.BadParameter(
+            "Parquet cannot be written to the standard output: name a file",
+            param_hint="--output",
+        )
+    out, n_rows = sys.stdout.buffer, 0
+    out.write(writer.head())
+    for chunk in reader.chunks(N_ROWS_SEEN):
+        out.write(writer.encode(chunk, labeller.label(chunk)))
+        out.flush()
+        n_rows += len(chunk.rows)
+    return n_rows
+
+
+def _check_free(reader: Reader, added: list[str]) -> None:
+    taken = [name for name in added if name in reader.columns]
+    if taken:
+        raise typer.BadParameter(
+            f"{reader.name} has a column {taken[0]!r} already: say --prefix new_, or "
+            "another word, to name the new columns otherwise",
+            param_hint="--prefix",
+        )
+
+
+class _Labeller:
+    """A model with the names of the columns that it fills."""
+
+    def __init__(self, folder: str, text: str, prefix: str) -> None:
+        from sktransfer.bundles.folders import manifest_digest
+        from sktransfer.persistence import load
+
+        self.model = load(folder)
+        self.digest = manifest_digest(folder)
+        if not hasattr(self.model, "predict"):
+            raise typer.BadParameter(f"the model in {folder!r} predicts nothing")
+        self.text = text
+        classes = getattr(self.model, "classes_", [])
+        self.samples: dict[str, list[Any]] = {
+            f"{prefix}predicted": [_plain(label) for label in classes] or [""]
+        }
+        if hasattr(self.model, "predict_proba"):
+            self.samples |= {f"{prefix}probability_{label}": [0.5] for label in classes}
+
+    def label(self, chunk: Chunk) -> dict[str, list[Any]]:
+        """New columns of a chunk; a row without a text gets nothing in them."""
+        there = [n for n, row in enumerate(chunk.rows) if self._text(row) is not None]
+        texts = [self._text(chunk.rows[row]) for row in there]
+        columns: dict[str, list[Any]] = {
+            name: [None] * len(chunk.rows) for name in self.samples
+        }
+        if not texts:
+            return columns
+        for name, values in zip(columns, self._ask(texts), strict=True):
+            for row, value in zip(there, values, strict=True):
+                columns[name][row] = value
+        return columns
+
+    def _ask(self, texts: list[Any]) -> Iterator[list[Any]]:
+        from sktransfer.comparison.run.scoring import predict
+
+        if len(self.samples) == 1:
+            yield [_plain(label) for label in self.model.predict(texts)]
+            return
+        said = predict(self.model, texts, self.model.classes_)
+        yield [_plain(label) for label in said.labels]
+        yield from said.probabilities.round(6).T.tolist()
+
+    def _text(self, row: dict[str, Any]) -> str | None:
+        value = row.get(self.text)
+        return None if is_missing(value) else str(value)
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if hasattr(label, "item") else label

@@ -1,0 +1,321 @@
+"""What is said to the person at the terminal: notes, counts, tables of results."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.live import Live
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from sktransfer.exceptions import SktransferWarning
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sktransfer.comparison.result import StrategyComparison
+
+__all__ = [
+    "LiveTable",
+    "RowCounter",
+    "fail",
+    "note",
+    "show_results",
+    "show_warning",
+    "stderr_console",
+    "stdout_console",
+]
+
+
+def stderr_console() -> Console:
+    """Console on the standard error as it is now; tests exchange it."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def stdout_console() -> Console:
+    """Console on the standard output as it is now."""
+    return Console(highlight=False)
+
+
+def note(message: str) -> None:
+    """Say something in passing.
+
+    Parameters
+    ----------
+    message : str
+        Shown as it is, without rich's markup.
+    """
+    stderr_console().print(message, style="dim", markup=False)
+
+
+def fail(message: str) -> None:
+    """Say why it did not work.
+
+    Parameters
+    ----------
+    message : str
+        Shown as it is, without rich's markup.
+    """
+    console = stderr_console()
+    console.print("Error:", style="bold red", end=" ")
+    console.print(message, markup=False)
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show the package's warnings as lines, and those of libraries not at all.
+
+    Parameters
+    ----------
+    message, category, filename, lineno, file, line
+        As in :func:`warnings.showwarning`.
+    """
+    if issubclass(category, SktransferWarning):
+        console: Any = stderr_console()
+        console.print("Warning:", style="yellow", end=" ")
+        console.print(str(message), markup=False)
+        sys.stderr.flush()
+
+
+class RowCounter:
+    """Counts rows on the standard error; a context manager.
+
+    Parameters
+    ----------
+    n_before : int, default=0
+        Rows of an earlier run.
+    """
+
+    def __init__(self, n_before: int = 0) -> None:
+        console = stderr_console()
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.completed:,.0f} rows"),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            console=console,
+            # In a log file each step would be a line.
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._n_before = n_before
+        self._task = self._progress.add_task(
+            "", total=None, completed=n_before, rate=""
+        )
+
+    def advance(self, n_rows: int) -> None:
+        """Count some more.
+
+        Parameters
+        ----------
+        n_rows : int
+        """
+        task = self._progress.tasks[0]
+        n_new = task.completed + n_rows - self._n_before
+        rate = f"{n_new / max(task.elapsed or 0.0, 1e-3):,.0f} rows/s"
+        self._progress.update(self._task, advance=n_rows, rate=rate)
+
+    def stop(self) -> None:
+        """Take the line away, for something else to be said."""
+        self._progress.stop()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+
+class LiveTable:
+    """Rows as they come, on the standard error; a context manager.
+
+    Where nobody is watching, a line is written for each row that is finished.
+    """
+
+    def __init__(self) -> None:
+        self._console = stderr_console()
+        self._rows: dict[tuple[str, int], dict[str, Any]] = {}
+        self._live: Live | None = None
+        if self._console.is_terminal:
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._draw,
+                refresh_per_second=4,
+                transient=True,
+            )
+
+    def update(self, row: dict[str, Any]) -> None:
+        """Take what `compare_strategies` tells of a row.
+
+        Parameters
+        ----------
+        row : dict
+        """
+        self._rows[row["strategy"], row["train_size"]] = row
+        if self._live is None and row["status"] != "running":
+            told = f"{row['strategy']}, {row['train_size']} texts: {row['status']}"
+            if row["status"] == "done":
+                told += f", {row['score']:.3f}, {row['fit_seconds']:.2f} s a fit"
+            elif row["error"]:
+                told += f", {row['error']}"
+            note(told)
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _draw(self) -> Table:
+        table = _make_table(len({size for _, size in self._rows}) > 1)
+        for row in self._rows.values():
+            folds = f"{row['n_folds']}/{row['n_folds_planned']}"
+            state = folds if row["status"] in ("running", "done") else row["status"]
+            style = {"running": "bold", "failed": "red", "skipped": "dim"}
+            cells = [row["strategy"]]
+            if len(table.columns) > 5:
+                cells.append(str(row["train_size"]))
+            cells += [
+                _number(row["score"], ".3f"),
+                _seconds(row["fit_seconds"]),
+                _seconds(row["predict_seconds"]),
+                state,
+            ]
+            table.add_row(*map(Text, cells), style=style.get(row["status"]))
+        return table
+
+
+def _make_table(sized: bool) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("strategy", overflow="fold")
+    if sized:
+        table.add_column("texts", justify="right")
+    for name in ("score", "fit", "predict", "folds"):
+        table.add_column(name, justify="right")
+    return table
+
+
+def show_results(comparison: StrategyComparison, console: Console) -> None:
+    """Print the table of results, the best first, and what follows.
+
+    Parameters
+    ----------
+    comparison : StrategyComparison
+        What was found.
+    console : rich.console.Console
+        Where to; the table fits 80 columns.
+    """
+    results = comparison.results
+    order = ["train_size", "score"] if _is_sized(results) else ["score"]
+    rows = results.sort_values(order, ascending=[True, False][-len(order) :])
+    # Names of encoders are long: the table moves together first, and then goes without
+    # speeds, which are in every other table.
+    for tight, with_speed in ((False, True), (True, True), (True, False)):
+        table = _make_results(comparison, rows, tight=tight, with_speed=with_speed)
+        if _width(table, rows["strategy"].tolist(), console) <= console.width:
+            break
+    console.print(table)
+    console.print()
+    for verdict in comparison.verdicts:
+        console.print(f"- {verdict}", markup=False)
+    for row in rows.to_dict("records"):
+        if row["status"] == "failed":
+            console.print(f"- {row['strategy']}: {row['error']}", markup=False)
+
+
+def _make_results(
+    comparison: StrategyComparison,
+    rows: pd.DataFrame,
+    *,
+    tight: bool,
+    with_speed: bool,
+) -> Table:
+    """Results as a table; a name may take two lines."""
+    sized = _is_sized(rows)
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=tight)
+    table.add_column("strategy", overflow="fold")
+    if sized:
+        table.add_column("texts", justify="right")
+    table.add_column(comparison.scoring.replace("_", " "), justify="right")
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    differ = "points" if _in_points(comparison) else "differ."
+    for name in (differ, "p", "fit", *(["texts/s"] if with_speed else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    scale = 100.0 if _in_points(comparison) else 1.0
+    for row in rows.to_dict("records"):
+        cells = [row["strategy"]]
+        if sized:
+            cells.append(str(row["train_size"]))
+        if row["status"] != "done":
+            cells.append(row["status"])
+            table.add_row(*map(Text, cells), style="dim")
+            continue
+        interval = f"{row['score_low']:.3f} - {row['score_high']:.3f}"
+        cells += [
+            f"{row['score']:.3f}",
+            "" if math.isnan(row["score_low"]) else interval,
+            _number(row["difference"] * scale, "+.1f"),
+            "<0.001" if row["pvalue"] < 0.001 else _number(row["pvalue"], ".3f"),
+            _seconds(row["fit_seconds"]),
+        ]
+        if with_speed:
+            cells.append(_number(row["texts_per_second"], ",.0f"))
+        best = row["strategy"] == comparison.best_strategy
+        table.add_row(*map(Text, cells), style="bold" if best else None)
+    return table
+
+
+def _is_sized(results: pd.DataFrame) -> bool:
+    return results.loc[results["train_size"] > 0, "train_size"].nunique() > 1
+
+
+def _width(table: Table, names: Sequence[str], console: Console) -> int:
+    """Columns that a table needs where names are broken at blanks only."""
+    unlimited = console.options.update(max_width=10_000)
+    whole = max(map(cell_len, names))
+    broken = max(cell_len(word) for name in names for word in name.split())
+    return table.__rich_measure__(console, unlimited).maximum - whole + broken
+
+
+def _in_points(comparison: StrategyComparison) -> bool:
+    scores = comparison.results["score"].dropna()
+    return bool((scores.abs() <= 1).all())
+
+
+def _number(value: float, spec: str) -> str:
+    return "" if math.isnan(value) else format(value, spec)
+
+
+def _seconds(value: float) -> str:
+    if math.isnan(value):
+        return ""
+    if value >= 100:
+        return f"{value:.0f} s"
+    return f"{value:.1f} s" if value >= 1 else f"{1000 * value:.0f} ms"

@@ -1,0 +1,1 @@
+"""What came of it: means and tests, sentences, tables."""

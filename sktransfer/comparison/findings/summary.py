@@ -1,0 +1,330 @@
+"""From outcomes of folds to tables: means, intervals, tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sktransfer.comparison.findings.out_of_fold import (
+    Floats,
+    least_error,
+    score_without,
+)
+from sktransfer.comparison.run.plan import Data
+from sktransfer.comparison.run.scoring import METRICS
+from sktransfer.comparison.setup.candidates import Candidate
+from sktransfer.statistics.resampling import (
+    ResampledTTest,
+    corrected_resampled_ttest,
+    holm_correction,
+    mean_interval,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Outcomes", "Summary", "best_row", "comparable_rows"]
+
+_SCORED = ("score", "score_std", "score_low", "score_high")
+_MEASURED = ("fit_seconds", "predict_seconds", "n_trainable_parameters")
+
+Outcomes = Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
+
+
+def comparable_rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Rows that were run to their end with the most labelled texts.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in `StrategyComparison`.
+
+    Returns
+    -------
+    rows : DataFrame
+        Of one train size, and of strategies that learn from the source alone.
+    """
+    done = results[results["status"] == "done"]
+    return done[done["train_size"].isin([0, done["train_size"].max()])]
+
+
+def best_row(rows: pd.DataFrame) -> pd.Series:
+    """Row with the best score.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `comparable_rows`, at least one.
+
+    Returns
+    -------
+    row : Series
+        The first of equals, which is the cheapest: strategies run from cheap to dear.
+    """
+    return rows.iloc[int(rows["score"].argmax())]
+
+
+class Summary:
+    """Tables of a comparison.
+
+    Parameters
+    ----------
+    data : Data
+        What was compared on.
+    candidates : sequence of Candidate
+        In the order of the rows.
+    outcomes : mapping of (name, size) to sequence of dict
+        From `Schedule.run`.
+    baseline : str or None
+        Name of the strategy that the others are tested against.
+    why_skipped : str
+        What the rows say that were not run to their end.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        candidates: Sequence[Candidate],
+        outcomes: Outcomes,
+        baseline: str | None,
+        why_skipped: str = "",
+    ) -> None:
+        self.data = data
+        self.candidates = list(candidates)
+        self.outcomes = outcomes
+        self.baseline = baseline
+        self.why_skipped = why_skipped
+        self.metrics = list(dict.fromkeys([*METRICS, data.scoring.name]))
+        self._without: dict[tuple[str, int], Floats | None] = {}
+        self._n_train = {(f.repeat, f.number): len(f.train) for f in data.folds}
+
+    def status(self, name: str, size: int) -> tuple[str, str]:
+        """Status of a row, and why."""
+        outcomes = self.outcomes[name, size]
+        for outcome in outcomes:
+            if outcome["status"] == "failed":
+                return "failed", str(outcome["error"])
+        if len(outcomes) < len(self.data.folds):
+            done = f"{len(outcomes)} of {len(self.data.folds)} folds were run"
+            return "skipped", f"{self.why_skipped} ({done})".strip()
+        return "done", ""
+
+    def scores(self, name: str, size: int) -> dict[tuple[int, int], float] | None:
+        """Main metric by repeat and fold, or None unless the row is done."""
+        if (name, size) not in self.outcomes or self.status(name, size)[0] != "done":
+            return None
+        return {
+            (outcome["repeat"], outcome["fold"]): outcome["metrics"]["score"]
+            for outcome in self.outcomes[name, size]
+        }
+
+    def largest(self, name: str) -> int:
+        """Largest size at which a strategy was to run."""
+        return max(size for other, size in self.outcomes if other == name)
+
+    def test(
+        self,
+        name: str,
+        other: str,
+        size: int | None = None,
+        confidence_level: float = 0.95,
+    ) -> Any:
+        """Compare two strategies fold by fold, and by their predictions.
+
+        Parameters
+        ----------
+        name, other : str
+            Strategies.
+        size : int or None, default=None
+            Train size; None is the largest of each. What has one size only is compared
+            at that.
+        confidence_level : float, default=0.95
+            Of the interval.
+
+        Returns
+        -------
+        test : ResampledTTest or None
+            Of the score of `name` minus that of `other`; None where one of them was
+            not run to its end, or there is one fold only.
+        """
+        sides = []
+        for strategy in (name, other):
+            own = self.largest(strategy) if size is None else size
+            if (strategy, own) not in self.outcomes:
+                own = self.largest(strategy)
+            scores = self.scores(strategy, own)
+            if scores is None:
+                return None
+            sides.append((own, scores))
+        differences = [sides[0][1][key] - sides[1][1][key] for key in sides[0][1]]
+        if len(differences) < 2:
+            return None
+        # What learns from the source alone shares no training rows between folds; the
+        # other side does, and its size is the cautious one to take.
+        n_train = max(self._mean_train(own) for own, _ in sides)
+        n_test = float(np.mean([len(fold.test) for fold in self.data.folds]))
+        least = least_error(
+            self.data,
+            [float(np.mean(list(scores.values()))) for _, scores in sides],
+            [
+                self._score_without(strategy, own)
+                for strategy, (own, _) in zip((name, other), sides, strict=True)
+            ],
+        )
+        found: ResampledTTest = corrected_resampled_ttest(
+            differences,
+            n_train,
+            n_test,
+            confidence_level=confidence_level,
+            least_error=least.error,
+            least_df=least.df,
+        )
+        return found
+
+    def _score_without(self, name: str, size: int) -> Floats | None:
+        """From `score_without`, computed once: each strategy is in several tests."""
+        if (name, size) not in self._without:
+            outcomes = self.outcomes[name, size]
+            self._without[name, size] = score_without(self.data, outcomes)
+        return self._without[name, size]
+
+    def results(self) -> pd.DataFrame:
+        """One row a strategy and size; see `StrategyComparison`."""
+        import pandas as pd
+
+        rows = [
+            self._row(candidate, size)
+            for candidate in self.candidates
+            for name, size in self.outcomes
+            if name == candidate.name
+        ]
+        table = pd.DataFrame(rows)
+        # A column of names has NaN for None, unless it holds objects.
+        table["encoder"] = pd.Series([row["encoder"] for row in rows], dtype=object)
+        # Sizes are families of tests; what has size 0 belongs to the largest.
+        largest = max(size.n_texts for size in self.data.sizes)
+        family = table["train_size"].replace(0, largest)
+        for size in family.unique():
+            rows_of_size = family == size
+            raw = table.loc[rows_of_size, "pvalue"].to_numpy(dtype=float)
+            table.loc[rows_of_size, "pvalue"] = holm_correction(raw)
+        return table
+
+    def folds(self) -> pd.DataFrame:
+        """One row a strategy, size, repeat and fold; see `StrategyComparison`."""
+        import pandas as pd
+
+        kinds = {candidate.name: candidate.kind for candidate in self.candidates}
+        rows = []
+        for (name, _), outcomes in self.outcomes.items():
+            for outcome in outcomes:
+                metrics = outcome.get("metrics", {})
+                row = {"strategy": name, "kind": kinds[name]}
+                keys = ("train_size", "repeat", "fold", "n_train", "n_test")
+                row |= {key: outcome[key] for key in keys}
+                for metric in ("score", *self.metrics):
+                    row[metric] = metrics.get(metric, math.nan)
+                for key in _MEASURED:
+                    row[key] = outcome.get(key, math.nan)
+                row["best_params"] = outcome.get("best_params", "")
+                row |= {key: outcome[key] for key in ("status", "error")}
+                rows.append(row)
+        columns = ["strategy", "kind", "train_size", "repeat", "fold", "n_train"]
+        columns += ["n_test", "score", *self.metrics, *_MEASURED, "best_params"]
+        return pd.DataFrame(rows, columns=[*columns, "status", "error"])
+
+    def predictions(self) -> dict[str, pd.DataFrame]:
+        """Predictions out of fold at the largest size, by strategy."""
+        import pandas as pd
+
+        found = {}
+        for candidate in self.candidates:
+            name, size = candidate.name, self.largest(candidate.name)
+            if self.status(name, size)[0] != "done":
+                continue
+            outcomes = self.outcomes[name, size]
+            parts = [self._predictions_of(o) for o in outcomes if "predictions" in o]
+            if parts:
+                found[name] = pd.concat(parts, ignore_index=True)
+        return found
+
+    def _predictions_of(self, outcome: Mapping[str, Any]) -> pd.DataFrame:
+        import pandas as pd
+
+        said, data = outcome["predictions"], self.data
+        table = pd.DataFrame(
+            {
+                "row": said["rows"],
+                "repeat": outcome["repeat"],
+                "label": data.labels[said["rows"]],
+                "predicted": data.classes[said["predicted"]],
+            }
+        )
+        given = np.asarray(said["probabilities"], dtype=float)
+        for column, label in enumerate(data.classes.tolist()):
+            table[f"probability_{label}"] = given[:, column]
+        return table
+
+    def _row(self, candidate: Candidate, size: int) -> dict[str, Any]:
+        status, error = self.status(candidate.name, size)
+        outcomes = [
+            outcome
+            for outcome in self.outcomes[candidate.name, size]
+            if outcome["status"] == "done"
+        ]
+        row: dict[str, Any] = {
+            "strategy": candidate.name,
+            "kind": candidate.kind,
+            "encoder": candidate.encoder,
+            "train_size": size,
+        }
+        timed = ("fit_seconds", "predict_seconds", "texts_per_second")
+        counted = ("n_trainable_parameters", "difference", "pvalue")
+        row |= dict.fromkeys((*_SCORED, *self.metrics, *timed, *counted), math.nan)
+        if status == "done":
+            row |= self._means(candidate.name, outcomes, size)
+            if self.baseline not in (None, candidate.name):
+                test = self.test(candidate.name, str(self.baseline), size or None)
+                if test is not None:
+                    row["difference"] = test.mean_difference
+                    row["pvalue"] = test.pvalue
+        return row | {"n_folds": len(outcomes), "status": status, "error": error}
+
+    def _means(
+        self, name: str, outcomes: list[Mapping[str, Any]], size: int
+    ) -> dict[str, float]:
+        n_test = float(np.mean([outcome["n_test"] for outcome in outcomes]))
+        scores = [outcome["metrics"]["score"] for outcome in outcomes]
+        least = least_error(
+            self.data, [float(np.mean(scores))], [self._score_without(name, size)]
+        )
+        interval = mean_interval(
+            scores,
+            self._mean_train(size),
+            n_test,
+            least_error=least.error,
+            least_df=least.df,
+        )
+        found = {
+            "score": interval.mean,
+            "score_std": float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan,
+            "score_low": interval.low,
+            "score_high": interval.high,
+        }
+        if self.data.scoring.is_share:
+            # The truth is no share beyond 0 and 1 either.
+            for end in ("score_low", "score_high"):
+                found[end] = float(np.clip(found[end], 0.0, 1.0))
+        for metric in self.metrics:
+            found[metric] = float(np.mean([o["metrics"][metric] for o in outcomes]))
+        for key in _MEASURED:
+            found[key] = float(np.mean([outcome[key] for outcome in outcomes]))
+        return found
+
+    def _mean_train(self, size: int) -> float:
+        whole = float(np.mean(list(self._n_train.values())))
+        sizes = {s.n_texts: s for s in self.data.sizes}
+        return whole if size == 0 or sizes[size].whole else float(size)

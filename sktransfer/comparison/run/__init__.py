@@ -1,0 +1,1 @@
+"""Folds run, measured and kept."""

@@ -1,0 +1,388 @@
+"""Which texts train and which test: the same for all strategies of a comparison.
+
+And how many train: parts of a training part, for learning curves.
+
+Copies of a text, and texts of one group, are never on both sides. Shapes: n texts.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
+
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+
+__all__ = [
+    "Fold",
+    "Rows",
+    "TrainSize",
+    "bind_rows",
+    "choose_sizes",
+    "make_folds",
+    "nest_rows",
+    "take_rows",
+    "text_keys",
+]
+
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class TrainSize:
+    """How many labelled texts train.
+
+    Attributes
+    ----------
+    n_texts : int
+        Mean over the folds; 0 where no text of the target domain is looked at.
+    whole : bool
+        Whether that is each fold's whole training part.
+    """
+
+    n_texts: int
+    whole: bool = True
+
+
+def choose_sizes(
+    train_sizes: Iterable[float] | None, folds: Sequence[Fold], n_classes: int
+) -> list[TrainSize]:
+    """Sizes that the folds can give, ascending, each once.
+
+    Parameters
+    ----------
+    train_sizes : iterable of int or float, or None
+        Numbers of texts, or shares of the training part as floats up to 1. What is
+        larger than a training part means the whole of it, and so does None.
+    folds : sequence of Fold
+        The folds.
+    n_classes : int
+        No size may be smaller.
+
+    Returns
+    -------
+    sizes : list of TrainSize
+
+    Raises
+    ------
+    InvalidParameterError
+        If a size is no number or too small.
+    """
+    lengths = [len(fold.train) for fold in folds]
+    whole = TrainSize(round(float(np.mean(lengths))))
+    if train_sizes is None:
+        return [whole]
+    asked = list(train_sizes)
+    found = {_count(size, whole.n_texts, n_classes) for size in asked}
+    if not found:
+        raise InvalidParameterError("train_sizes is empty: pass None for all texts.")
+    sizes = [TrainSize(size, whole=False) for size in found if size < min(lengths)]
+    if len(sizes) < len(found):
+        sizes.append(whole)
+    return sorted(sizes, key=lambda size: (size.whole, size.n_texts))
+
+
+def _count(size: Any, n_whole: int, n_classes: int) -> int:
+    if isinstance(size, (bool, np.bool_)):
+        n_texts = -1
+    elif isinstance(size, Integral):
+        n_texts = int(size)
+    elif isinstance(size, Real) and 0 < float(size) <= 1:
+        n_texts = round(float(size) * n_whole)
+    else:
+        n_texts = -1
+    if n_texts < n_classes:
+        raise InvalidParameterError(
+            f"train_sizes holds {size!r}, but a number of texts of at least "
+            f"{n_classes}, one a class, or a share of them above 0 and up to 1.0, is "
+            "expected."
+        )
+    return n_texts
+
+
+def nest_rows(labels: npt.NDArray[Any], rows: Rows, seed: int) -> Rows:
+    """Order rows so that each beginning of them is stratified.
+
+    First comes a row of each class. The others stand by their quantile in their class,
+    as cards that are dealt evenly.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Of all rows.
+    rows : ndarray of int
+        Those to order.
+    seed : int
+        Of the shuffling within a class.
+
+    Returns
+    -------
+    ordered : ndarray of int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer.comparison.setup.folds import nest_rows
+    >>> labels = np.array(["a", "a", "a", "a", "b", "b"])
+    >>> labels[nest_rows(labels, np.arange(6), seed=0)[:3]].tolist()
+    ['a', 'b', 'a']
+    """
+    generator = np.random.default_rng(seed)
+    shuffled = rows[generator.permutation(len(rows))]
+    place = np.empty(len(shuffled))
+    for label in np.unique(labels[shuffled]):
+        mine = np.flatnonzero(labels[shuffled] == label)
+        place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+        place[mine[0]] = -1
+    # Ties fall to whichever class comes first, not to whichever was drawn first.
+    order = np.lexsort((np.unique(labels[shuffled], return_inverse=True)[1], place))
+    ordered: Rows = shuffled[order]
+    return ordered
+
+
+def take_rows(fold: Fold, size: TrainSize, labels: npt.NDArray[Any], seed: int) -> Rows:
+    """Training rows of a fold at a size.
+
+    Parameters
+    ----------
+    fold : Fold
+        The fold.
+    size : TrainSize
+        One of `choose_sizes`.
+    labels : ndarray of shape (n,)
+        Of all rows.
+    seed : int
+        The same for all sizes, so that they are nested.
+
+    Returns
+    -------
+    rows : ndarray of int
+        In ascending order.
+    """
+    if size.whole:
+        return fold.train
+    own = int(
+        np.random.SeedSequence([seed, fold.repeat, fold.number]).generate_state(1)[0]
+    )
+    ordered = nest_rows(labels, fold.train, own)
+    return np.sort(ordered[: size.n_texts])
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split into training and test rows.
+
+    Attributes
+    ----------
+    repeat, number : int
+        Of the repetition and of the fold in it, both from 0.
+    train, test : ndarray of int
+        Positions of texts.
+    """
+
+    repeat: int
+    number: int
+    train: Rows
+    test: Rows
+
+
+def text_keys(texts: Iterable[str]) -> list[str]:
+    """What two texts have in common that differ in case, blanks and punctuation only.
+
+    Parameters
+    ----------
+    texts : iterable of str
+
+    Returns
+    -------
+    keys : list of str
+
+    Examples
+    --------
+    >>> from sktransfer.comparison.setup.folds import text_keys
+    >>> text_keys(["Good film!", "good  film", ":)"])
+    ['goodfilm', 'goodfilm', ':)']
+    """
+    return [_key(text) for text in texts]
+
+
+def _key(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(filter(str.isalnum, folded)) or text.strip()
+
+
+def bind_rows(texts: Sequence[str], groups: Sequence[Any] | None = None) -> Rows:
+    """Number the sets of texts that have to stay on one side of each split.
+
+    Parameters
+    ----------
+    texts : sequence of str, of length n
+        Copies belong together, see `text_keys`.
+    groups : sequence of length n or None, default=None
+        What else belongs together.
+
+    Returns
+    -------
+    bound : ndarray of int of shape (n,)
+        The same number for rows that belong together, directly or through others.
+
+    Examples
+    --------
+    >>> from sktransfer.comparison.setup.folds import bind_rows
+    >>> bind_rows(["fine", "Fine!", "bad", "dull"], groups=["a", "b", "b", "c"])
+    array([0, 0, 0, 1])
+    """
+    copies = _number(text_keys(texts))
+    if groups is None:
+        return copies
+    by_group = _number(groups)
+    n_copies, size = copies.max() + 1, copies.max() + by_group.max() + 2
+    links = (np.ones(len(copies)), (copies, n_copies + by_group))
+    parts = connected_components(coo_matrix(links, shape=(size, size)), directed=False)
+    return _number(parts[1][copies].tolist())
+
+
+def _number(values: Iterable[Any]) -> Rows:
+    """Number distinct values in the order in which they come."""
+    known: dict[Any, int] = {}
+    return np.array([known.setdefault(value, len(known)) for value in values], np.intp)
+
+
+def make_folds(
+    labels: npt.NDArray[Any],
+    bound: Rows,
+    *,
+    cv: Any = 5,
+    n_repeats: int = 1,
+    groups: Sequence[Any] | None = None,
+    seed: int = 0,
+) -> list[Fold]:
+    """Split rows, stratified by label and with what is bound kept together.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Labels.
+    bound : ndarray of int of shape (n,)
+        From `bind_rows`.
+    cv : int, splitter or iterable of (train, test), default=5
+        Number of folds, or what makes them. With a splitter of the user's, test rows
+        are as it says, and training rows that are bound to one of them by their text
+        are left out.
+    n_repeats : int, default=1
+        How often a number of folds is drawn.
+    groups : sequence of length n or None, default=None
+        Given to a splitter; for a number of folds they only say that `bound` is more
+        than copies of texts.
+    seed : int, default=0
+        Of the shuffling.
+
+    Returns
+    -------
+    folds : list of Fold
+
+    Raises
+    ------
+    InvalidInputError
+        If a class has too few texts for that many folds.
+    InvalidParameterError
+        If `cv` or `n_repeats` is out of range.
+    """
+    if n_repeats < 1:
+        raise InvalidParameterError(f"n_repeats={n_repeats}, but at least 1 is needed.")
+    if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
+        folds = [
+            Fold(repeat, number, train, test)
+            for repeat in range(n_repeats)
+            for number, (train, test) in enumerate(
+                _split(labels, bound, int(cv), groups is not None, seed + repeat)
+            )
+        ]
+    else:
+        folds = _split_by(cv, labels, bound, groups, n_repeats)
+    for fold in folds:
+        _check_fold(fold, labels)
+    return folds
+
+
+def _split(
+    labels: npt.NDArray[Any], bound: Rows, n_folds: int, grouped: bool, seed: int
+) -> list[tuple[Rows, Rows]]:
+    if n_folds < 2:
+        raise InvalidParameterError(f"cv={n_folds}, but at least 2 folds are needed.")
+    pairs = set(zip(labels.tolist(), bound.tolist(), strict=True))
+    sizes = Counter(label for label, _ in pairs)
+    rarest = min(sizes, key=lambda label: sizes[label])
+    if sizes[rarest] < n_folds:
+        what = "groups" if grouped else "different texts"
+        raise InvalidInputError(
+            f"the class {rarest!r} is in {sizes[rarest]} {what} only, but cv={n_folds} "
+            f"needs at least {n_folds}: label more of it, merge or drop the class, or "
+            "use fewer folds."
+        )
+    if grouped:
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        return list(splitter.split(labels, labels, bound))
+    # Each text once, and its copies go where it goes.
+    first = np.unique(bound, return_index=True)[1]
+    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    found = []
+    for _, test in splitter.split(first, labels[first]):
+        tested = np.isin(bound, bound[first[test]])
+        found.append((np.flatnonzero(~tested), np.flatnonzero(tested)))
+    return found
+
+
+def _split_by(
+    cv: Any,
+    labels: npt.NDArray[Any],
+    bound: Rows,
+    groups: Sequence[Any] | None,
+    n_repeats: int,
+) -> list[Fold]:
+    if n_repeats != 1:
+        raise InvalidParameterError(
+            f"n_repeats={n_repeats}, but cv={cv!r} decides itself what is drawn: pass "
+            "n_repeats=1, or a splitter that repeats, as RepeatedStratifiedKFold."
+        )
+    try:
+        splitter = check_cv(cv, labels, classifier=True)
+    except ValueError as error:
+        raise InvalidParameterError(
+            f"cv={cv!r}, but a number of folds, a splitter of scikit-learn or a list "
+            "of (train, test) is expected."
+        ) from error
+    pairs = list(splitter.split(np.zeros((len(labels), 1)), labels, groups))
+    n_each = len(pairs) // getattr(cv, "n_repeats", 1) or len(pairs)
+    folds = []
+    for number, (train, test) in enumerate(pairs):
+        train, test = np.asarray(train), np.asarray(test)
+        if train.dtype == bool:
+            train, test = np.flatnonzero(train), np.flatnonzero(test)
+        train = train[~np.isin(bound[train], bound[test])]
+        folds.append(Fold(number // n_each, number % n_each, train, test))
+    return folds
+
+
+def _check_fold(fold: Fold, labels: npt.NDArray[Any]) -> None:
+    where = f"fold {fold.number} of repeat {fold.repeat}"
+    if not len(fold.test):
+        raise InvalidInputError(
+            f"{where} has no test texts: use fewer folds, or other groups."
+        )
+    found = np.unique(labels[fold.train]).tolist()
+    if len(found) < 2:
+        raise InvalidInputError(
+            f"the training part of {where} holds the classes {found} only, but at "
+            "least 2 are needed: use fewer folds, or groups that mix classes."
+        )

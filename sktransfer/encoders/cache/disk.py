@@ -1,0 +1,354 @@
+"""Vectors kept in a folder, for all processes and runs that share it.
+
+Processes take turns, so that none does the work of another.
+
+Each recipe has a folder of its own with segments in it: immutable files, each whole
+from the moment it has its name. Nothing is ever changed in place, so that two writers
+never meet, a killed one leaves nothing half done, and no lock is needed to read. An
+embedded database such as LMDB reads as fast, but trusts its pages: a damaged file can
+end the process that maps it, where here it is a text to encode again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from sktransfer.encoders.cache.memory import CacheInfo
+from sktransfer.encoders.cache.segments import (
+    SMALL,
+    Keys,
+    Segment,
+    SegmentError,
+    choose_oldest,
+    list_files,
+    merge_small,
+    name_segment,
+    write_segment,
+)
+from sktransfer.exceptions import CacheWarning
+
+__all__ = ["DiskStore", "take_turns"]
+
+_N_SHARES = 4
+# Keys of one turn: enough to fill batches, few enough that nobody waits for long.
+_TURN = 1024
+# Keys up to which it is not worth dividing them.
+_FEW = 64
+# Seconds after which it is better to do work twice than to go on waiting.
+_PATIENCE = 120.0
+
+# Another layout is another folder, so that versions never read each other's files.
+_FOLDER = "sktransfer-vectors-1"
+# More small files than this are merged into one.
+_MANY = 32
+# Seconds between two notes that a file was used, which decides what goes first.
+_TOUCH = 60.0
+
+
+def take_turns(folder: Path, keys: Sequence[bytes]) -> Iterator[list[int]]:
+    """Divide keys so that of several processes each has some that no other is at.
+
+    A key belongs to a share, and a share to the process that holds its lock; the system
+    gives locks of a dead process back. Shares that another process holds come last.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the files of the locks are.
+    keys : sequence of bytes, of length n
+        What is to be done. The last byte decides on the share.
+
+    Yields
+    ------
+    positions : list of int
+        Positions in `keys`, each exactly once. The locks are held until the next are
+        asked for. Another process may have been at them since: look again first.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+    """
+    shares = [key[-1] % _N_SHARES for key in keys]
+    waiting: deque[tuple[list[int], list[int]]] = deque()
+    if len(keys) <= _FEW:
+        waiting.append((list(range(len(keys))), sorted(set(shares))))
+    else:
+        for share in range(_N_SHARES):
+            mine = [position for position, own in enumerate(shares) if own == share]
+            for start in range(0, len(mine), _TURN):
+                waiting.append((mine[start : start + _TURN], [share]))
+    n_refused = 0
+    while waiting:
+        positions, locks = waiting.popleft()
+        patience = _PATIENCE if n_refused > len(waiting) else 0.0
+        with contextlib.ExitStack() as held:
+            try:
+                # Always in the same order, so that no two wait for each other.
+                for lock in locks:
+                    path = folder / f"turn-{lock}.lock"
+                    held.enter_context(FileLock(path, timeout=patience))
+            except Timeout:
+                if not patience:
+                    waiting.append((positions, locks))
+                    n_refused += 1
+                    continue
+            n_refused = 0
+            yield positions
+
+
+class DiskStore:
+    """A store in a folder that forgets the files not used for longest.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Created if it is missing.
+    max_bytes : int, default=8 GiB
+        Most space to take.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int = 2**33) -> None:
+        self.folder = folder / _FOLDER
+        self._max_bytes = max_bytes
+        self._segments: dict[Path, Segment] = {}
+        self._damaged: set[Path] = set()
+        self._touched: dict[Path, float] = {}
+        self._hits = self._misses = 0
+        self._lock = threading.RLock()
+
+    def get_many(
+        self, keys: Sequence[bytes], out: NDArray[np.float32], *, count: bool = True
+    ) -> NDArray[np.bool_]:
+        """Fill in the vectors that are there.
+
+        Parameters
+        ----------
+        keys : sequence of bytes, of length n
+            All of one recipe.
+        out : float32 array of shape (n, width)
+            Filled in where there is a vector.
+        count : bool, default=True
+            Whether it counts as hits and misses.
+
+        Returns
+        -------
+        found : bool array of shape (n,)
+        """
+        found = np.zeros(len(keys), dtype=bool)
+        if not len(keys):
+            return found
+        home, numbers = self._home(keys[0]), _numbers(keys)
+        # In rising order a search finds what the last one has brought into the caches.
+        order = np.argsort(numbers[:, 0])
+        numbers = numbers[order]
+        with self._lock:
+            known = [self._segments[path] for path in self._of(home)]
+            self._search(known, numbers, order, out, found)
+            if not found.all():
+                self._search(self._refresh(home), numbers, order, out, found)
+            if count:
+                self._hits += int(found.sum())
+                self._misses += int((~found).sum())
+        return found
+
+    def put_many(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
+        """Keep vectors, and forget others if there is no room.
+
+        Parameters
+        ----------
+        keys : sequence of bytes, of length n
+            All of one recipe.
+        vectors : float32 array of shape (n, width)
+            The vector of each key.
+        """
+        if not len(keys) or vectors.nbytes > self._max_bytes:
+            return
+        home = self._home(keys[0])
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            write_segment(name_segment(home), _numbers(keys), vectors)
+            with self._lock:
+                self._tidy(home)
+        except OSError as error:
+            self._warn(f"cannot be written to ({error}); vectors are not kept")
+
+    def turns(self, keys: Sequence[bytes]) -> Iterator[list[int]]:
+        """Yield positions of keys whose vectors no other process is computing.
+
+        Parameters
+        ----------
+        keys : sequence of bytes, of length n
+            All of one recipe.
+
+        Yields
+        ------
+        positions : list of int
+            Each position once.
+        """
+        done = 0
+        try:
+            home = self._home(keys[0])
+            home.mkdir(parents=True, exist_ok=True)
+            for positions in take_turns(home, keys):
+                done += len(positions)
+                yield positions
+        except OSError as error:
+            # Turns are taken before anything is computed, so that none was half done.
+            if done:
+                raise
+            self._warn(f"cannot be written to ({error}); other processes do not wait")
+            yield list(range(len(keys)))
+
+    def cache_info(self) -> CacheInfo:
+        """Return counts of this process and sizes of the folder.
+
+        Returns
+        -------
+        info : CacheInfo
+        """
+        with self._lock:
+            for home in self.folder.glob("*/"):
+                self._refresh(home)
+            return CacheInfo(
+                hits=self._hits,
+                misses=self._misses,
+                n_vectors=sum(segment.n for segment in self._segments.values()),
+                n_bytes=sum(size for _, size, _ in list_files(self.folder)),
+                max_bytes=self._max_bytes,
+            )
+
+    def resize(self, max_bytes: int) -> None:
+        """Change the bound for this process, and forget what no longer fits.
+
+        Parameters
+        ----------
+        max_bytes : int
+            Most space to take; 0 keeps nothing.
+        """
+        with self._lock:
+            self._max_bytes = max_bytes
+            self._evict()
+
+    def clear(self) -> None:
+        """Remove all vectors from the folder and start counting anew."""
+        with self._lock:
+            for _, _, path in list_files(self.folder):
+                self._remove(path)
+            self._damaged.clear()
+            self._hits = self._misses = 0
+
+    def forget_other_threads(self) -> None:
+        """Let go of a lock whose holder is not there any more, after a fork."""
+        self._lock = threading.RLock()
+
+    def _home(self, key: bytes) -> Path:
+        return self.folder / key[:16].hex()
+
+    def _of(self, home: Path) -> list[Path]:
+        return [path for path in self._segments if path.parent == home]
+
+    def _search(
+        self,
+        segments: Sequence[Segment],
+        keys: Keys,
+        order: NDArray[np.intp],
+        out: NDArray[np.float32],
+        found: NDArray[np.bool_],
+    ) -> None:
+        """Fill in what the segments hold of what is not found yet."""
+        for segment in segments:
+            waiting = ~found[order]
+            if not waiting.any():
+                return
+            positions = segment.find(keys[waiting])
+            wanted = order[waiting][positions >= 0]
+            positions = positions[positions >= 0]
+            if not len(wanted) or segment.width != out.shape[1]:
+                continue
+            try:
+                segment.read(positions, out, wanted)
+            except (SegmentError, OSError) as error:
+                self._discard(segment.path, error)
+                continue
+            found[wanted] = True
+            self._touch(segment.path)
+
+    def _refresh(self, home: Path) -> list[Segment]:
+        """Open segments that others have written since, and let go of those removed."""
+        try:
+            there = {path for path in home.iterdir() if path.suffix == ".vec"}
+        except OSError:
+            there = set()
+        for path in set(self._of(home)) - there:
+            del self._segments[path]
+        new = []
+        for path in there - self._segments.keys() - self._damaged:
+            try:
+                self._segments[path] = Segment(path)
+                new.append(self._segments[path])
+            except FileNotFoundError:
+                continue
+            except (SegmentError, OSError) as error:
+                self._discard(path, error)
+        return new
+
+    def _discard(self, path: Path, error: Exception) -> None:
+        """Go on without a damaged file, and have it out of the way."""
+        self._warn(
+            f"has a damaged file, {path.name} ({error}); its texts are encoded again"
+        )
+        self._damaged.add(path)
+        self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        self._segments.pop(path, None)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            # A read-only folder, or on Windows a file that another process has mapped.
+            self._damaged.add(path)
+
+    def _touch(self, path: Path) -> None:
+        now = time.monotonic()
+        if now - self._touched.get(path, -_TOUCH) >= _TOUCH:
+            self._touched[path] = now
+            try:
+                os.utime(path)
+            except OSError:
+                return
+
+    def _tidy(self, home: Path) -> None:
+        sizes = [size for _, size, path in list_files(home) if size < SMALL]
+        if len(sizes) > _MANY:
+            merge_small(home)
+            self._refresh(home)
+        self._evict()
+
+    def _evict(self) -> None:
+        for path in choose_oldest(list_files(self.folder), self._max_bytes):
+            self._remove(path)
+
+    def _warn(self, what: str) -> None:
+        warnings.warn(
+            f"The cache {self.folder} {what}. The result is right, only slower.",
+            CacheWarning,
+            stacklevel=2,
+        )
+
+
+def _numbers(keys: Sequence[bytes]) -> Keys:
+    """Halves of the parts of keys that stand for texts, shape (n, 2)."""
+    joined = np.frombuffer(b"".join(keys), ">u8").reshape(len(keys), -1)
+    return joined[:, 2:].astype(np.uint64)

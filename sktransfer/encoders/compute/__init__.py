@@ -1,0 +1,1 @@
+"""Rows of tokens through a frozen model."""

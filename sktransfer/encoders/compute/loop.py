@@ -1,0 +1,314 @@
+"""Rows of tokens through a model: the one place where a frozen encoder computes.
+
+Shapes: b texts, t tokens, w the width of a state.
+
+`encode_rows` is the loop of forward passes that all vectors come out of. What one pass
+does is an `Encoder`'s business: `PackedEncoder` for BERT and its relatives, and
+`PaddedEncoder` around a module of transformers for every other architecture.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sktransfer.encoders.compute.threads import count_cores, do_each
+from sktransfer.encoders.tokens import Ints, TokenRows, batches_by_length, send
+
+__all__ = [
+    "POOLINGS",
+    "Encoder",
+    "PaddedEncoder",
+    "choose_batch_tokens",
+    "encode_rows",
+    "pool",
+    "token_states",
+]
+
+# Tokens from which on it pays to divide a single batch over threads.
+_WORTH_SHARING = 512
+
+
+def pool(states: Tensor, mask: Tensor | None, pooling: tuple[str, ...]) -> Tensor:
+    """Pool token states into vectors, one pooling beside the other.
+
+    Parameters
+    ----------
+    states : tensor of shape (b, t, w)
+        Of any floating-point format.
+    mask : tensor of shape (b, t) or None
+        1 at tokens and 0 at padding, which stands at the end of a row; None where all
+        are tokens, and their states are read without a copy.
+    pooling : tuple of {"mean", "cls", "max"}
+        What to put side by side.
+
+    Returns
+    -------
+    vectors : tensor of shape (b, len(pooling) * w)
+        In float32. A row without tokens is zeros.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sktransfer.encoders.compute.loop import pool
+    >>> states = torch.tensor([[[1.0, 5.0], [3.0, 1.0], [9.0, 9.0]]])
+    >>> pool(states, torch.tensor([[1, 1, 0]]), ("mean", "max"))
+    tensor([[2., 3., 3., 5.]])
+    """
+    parts = [POOLINGS[name](states, mask) for name in pooling]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+def _mean(states: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return states.mean(dim=1, dtype=torch.float32)
+    # A product per text adds up the tokens in float32 without a masked copy.
+    weights = mask.to(torch.float32).unsqueeze(1)
+    sums = torch.bmm(weights, states.to(torch.float32)).squeeze(1)
+    return sums / weights.sum(dim=2).clamp(min=1)
+
+
+def _cls(states: Tensor, mask: Tensor | None) -> Tensor:
+    first = states[:, 0].to(torch.float32)
+    return first if mask is None else first * mask[:, :1]
+
+
+def _max(states: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return states.amax(dim=1).to(torch.float32)
+    hidden = (mask == 0).unsqueeze(2)
+    highest = states.masked_fill(hidden, float("-inf")).amax(dim=1).to(torch.float32)
+    return highest.masked_fill(hidden.all(dim=1), 0.0)
+
+
+POOLINGS: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {
+    "mean": _mean,
+    "cls": _cls,
+    "max": _max,
+}
+
+
+class Encoder(Protocol):
+    """What can run rows of tokens.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where it computes.
+    width : int
+        Length of a token's state.
+    """
+
+    device: torch.device
+    width: int
+
+    def run(
+        self, rows: TokenRows, indices: Ints, layers: Sequence[tuple[int, ...]]
+    ) -> Iterator[tuple[Ints, list[Tensor], Tensor | None]]:
+        """Yield some of `indices`, states (b, t, w), and a mask (b, t) if padded."""
+
+
+class PaddedEncoder:
+    """A module of transformers, which reads rows padded to the longest.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A transformers encoder in eval mode, on any device.
+    """
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module
+        self.device = next(module.parameters()).device
+        self.width = int(module.config.hidden_size)  # type: ignore[union-attr, arg-type]
+
+    def run(
+        self, rows: TokenRows, indices: Ints, layers: Sequence[tuple[int, ...]]
+    ) -> Iterator[tuple[Ints, list[Tensor], Tensor | None]]:
+        """Yield all rows at once.
+
+        Parameters
+        ----------
+        rows : TokenRows
+            Where the rows are.
+        indices : int64 array of shape (b,)
+            Which of them to read.
+        layers : sequence of tuples of int
+            Hidden states to average; each tuple is a result of the same pass.
+
+        Yields
+        ------
+        indices : int64 array of shape (b,)
+        states : list of tensors of shape (b, t, w)
+            One for each of `layers`.
+        mask : tensor of shape (b, t)
+        """
+        input_ids, mask = (send(part, self.device) for part in rows.pad(indices))
+        if len(layers) == 1:
+            yield (
+                indices,
+                [token_states(self._module, input_ids, mask, layers[0])],
+                mask,
+            )
+            return
+        hidden = self._module(
+            input_ids=input_ids, attention_mask=mask, output_hidden_states=True
+        ).hidden_states
+        yield indices, [_average(hidden, chosen) for chosen in layers], mask
+
+
+def encode_rows(
+    encoder: Encoder,
+    rows: TokenRows,
+    *,
+    layers: Sequence[tuple[int, ...]] = ((-1,),),
+    pooling: tuple[str, ...] = ("mean",),
+    batch_tokens: int = 4096,
+    on_progress: Callable[[int], object] | None = None,
+) -> NDArray[np.float32]:
+    """Run rows of tokens through an encoder and pool its states, without gradients.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        What runs them.
+    rows : TokenRows of length n_rows
+        What to read.
+    layers : sequence of tuples of int, default=((-1,),)
+        Hidden states to average, counted from the last; each tuple is a result of the
+        same forward pass.
+    pooling : tuple of {"mean", "cls", "max"}, default=("mean",)
+        Put side by side, for each of `layers`.
+    batch_tokens : int, default=4096
+        Most padded tokens of one forward pass. Where the memory does not suffice it is
+        halved until it does.
+    on_progress : callable or None, default=None
+        Called with the number of rows done after each forward pass.
+
+    Returns
+    -------
+    vectors : float32 array of shape (n_rows, len(layers) * len(pooling) * width)
+        In the order of `rows`.
+    """
+    width = len(layers) * len(pooling) * encoder.width
+    vectors = np.empty((len(rows), width), dtype=np.float32)
+    waiting = np.arange(len(rows))
+    lengths = rows.lengths
+    reporting = threading.Lock()
+    n_workers = count_cores() if encoder.device.type == "cpu" else 1
+    if lengths.sum() <= _WORTH_SHARING:
+        n_workers = 1
+
+    def encode(indices: Ints) -> bool:
+        if not _fits(encoder, rows, indices, layers, pooling, vectors):
+            return False
+        if on_progress is not None:
+            with reporting:
+                on_progress(len(indices))
+        return True
+
+    while len(waiting):
+        batches = batches_by_length(lengths[waiting], batch_tokens, n_workers)
+        left = do_each(encode, [waiting[batch] for batch in batches], n_workers)
+        waiting = np.concatenate(left) if left else waiting[:0]
+        batch_tokens = max(1, batch_tokens // 2)
+    return vectors
+
+
+def _fits(
+    encoder: Encoder,
+    rows: TokenRows,
+    indices: Ints,
+    layers: Sequence[tuple[int, ...]],
+    pooling: tuple[str, ...],
+    vectors: NDArray[np.float32],
+) -> bool:
+    """Fill in the vectors of one batch; False if the memory did not suffice."""
+    try:
+        groups, pooled = [], []
+        for group, states, mask in encoder.run(rows, indices, layers):
+            parts = [pool(part, mask, pooling) for part in states]
+            groups.append(group)
+            pooled.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
+        # One copy for all groups: each would have the CPU wait for a GPU.
+        vectors[np.concatenate(groups)] = torch.cat(pooled).cpu().numpy()
+    except (RuntimeError, MemoryError) as error:
+        # One row alone cannot be made smaller; then it is the caller's to know.
+        if len(indices) == 1 or not _ran_out_of_memory(error):
+            raise
+        if encoder.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return False
+    return True
+
+
+def token_states(
+    module: torch.nn.Module, input_ids: Tensor, mask: Tensor, layers: tuple[int, ...]
+) -> Tensor:
+    """Return the states of the chosen layers, averaged.
+
+    Gradients flow where they are wanted, so that training can use it too.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A transformers encoder.
+    input_ids, mask : int64 tensors of shape (b, t)
+        Tokens, and 1 where they are not padding.
+    layers : tuple of int
+        Hidden states to average; 0 is the embeddings, -1 the last layer.
+
+    Returns
+    -------
+    states : tensor of shape (b, t, w)
+        In the number format of `module`; averages are in float32.
+    """
+    if layers == (-1,):
+        states: Tensor = module(input_ids=input_ids, attention_mask=mask)[0]
+        return states
+    hidden = module(
+        input_ids=input_ids, attention_mask=mask, output_hidden_states=True
+    ).hidden_states
+    return _average(hidden, layers)
+
+
+def _average(hidden: Sequence[Tensor], layers: tuple[int, ...]) -> Tensor:
+    if len(layers) == 1:
+        return hidden[layers[0]]
+    return torch.stack([hidden[layer].float() for layer in layers]).mean(dim=0)
+
+
+def _ran_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    # On the CPU and on Apple's GPUs torch raises a plain RuntimeError.
+    message = str(error).lower()
+    return "not enough memory" in message or "out of memory" in message
+
+
+def choose_batch_tokens(device: torch.device, width: int) -> int:
+    """Padded tokens of one forward pass that keep `device` busy.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the pass runs.
+    width : int
+        Length of a token's state.
+
+    Returns
+    -------
+    batch_tokens : int
+        On a CPU 1024 to 4096 were equally fast with 384-wide layers, 512 and 8192
+        slower by a tenth; the fewer, the better they divide over its cores, whose
+        caches wider layers fill sooner. On a GPU as many as keep it busy.
+    """
+    if device.type == "cpu":
+        return max(256, 1024 * 384 // max(384, width))
+    return 32768

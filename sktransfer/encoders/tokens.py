@@ -1,0 +1,417 @@
+"""Texts to rows of token ids, and rows to batches of like length.
+
+Rows lie flat, one after another, with the place where each begins.
+
+A list of lists costs Python work for every text; one array with offsets costs index
+arithmetic for all of them at once.
+
+Texts are tokenised once, without padding, into one flat array; cutting and windows are
+index arithmetic on it. Batches are filled to a budget of padded tokens after sorting by
+length, so that little is computed for padding.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from sktransfer.encoders.checkpoints.reading import ScriptTokenizer
+from sktransfer.exceptions import InvalidParameterError
+
+__all__ = [
+    "LONG_TEXTS",
+    "Ints",
+    "TokenRows",
+    "batches_by_length",
+    "gather",
+    "merge_windows",
+    "row_offsets",
+    "send",
+    "tokenize",
+]
+
+Ints = NDArray[np.int64]
+
+LONG_TEXTS = ("truncate", "head_tail", "window")
+
+# Encodings are ten times the size of the ids taken from them, so few are held at once.
+_CHUNK = 4096
+# Batches a worker from which on it does not matter how the last ones fall.
+_MANY = 16
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """Rows of token ids of different lengths, in one flat array.
+
+    Attributes
+    ----------
+    ids : int32 array of shape (n_tokens,)
+        All rows, one after another, special tokens included.
+    offsets : int64 array of shape (n_rows + 1,)
+        Row i is ``ids[offsets[i]:offsets[i + 1]]``.
+    text_of_row : int64 array of shape (n_rows,)
+        Position of the text that a row is part of, never falling.
+    weights : float32 array of shape (n_rows,)
+        Tokens of a row without special ones, at least 1: its share of its text.
+    pad_id : int
+        What `pad` fills with.
+    n_cut : int
+        Number of texts that lost tokens.
+    """
+
+    ids: NDArray[np.int32]
+    offsets: Ints
+    text_of_row: Ints
+    weights: NDArray[np.float32]
+    pad_id: int = 0
+    n_cut: int = 0
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each row, shape (n_rows,)."""
+        return np.diff(self.offsets)
+
+    def take(self, indices: Sequence[int] | Ints) -> TokenRows:
+        """Return the rows at `indices`, in that order.
+
+        Parameters
+        ----------
+        indices : int array of shape (n,)
+            Positions of rows; they may repeat.
+
+        Returns
+        -------
+        rows : TokenRows of length n
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        lengths = self.lengths[indices]
+        return TokenRows(
+            ids=gather(self.ids, self.offsets[indices], lengths),
+            offsets=row_offsets(lengths),
+            text_of_row=self.text_of_row[indices],
+            weights=self.weights[indices],
+            pad_id=self.pad_id,
+            n_cut=self.n_cut,
+        )
+
+    def pad(self, indices: Sequence[int] | Ints) -> tuple[Tensor, Tensor]:
+        """Return the rows at `indices` as a batch, padded at the end.
+
+        Parameters
+        ----------
+        indices : int array of shape (b,)
+            Positions of rows.
+
+        Returns
+        -------
+        input_ids : int64 tensor of shape (b, t)
+            t is the longest row's length.
+        attention_mask : int64 tensor of shape (b, t)
+            1 at tokens and 0 at padding.
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        lengths = self.lengths[indices]
+        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+        padded = np.full(mask.shape, self.pad_id, dtype=np.int64)
+        padded[mask] = gather(self.ids, self.offsets[indices], lengths)
+        return torch.from_numpy(padded), torch.from_numpy(mask.astype(np.int64))
+
+
+def gather(ids: NDArray[np.int32], starts: Ints, lengths: Ints) -> NDArray[np.int32]:
+    """Return stretches of an array, one after another.
+
+    Parameters
+    ----------
+    ids : int32 array of shape (n_tokens,)
+        What they are stretches of.
+    starts, lengths : int64 arrays of shape (n,)
+        Where each begins, and how long it is.
+
+    Returns
+    -------
+    gathered : int32 array of shape (sum of lengths,)
+    """
+    offsets = row_offsets(lengths)
+    shifts = np.repeat(starts - offsets[:-1], lengths)
+    gathered: NDArray[np.int32] = ids[np.arange(offsets[-1]) + shifts]
+    return gathered
+
+
+def row_offsets(lengths: Ints) -> Ints:
+    """Return where rows of these lengths begin, and where the last one ends.
+
+    Parameters
+    ----------
+    lengths : int64 array of shape (n,)
+        Entries of each row.
+
+    Returns
+    -------
+    offsets : int64 array of shape (n + 1,)
+    """
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device, without waiting for a copy to a GPU to end.
+
+    Parameters
+    ----------
+    tensor : tensor
+        On the CPU.
+    device : torch.device
+        Where to.
+
+    Returns
+    -------
+    sent : tensor
+        `tensor` itself for the CPU. What the device does with it waits for the copy.
+    """
+    if device.type == "cuda":
+        # Only pages that the system cannot move are copied while the CPU goes on.
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def tokenize(
+    tokenizer: Tokenizer | ScriptTokenizer,
+    texts: Sequence[str],
+    *,
+    prefix: str = "",
+    max_length: int,
+    long_text: str = "truncate",
+    pad_id: int = 0,
+) -> TokenRows:
+    """Turn texts into rows of token ids, none longer than `max_length`.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer or ScriptTokenizer
+        One that neither cuts nor pads, as `load_tokenizer` returns it.
+    texts : sequence of str, of length n_texts
+        The empty string is a row of special tokens.
+    prefix : str, default=""
+        Put before each text; under "window" only its first row has it.
+    max_length : int
+        Tokens of a row, special ones included.
+    long_text : {"truncate", "head_tail", "window"}, default="truncate"
+        What becomes of a longer text: its beginning; its first and its last half of the
+        tokens, side by side; or several rows that overlap by a quarter. Special tokens
+        are kept in each row.
+    pad_id : int, default=0
+        The checkpoint's: some architectures count positions from it.
+
+    Returns
+    -------
+    rows : TokenRows
+        One row a text, or more under "window".
+
+    Raises
+    ------
+    InvalidParameterError
+        If `max_length` leaves no room beside the special tokens.
+    """
+    leading, trailing = _count_special_tokens(tokenizer)
+    room = max_length - leading - trailing
+    if room < 1:
+        raise InvalidParameterError(
+            f"max_length is {max_length} tokens, but the tokenizer's special tokens "
+            f"alone are {leading + trailing}: pass at least {leading + trailing + 1}."
+        )
+    ids, lengths = _encode(tokenizer, texts, prefix, pad_id)
+    starts = row_offsets(lengths)[:-1]
+    inner = lengths - leading - trailing
+    too_long = inner > room
+    text_of_row = np.arange(len(lengths))
+    if not too_long.any():
+        pieces = []
+    elif long_text == "window":
+        text_of_row, first, last = _windows(inner, room)
+        begin = starts[text_of_row]
+        pieces = [
+            (begin, np.full_like(begin, leading)),
+            (begin + leading + first, last - first),
+            (begin + leading + inner[text_of_row], np.full_like(begin, trailing)),
+        ]
+    else:
+        tail = trailing + (room // 2 if long_text == "head_tail" else 0)
+        tails = np.where(too_long, tail, 0)
+        heads = np.minimum(lengths, max_length) - tails
+        pieces = [(starts, heads), (starts + lengths - tails, tails)]
+    if pieces:
+        ids, lengths = _splice(ids, pieces)
+    return TokenRows(
+        ids=ids,
+        offsets=row_offsets(lengths),
+        text_of_row=text_of_row,
+        weights=np.maximum(lengths - leading - trailing, 1).astype(np.float32),
+        pad_id=pad_id,
+        n_cut=0 if long_text == "window" else int(too_long.sum()),
+    )
+
+
+def merge_windows(vectors: NDArray[np.float32], rows: TokenRows) -> NDArray[np.float32]:
+    """Average the vectors of each text's rows, weighted by their tokens.
+
+    Parameters
+    ----------
+    vectors : float32 array of shape (n_rows, width)
+        One vector a row, in the order that `tokenize` made them.
+    rows : TokenRows of length n_rows
+        Every text has at least one row.
+
+    Returns
+    -------
+    merged : float32 array of shape (n_texts, width)
+        `vectors` itself where each text is one row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer.encoders.tokens import TokenRows, merge_windows
+    >>> text_of_row, weights = np.array([0, 0]), np.array([3, 1], dtype=np.float32)
+    >>> rows = TokenRows(np.arange(4), np.array([0, 3, 4]), text_of_row, weights)
+    >>> merge_windows(np.array([[1.0], [5.0]], dtype=np.float32), rows)
+    array([[2.]], dtype=float32)
+    """
+    if not len(rows) or rows.text_of_row[-1] == len(rows) - 1:
+        return vectors
+    firsts = np.flatnonzero(np.diff(rows.text_of_row, prepend=-1))
+    sums = np.add.reduceat(vectors * rows.weights[:, None], firsts)
+    totals = np.add.reduceat(rows.weights, firsts)
+    return (sums / totals[:, None]).astype(np.float32, copy=False)
+
+
+def batches_by_length(
+    lengths: Ints, batch_tokens: int, n_workers: int = 1
+) -> list[Ints]:
+    """Split rows into batches of like length within a budget of padded tokens.
+
+    Parameters
+    ----------
+    lengths : int array of shape (n_rows,)
+        Tokens of each row.
+    batch_tokens : int
+        Most tokens of a batch, padding included. A longer row is a batch of its own.
+    n_workers : int, default=1
+        With several the batches are as equal as rows can be divided, and as many that
+        each worker has as many: none waits for the last one.
+
+    Returns
+    -------
+    batches : list of int64 arrays
+        Positions of rows; each row is in exactly one batch. The longest come first, so
+        that memory that does not suffice shows at once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer.encoders.tokens import batches_by_length
+    >>> [batch.tolist() for batch in batches_by_length(np.array([2, 9, 3, 2]), 6)]
+    [[1], [2, 0], [3]]
+    """
+    order = np.argsort(-lengths, kind="stable")
+    if n_workers > 1:
+        batches = _divide_evenly(order, lengths, batch_tokens, n_workers)
+        if batches:
+            return batches
+    batches = []
+    start = 0
+    while start < len(order):
+        n_rows = max(1, batch_tokens // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + n_rows])
+        start += n_rows
+    return batches
+
+
+def _divide_evenly(
+    order: Ints, lengths: Ints, batch_tokens: int, n_workers: int
+) -> list[Ints]:
+    """Batches of about the same number of tokens; none where that cannot be."""
+    ends = np.cumsum(lengths[order])
+    total = int(ends[-1]) if len(ends) else 0
+    fewest = -(-total // (batch_tokens * n_workers))
+    # Of so many the last one hardly counts.
+    if fewest > _MANY:
+        return []
+    # Padding may need more batches than tokens do.
+    for factor in range(fewest, 2 * fewest + 2):
+        shares = total * np.arange(1, factor * n_workers) / (factor * n_workers)
+        batches = np.split(order, np.searchsorted(ends, shares, side="left") + 1)
+        batches = [batch for batch in batches if len(batch)]
+        if all(
+            len(batch) == 1 or len(batch) * lengths[batch[0]] <= batch_tokens
+            for batch in batches
+        ):
+            return batches
+    return []
+
+
+def _count_special_tokens(
+    tokenizer: Tokenizer | ScriptTokenizer,
+) -> tuple[int, int]:
+    """Tokens that the tokenizer puts before and after every text."""
+    added = tokenizer.encode("a").special_tokens_mask
+    leading = next((i for i, special in enumerate(added) if not special), len(added))
+    trailing = next((i for i, special in enumerate(added[::-1]) if not special), 0)
+    return leading, trailing
+
+
+def _encode(
+    tokenizer: Tokenizer | ScriptTokenizer,
+    texts: Sequence[str],
+    prefix: str,
+    pad_id: int,
+) -> tuple[NDArray[np.int32], Ints]:
+    """Flat ids and each text's number of tokens, nothing cut."""
+    parts: list[NDArray[np.int32]] = []
+    counts: list[int] = []
+    for start in range(0, len(texts), _CHUNK):
+        chunk = list(texts[start : start + _CHUNK])
+        if prefix:
+            chunk = [prefix + text for text in chunk]
+        try:
+            encodings = tokenizer.encode_batch_fast(chunk)
+        except TypeError:
+            # Half of a surrogate pair is a str in Python, but no Unicode text.
+            chunk = [
+                text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+                for text in chunk
+            ]
+            encodings = tokenizer.encode_batch_fast(chunk)
+        # Without special tokens the empty text has no token, and no model reads that.
+        lists = [encoding.ids or [pad_id] for encoding in encodings]
+        counts += map(len, lists)
+        flat = itertools.chain.from_iterable(lists)
+        parts.append(np.fromiter(flat, dtype=np.int32))
+    ids = np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+    return ids, np.array(counts, dtype=np.int64)
+
+
+def _windows(inner: Ints, room: int) -> tuple[Ints, Ints, Ints]:
+    """Text, first token and end of each window of `room` of a text's `inner` tokens."""
+    step = room - room // 4
+    counts = 1 + np.maximum(-(-(inner - room) // step), 0)
+    text_of_row = np.repeat(np.arange(len(inner)), counts)
+    first = (np.arange(counts.sum()) - row_offsets(counts)[text_of_row]) * step
+    return text_of_row, first, np.minimum(first + room, inner[text_of_row])
+
+
+def _splice(
+    ids: NDArray[np.int32], pieces: list[tuple[Ints, Ints]]
+) -> tuple[NDArray[np.int32], Ints]:
+    """Rows made of one piece after another, each (where it starts, its length)."""
+    starts = np.stack([start for start, _ in pieces], axis=1)
+    lengths = np.stack([length for _, length in pieces], axis=1)
+    return gather(ids, starts.ravel(), lengths.ravel()), lengths.sum(axis=1)

@@ -1,0 +1,274 @@
+"""What a fitted estimator consists of: what makes features, and what decides on them.
+
+Letters in shapes: n texts, w features.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.explanation.word_spans import Span
+
+__all__ = ["Anatomy", "Attribution", "dissect", "find_class", "margins"]
+
+# Beyond these odds a probability of 0 or 1 says nothing more.
+_SUREST = 1e-12
+
+_filtering = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Values of pieces of a text.
+
+    Attributes
+    ----------
+    method : {"exact", "gradients", "occlusion"}
+    spans : list of (int, int), of length n_pieces
+    values : list of float, of length n_pieces
+        What each piece adds to the margin.
+    value : float
+        Margin of the text.
+    base : float
+        Margin of a text that says nothing.
+    """
+
+    method: str
+    spans: list[Span] = field(repr=False)
+    values: list[float] = field(repr=False)
+    value: float
+    base: float
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A fitted estimator, opened.
+
+    Attributes
+    ----------
+    whole : classifier
+        Reads texts.
+    transformers : list of transformer
+        From texts to features, fitted, in order; empty where the classifier reads
+        texts.
+    classifier : classifier
+        Reads what the last transformer gives, fitted.
+    number : int
+        Class that is asked for, as a place in ``classes_``.
+    """
+
+    whole: Any
+    transformers: list[Any] = field(repr=False)
+    classifier: Any = field(repr=False)
+    number: int
+
+    @property
+    def network(self) -> Any:
+        """TransferSentimentClassifier that decides, or None."""
+        model = getattr(self.classifier, "model", self.classifier)
+        return model if _is_network(model) else None
+
+    @property
+    def body(self) -> Any:
+        """The network's own layers that read texts, or None."""
+        return (
+            None
+            if self.transformers or self.network is None
+            else _body_of(self.network)
+        )
+
+    def margins(self, texts: list[str]) -> NDArray[np.float64]:
+        """Margin of the class, shape (n,)."""
+        return margins(self.whole, texts, self.number)
+
+    def decide_after(self, n_transformers: int) -> Callable[[Any], NDArray[np.float64]]:
+        """Function from what so many transformers give, (n, w), to margins (n,)."""
+
+        def decide(features: Any) -> NDArray[np.float64]:
+            rest = self.transformers[n_transformers:]
+            with _silent_on_names([*rest, self.classifier]):
+                for transformer in rest:
+                    features = transformer.transform(features)
+                return margins(self.classifier, features, self.number)
+
+        return decide
+
+
+@contextlib.contextmanager
+def _silent_on_names(estimators: list[Any]) -> Iterator[None]:
+    """Ignore the warning that features have no names: those that are probed do not."""
+    if not any(hasattr(one, "feature_names_in_") for one in estimators):
+        yield
+        return
+    # Filters are the process's. Of two threads in turn, the second would put back for
+    # good what the first has set.
+    with _filtering, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+def dissect(estimator: Any, number: int) -> Anatomy:
+    """Open searches, wrappers and pipelines.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted; reads texts.
+    number : int
+        Class that is asked for.
+
+    Returns
+    -------
+    anatomy : Anatomy
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the estimator, or the best one of a search, is not fitted.
+    InvalidParameterError
+        If it is no classifier.
+    """
+    *transformers, classifier = _open(estimator)
+    if _is_network(classifier) and not transformers and _body_of(classifier) is None:
+        # A frozen encoder is one more transformer.
+        from sktransfer.explanation.integrated_gradients import NetworkHead
+
+        transformers = _open_transformer(classifier.encoder_)
+        classifier = NetworkHead(classifier)
+    return Anatomy(estimator, transformers, classifier, number)
+
+
+def _is_network(model: Any) -> bool:
+    module = getattr(getattr(model, "net_", None), "module_", None)
+    return hasattr(module, "scaler") and hasattr(module, "head")
+
+
+def _body_of(model: Any) -> Any:
+    return model.net_.module_.body
+
+
+def _open(estimator: Any) -> list[Any]:
+    """Steps of an estimator, the innermost that can be told."""
+    if isinstance(estimator, FrozenEstimator):
+        return _open(estimator.estimator)
+    if isinstance(estimator, Pipeline):
+        steps = [
+            step for _, step in estimator.steps if step not in (None, "passthrough")
+        ]
+        opened = [part for step in steps[:-1] for part in _open_transformer(step)]
+        return [*opened, *_open(steps[-1])]
+    if hasattr(estimator, "best_estimator_"):
+        return _open(estimator.best_estimator_)
+    # Thresholds move the label, not the margin.
+    if hasattr(estimator, "estimator_") and hasattr(estimator, "response_method"):
+        return _open(estimator.estimator_)
+    return [estimator]
+
+
+def _open_transformer(step: Any) -> list[Any]:
+    if isinstance(step, FrozenEstimator):
+        return _open_transformer(step.estimator)
+    if isinstance(step, Pipeline):
+        inner = [part for _, part in step.steps if part not in (None, "passthrough")]
+        return [opened for part in inner for opened in _open_transformer(part)]
+    return [step]
+
+
+def margins(classifier: Any, X: Any, number: int) -> NDArray[np.float64]:
+    """How much speaks for a class: its logit, decision or log-odds.
+
+    Parameters
+    ----------
+    classifier : classifier
+        Fitted.
+    X : texts or matrix
+        What it reads, n rows.
+    number : int
+        Place of the class in ``classes_``.
+
+    Returns
+    -------
+    margins : ndarray of shape (n,)
+        Of two classes, what speaks for the one speaks as much against the other.
+    """
+    if hasattr(classifier, "decision_function"):
+        decisions = np.asarray(classifier.decision_function(X), dtype=np.float64)
+        if decisions.ndim == 1:
+            return decisions if number == 1 else -decisions
+        return decisions[:, number]
+    shares = np.asarray(classifier.predict_proba(X), dtype=np.float64)[:, number]
+    odds: NDArray[np.float64] = logit(np.clip(shares, _SUREST, 1 - _SUREST))
+    return odds
+
+
+def find_class(estimator: Any, text: str, label: Any) -> int:
+    """Place in ``classes_`` of the label that is asked for.
+
+    Parameters
+    ----------
+    estimator : classifier
+    text : str
+        Its predicted label is taken where `label` is None.
+    label : object
+
+    Returns
+    -------
+    number : int
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+    InvalidParameterError
+        If the estimator is no classifier, or does not know the label.
+    """
+    if hasattr(estimator, "cv_results_") and not hasattr(estimator, "best_estimator_"):
+        raise NotFittedError(
+            f"this {type(estimator).__name__} was told not to fit its best estimator "
+            "(refit=False): pass a fitted estimator, or search with refit=True."
+        )
+    if not hasattr(estimator, "predict"):
+        raise InvalidParameterError(
+            f"estimator is {estimator!r}, but a fitted classifier of texts is expected."
+        )
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "classes_"):
+        raise InvalidParameterError(
+            f"estimator is {estimator!r}, which has no classes_, but a classifier is "
+            "expected."
+        )
+    classes = np.asarray(estimator.classes_)
+    if label is None:
+        label = _predict(estimator, text)
+    numbers = np.flatnonzero(classes == label)
+    if not len(numbers):
+        raise InvalidParameterError(
+            f"label={label!r}, but one of {classes.tolist()[:10]} is expected."
+        )
+    return int(numbers[0])
+
+
+def _predict(estimator: Any, text: str) -> Any:
+    try:
+        return estimator.predict([text])[0]
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InvalidInputError | NotFittedError):
+            raise
+        raise InvalidParameterError(
+            f"the estimator cannot predict the label of a text ({error}): pass one "
+            "that was fitted on texts, as a pipeline that begins with a featurizer."
+        ) from error

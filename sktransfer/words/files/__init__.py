@@ -1,0 +1,1 @@
+"""Files of word vectors, and what they hold in memory."""

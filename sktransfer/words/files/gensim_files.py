@@ -1,0 +1,140 @@
+"""gensim's own files and fastText's binary ones, which gensim reads."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sktransfer.exceptions import WordVectorsError
+from sktransfer.words.files.tables import Block, Source
+from sktransfer.words.files.vocabulary import Subwords
+
+__all__ = [
+    "is_fasttext",
+    "is_pickle",
+    "read_fasttext",
+    "read_gensim",
+    "source_of_keyed_vectors",
+]
+
+_FASTTEXT_MAGIC = struct.pack("<i", 793712314)
+_WORDS_A_BLOCK = 8192
+
+
+def is_fasttext(start: bytes) -> bool:
+    """Whether a file that begins with `start` is fastText's .bin."""
+    return start[:4] == _FASTTEXT_MAGIC
+
+
+def is_pickle(start: bytes) -> bool:
+    """Whether a file that begins with `start` is a pickle, as gensim writes."""
+    return len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5
+
+
+def read_fasttext(path: Path, limit: int | None) -> Source:
+    """Have gensim read a file of fastText, which is numbers and words.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file, for which `is_fasttext` holds.
+    limit : int or None
+        Only the first `limit` words.
+
+    Returns
+    -------
+    source : Source
+
+    Raises
+    ------
+    WordVectorsError
+        If gensim cannot read it.
+    """
+    from gensim.models.fasttext import load_facebook_vectors
+
+    return _have_read(load_facebook_vectors, path, limit)
+
+
+def read_gensim(path: Path, limit: int | None) -> Source:
+    """Have gensim open a file of its own: a pickle, which runs the code that it holds.
+
+    No name and no content of a file may lead here, nor anything that a saved model
+    says: only a caller who asked for this very format.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file, from people that the caller trusts.
+    limit : int or None
+        Only the first `limit` words.
+
+    Returns
+    -------
+    source : Source
+
+    Raises
+    ------
+    WordVectorsError
+        If gensim cannot read it, or if it holds something else.
+    """
+    from gensim.utils import SaveLoad
+
+    return _have_read(lambda name: SaveLoad.load(name, mmap="r"), path, limit)
+
+
+def _have_read(read: Callable[[str], Any], path: Path, limit: int | None) -> Source:
+    try:
+        found = read(str(path))
+    except Exception as error:  # gensim and pickle raise all kinds
+        raise WordVectorsError(
+            f"gensim cannot read {path} ({type(error).__name__}: {error}): is the file "
+            "whole, and are all files beside it that gensim wrote?"
+        ) from error
+    return source_of_keyed_vectors(getattr(found, "wv", found), limit, str(path))
+
+
+def source_of_keyed_vectors(keyed: Any, limit: int | None, name: str) -> Source:
+    """Hand over gensim's KeyedVectors.
+
+    Parameters
+    ----------
+    keyed : gensim.models.KeyedVectors
+        With subwords where it is FastTextKeyedVectors.
+    limit : int or None
+        Only the first `limit` words.
+    name : str
+        How the error message calls it.
+
+    Returns
+    -------
+    source : Source
+
+    Raises
+    ------
+    WordVectorsError
+        If `keyed` is something else.
+    """
+    words = getattr(keyed, "index_to_key", None)
+    matrix = getattr(keyed, "vectors", None)
+    if not isinstance(words, list) or not isinstance(matrix, np.ndarray):
+        raise WordVectorsError(
+            f"{name} holds a {type(keyed).__name__}, but gensim's KeyedVectors or a "
+            "model that has some is expected."
+        )
+    subwords = None
+    buckets = getattr(keyed, "vectors_ngrams", None)
+    if buckets is not None:
+        subwords = Subwords(
+            np.ascontiguousarray(buckets, np.float32), keyed.min_n, keyed.max_n
+        )
+    return Source(matrix.shape[1], _slice(words[:limit], matrix), subwords)
+
+
+def _slice(words: list[Any], matrix: np.ndarray) -> Iterator[Block]:
+    for start in range(0, len(words), _WORDS_A_BLOCK):
+        part = words[start : start + _WORDS_A_BLOCK]
+        yield [str(word) for word in part], matrix[start : start + len(part)]

@@ -1,0 +1,183 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from sktransfer.classifier.data.checks import (
+    MIN_VALIDATION_ROWS,
+    check_labels,
+    check_weights,
+    number_labels,
+    split_rows,
+)
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        "y",
+        [
+            ["a", "b", "a"],
+            ("a", "b", "a"),
+            np.array(["a", "b", "a"], dtype=object),
+            pd.Series(["a", "b", "a"]),
+            pd.Series(["a", "b", "a"], dtype="category"),
+            pd.Categorical(["a", "b", "a"]),
+            pl.Series(["a", "b", "a"]),
+            pl.Series(["a", "b", "a"], dtype=pl.Categorical),
+        ],
+    )
+    def test_any_container_will_do(self, y):
+        assert check_labels(y, 3).tolist() == ["a", "b", "a"]
+
+    @pytest.mark.parametrize(
+        ("y", "message"),
+        [
+            (None, "the target y is None: pass one label per row"),
+            (["a"], "X has 2 rows but y has 1 labels"),
+            (["a", None], "y contains a missing value, first at position 1"),
+            (
+                np.array(["a", np.nan], dtype=object),
+                "y contains a missing value, first at position 1",
+            ),
+            (
+                pd.Series(["a", pd.NA], dtype=object),
+                "y contains a missing value, first at position 1",
+            ),
+            (pd.Series([None, "a"]), "y contains a missing value, first at position 0"),
+            ([0.0, np.nan], "y contains NaN or infinity, first at position 1"),
+            (np.array(["a", 1], dtype=object), "y mixes labels of the types int, str"),
+            ([np.inf, 0.0], "y contains NaN or infinity, first at position 0"),
+        ],
+    )
+    def test_unusable_labels_are_named(self, y, message):
+        with pytest.raises(InvalidInputError, match=message):
+            check_labels(y, 2)
+
+    def test_a_continuous_target_is_no_label(self):
+        with pytest.raises(ValueError, match="Unknown label type: continuous"):
+            check_labels([0.5, 1.25], 2)
+
+    def test_a_label_that_is_no_class_is_named(self):
+        with pytest.raises(InvalidInputError, match=r"y_val holds the labels \['c'\]"):
+            number_labels(np.array(["a", "c"]), np.array(["a", "b"]), name="y_val")
+
+    def test_labels_become_positions_among_the_classes(self):
+        numbers = number_labels(np.array([30, 10, 30]), np.array([10, 20, 30]))
+        assert numbers.tolist() == [2, 0, 2]
+
+
+class TestWeights:
+    labels = np.array(["a", "a", "a", "b"])
+
+    def weigh(self, sample_weight=None, class_weight=None):
+        return check_weights(
+            sample_weight,
+            class_weight,
+            np.empty((4, 1)),
+            self.labels,
+            np.array(["a", "b"]),
+        )
+
+    @pytest.mark.parametrize("weight", [None, 2.0, [3, 3, 3, 3]])
+    def test_equal_weights_are_no_weights(self, weight):
+        assert self.weigh(weight) is None
+
+    def test_weights_are_scaled_to_a_mean_of_one(self):
+        np.testing.assert_allclose(self.weigh([2, 4, 6, 4]), [0.5, 1, 1.5, 1])
+
+    def test_balanced_gives_each_class_the_same_sum(self):
+        np.testing.assert_allclose(
+            self.weigh(class_weight="balanced"), [2 / 3, 2 / 3, 2 / 3, 2]
+        )
+
+    def test_balanced_counts_the_weights_of_rows(self):
+        weight = self.weigh([1, 1, 2, 1], "balanced")
+        assert weight[:3].sum() == pytest.approx(weight[3])
+
+    def test_balanced_passes_over_classes_that_are_not_there(self):
+        weight = check_weights(
+            None, "balanced", np.empty((4, 1)), self.labels, np.array(["a", "b", "c"])
+        )
+        np.testing.assert_allclose(weight, [2 / 3, 2 / 3, 2 / 3, 2])
+
+    def test_a_class_without_a_weight_of_its_own_is_named(self):
+        with pytest.raises(ValueError, match=r"'b'.*not in class_weight"):
+            self.weigh(class_weight={"a": 1, "typo": 2})
+
+    def test_class_weights_multiply_sample_weights(self):
+        weight = self.weigh([1, 1, 1, 2], {"a": 1, "b": 3})
+        np.testing.assert_allclose(weight, np.array([1, 1, 1, 6]) / 9 * 4)
+
+    @pytest.mark.parametrize(
+        ("weight", "message"),
+        [
+            ([1, 1, 1, -1], "Negative values"),
+            ([0, 0, 0, 0], "0 for every row|at least one non-zero"),
+            ([1, 1, 1], "sample_weight"),
+            ([1, 1, 1, np.nan], "NaN"),
+        ],
+    )
+    def test_unusable_weights_are_refused(self, weight, message):
+        with pytest.raises(ValueError, match=message):
+            self.weigh(weight)
+
+
+def split(numbers, texts=None, early_stopping=True, validation_fraction=0.1, seed=0):
+    return split_rows(
+        np.asarray(numbers),
+        texts,
+        early_stopping=early_stopping,
+        validation_fraction=validation_fraction,
+        seed=seed,
+    )
+
+
+class TestSplit:
+    def test_auto_needs_a_validation_part_that_can_be_trusted(self):
+        enough = MIN_VALIDATION_ROWS * 10
+        _, held_out = split(np.arange(enough) % 2, early_stopping="auto")
+        assert len(held_out) == MIN_VALIDATION_ROWS
+        train, held_out = split(np.arange(enough - 10) % 2, early_stopping="auto")
+        assert held_out is None
+        assert len(train) == enough - 10
+
+    def test_auto_counts_distinct_texts(self):
+        texts = [str(row // 2) for row in range(MIN_VALIDATION_ROWS * 10)]
+        numbers = np.arange(len(texts)) % 2
+        assert split(numbers, texts, early_stopping="auto")[1] is None
+
+    def test_false_never_splits(self):
+        assert split(np.arange(10_000) % 2, early_stopping=False)[1] is None
+
+    def test_a_text_is_never_on_both_sides(self):
+        generator = np.random.default_rng(0)
+        texts = [str(number) for number in generator.integers(0, 60, 300)]
+        train, held_out = split([int(text) % 2 for text in texts], texts)
+        assert len({texts[row] for row in held_out}) == 6
+        assert not {texts[row] for row in held_out} & {texts[row] for row in train}
+        assert sorted([*train, *held_out]) == list(range(300))
+
+    def test_classes_keep_their_shares(self):
+        numbers = np.array([0] * 160 + [1] * 40)
+        _, held_out = split(numbers)
+        assert np.bincount(numbers[held_out]).tolist() == [16, 4]
+
+    def test_the_seed_decides(self):
+        numbers = np.arange(100) % 2
+        assert split(numbers)[1].tolist() == split(numbers)[1].tolist()
+        assert split(numbers)[1].tolist() != split(numbers, seed=1)[1].tolist()
+
+    @pytest.mark.parametrize(
+        "numbers",
+        [
+            [0] * 99 + [1],  # a class of one row
+            [0] * 5 + [1] * 5,  # one validation row for two classes
+        ],
+    )
+    def test_without_a_row_of_each_class_there_is_no_split(self, numbers):
+        with pytest.raises(InvalidParameterError, match="needs a row of each class"):
+            split(numbers)
+
+    def test_auto_goes_without_where_a_class_would_be_missing(self):
+        assert split([0] * 999 + [1], early_stopping="auto")[1] is None

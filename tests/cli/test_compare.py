@@ -1,0 +1,273 @@
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyClassifier
+
+from sktransfer.cli.compare import read_labelled
+from sktransfer.persistence import load
+
+CHEAP = ["--strategies", "nbsvm", "--folds", "3"]
+
+
+@pytest.fixture
+def compare(run, labelled):
+    def compare(*options):
+        return run("compare", labelled, "-t", "review", "-l", "sentiment", *options)
+
+    return compare
+
+
+def flat(text):
+    return " ".join(text.replace("│", " ").split())
+
+
+class TestAnswer:
+    def test_the_table_and_what_follows_are_on_the_output(self, compare):
+        result = compare(*CHEAP)
+        assert result.exit_code == 0
+        lines = result.stdout.splitlines()
+        assert lines[0].split() == [
+            "strategy", "accuracy", "95", "%", "interval", "points", "p", "fit",
+            "texts/s",
+        ]  # fmt: skip
+        assert {line.split()[0] for line in lines[1:4]} == {
+            "majority",
+            "tfidf",
+            "nbsvm",
+        }
+        assert any("the highest score of this" in line for line in lines[4:])
+
+    def test_it_fits_80_columns(self, compare, sentiment_texts):
+        result = compare(*CHEAP, "--train-sizes", "8,0.5,64")
+        assert max(map(len, result.stdout.splitlines())) <= 80
+        sizes = [line.split()[1] for line in result.stdout.splitlines()[1:10]]
+        assert sizes == ["8"] * 3 + ["32"] * 3 + ["64"] * 3
+
+    def test_several_encoders_fit_80_columns_too(
+        self, compare, tiny_bert, other_tiny_bert
+    ):
+        options = ["--strategies", "frozen_64_32", "--folds", "3", "--jobs", "1"]
+        encoders = ["--encoder", tiny_bert, "--encoder", other_tiny_bert]
+        result = compare(*options, *encoders)
+        assert result.exit_code == 0, result.stderr
+        lines = result.stdout.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert lines[0].split()[-1] == "texts/s"
+        table = flat(result.stdout.partition("\n\n")[0])
+        assert len(re.findall(r"frozen (\S+ )*?\(tiny-bert", table)) == 1
+        assert "(other-tiny-bert" in table
+        assert "The strategies that tune start from" in flat(result.stdout)
+
+    def test_rows_are_told_as_they_come(self, compare):
+        told = [line.partition(",")[0] for line in compare(*CHEAP).stderr.splitlines()]
+        # Two workers may finish them in any order.
+        assert sorted(told) == ["majority", "nbsvm", "tfidf"]
+
+    def test_a_failure_is_a_row_and_a_line(self, compare, monkeypatch):
+        from sktransfer.comparison.setup import named_strategies as defaults
+
+        broken = DummyClassifier(strategy="no such")
+        monkeypatch.setitem(defaults._BASELINES, "nbsvm", lambda setting: broken)
+        result = compare(*CHEAP)
+        assert result.exit_code == 0
+        assert "Failed: nbsvm (see the column error)." in result.stdout
+        assert "- nbsvm: InvalidParameterError: The 'strategy'" in result.stdout
+
+    def test_seeds_decide(self, compare):
+        def told(seed):
+            return [
+                r.split()[1]
+                for r in compare(*CHEAP, "--seed", seed).stdout.split("\n")[1:4]
+            ]
+
+        assert told(1) == told(1)
+
+
+class TestReport:
+    @pytest.fixture
+    def report(self, compare, tmp_path):
+        folder = tmp_path / "out"
+        result = compare(*CHEAP, "--report", folder)
+        assert result.exit_code == 0, result.stderr
+        return folder, result
+
+    def test_everything_is_in_the_folder(self, report):
+        folder, result = report
+        names = {path.name for path in folder.iterdir()}
+        assert {"report.html", "results.csv", "folds.csv", "model", "journal"} <= names
+        assert f"Page:  {folder}/report.html" in result.stdout
+        table = pd.read_csv(folder / "results.csv")
+        assert table["strategy"].tolist() == ["majority", "tfidf", "nbsvm"]
+
+    def test_the_model_predicts(self, report, run, labelled):
+        folder, _ = report
+        assert load(folder / "model").predict(["good film"]).tolist() == ["pos"]
+        result = run("predict", folder / "model", labelled, "-t", "review")
+        assert result.exit_code == 0
+
+    def test_the_same_again_runs_nothing_again(self, report, compare):
+        folder, _ = report
+        journal = (folder / "journal" / "journal.jsonl").read_bytes()
+        result = compare(*CHEAP, "--report", folder, "--no-model")
+        assert "Going on with what an earlier run has left" in result.stderr
+        assert (folder / "journal" / "journal.jsonl").read_bytes() == journal
+
+    def test_other_data_are_refused_until_told_otherwise(
+        self, report, compare, labelled
+    ):
+        folder, _ = report
+        with labelled.open("a") as file:
+            file.write("a new one,pos\n")
+        result = compare(*CHEAP, "--report", folder)
+        assert "holds another comparison" in str(result.exception)
+        assert compare(*CHEAP, "--report", folder, "--fresh").exit_code == 0
+
+
+class TestReading:
+    def read(self, tmp_path, content, **options):
+        path = tmp_path / "t.csv"
+        path.write_text(content)
+        return read_labelled(str(path), **{"text": "t", "label": "l"} | options)
+
+    def test_rows_without_text_or_label_are_left_out(self, tmp_path, capsys):
+        table = self.read(tmp_path, "t,l\na,x\n,x\nb,\n  ,y\nc,y\n")
+        assert table.texts == ["a", "c"]
+        assert table.labels == ["x", "y"]
+        assert "3 rows without text or label are left out." in capsys.readouterr().err
+
+    def test_labels_are_text_in_every_format(self, tmp_path):
+        path = tmp_path / "t.jsonl"
+        rows = [{"t": "a", "l": 0}, {"t": "b", "l": 1}, {"t": None, "l": 1}]
+        path.write_text("\n".join(map(json.dumps, rows)))
+        table = read_labelled(str(path), text="t", label="l")
+        assert table.labels == ["0", "1"]
+
+    def test_groups_are_read(self, tmp_path):
+        table = self.read(tmp_path, "t,l,g\na,x,1\nb,y,2\n", group="g")
+        assert table.groups == ["1", "2"]
+
+    def test_many_rows_are_drawn_from(self, tmp_path):
+        content = "t,l\n" + "".join(f"text {n},{n % 2}\n" for n in range(50))
+        table = self.read(tmp_path, content)
+        drawn = table.draw(20, seed=0)
+        assert len(drawn.texts) == len(drawn.labels) == 20
+        order = [table.texts.index(text) for text in drawn.texts]
+        assert order == sorted(order)
+        assert drawn.labels == [table.labels[row] for row in order]
+        assert table.draw(50, seed=0) is table
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["-t", "Review"], "Did you mean 'review'?"),
+            (["-l", "review"], "holds 96 different values in 96 rows"),
+            (["--budget", "soon"], "'soon' is no time"),
+            (["--train-sizes", "8,many"], "'many' is no number of texts"),
+            (["--folds", "1"], "greater than or equal to 2"),
+            (["--source", "nowhere.csv"], "there is no file 'nowhere.csv'"),
+            (["--group", "id"], "has no column 'id'"),
+            (["--format", "xlsx"], "'xlsx' is none of csv, tsv, jsonl, parquet"),
+        ],
+    )
+    def test_wrong_usage_is_2_and_says_why(self, compare, options, message):
+        result = compare(*CHEAP, *options)
+        assert result.exit_code == 2
+        assert message in flat(result.stderr)
+
+    def test_one_class_is_told(self, run, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text("text,label\na,x\nb,x\n")
+        result = run("compare", path)
+        assert result.exit_code == 2
+        assert "of 1 class, but at least 2" in flat(result.stderr)
+
+    def test_the_sources_columns_have_options_of_their_own(self, compare, tmp_path):
+        path = tmp_path / "other.csv"
+        path.write_text("body,stars\ngood one,pos\nbad one,neg\n")
+        result = compare(*CHEAP, "--source", path)
+        assert "Invalid value for --source-text" in flat(result.stderr)
+        options = ["--source", path, "--source-text", "body", "--source-label", "star"]
+        result = compare(*CHEAP, *options)
+        assert "Did you mean 'stars'?" in flat(result.stderr)
+
+    def test_unknown_strategies_are_named(self, compare):
+        result = compare("--strategies", "frozzen")
+        assert "strategies names 'frozzen'" in str(result.exception)
+
+
+class TestBudget:
+    def test_what_is_left_is_skipped(self, compare):
+        result = compare("--strategies", "tfidf,nbsvm", "--budget", "0.001s")
+        assert result.exit_code == 0
+        assert "Skipped: majority, tfidf, nbsvm" in flat(result.stdout)
+
+
+KILLED = """
+import os, signal, sys
+from sktransfer.cli import main, terminal
+
+update = terminal.LiveTable.update
+
+def spy(self, row):
+    if row["strategy"] == "nbsvm" and row["n_folds"] == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    update(self, row)
+
+terminal.LiveTable.update = spy
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+# Starts a process that loads torch.
+def test_a_killed_comparison_goes_on(compare, labelled, tmp_path):
+    folder = tmp_path / "out"
+    options = [*CHEAP, "--report", str(folder), "--no-model"]
+    arguments = ["compare", str(labelled), "-t", "review", "-l", "sentiment", *options]
+    command = [sys.executable, "-c", KILLED, *arguments]
+    # A pipe would stay open as long as a worker that has had no task yet.
+    with (tmp_path / "told").open("w") as told:
+        stopped = subprocess.run(command, stdout=told, stderr=told, check=False)
+    assert stopped.returncode == -signal.SIGKILL, (tmp_path / "told").read_text()
+    result = compare(*options)
+    assert result.exit_code == 0
+    straight = tmp_path / "straight"
+    compare(*CHEAP, "--report", str(straight), "--no-model")
+    one, other = (pd.read_csv(path / "folds.csv") for path in (folder, straight))
+    timed = ["fit_seconds", "predict_seconds"]
+    assert one.drop(columns=timed).equals(other.drop(columns=timed))
+
+
+class TestEncode:
+    def test_vectors_are_written_a_row_each(self, run, labelled, tiny_bert, tmp_path):
+        out = tmp_path / "v.npy"
+        arguments = ["encode", labelled, "-t", "review", "-o", out]
+        result = run(*arguments, "--encoder", tiny_bert, "--device", "cpu")
+        assert result.exit_code == 0, result.stderr
+        assert "96 vectors of 32 numbers" in result.stderr
+        from sktransfer.encoders.featurizer import BertFeaturizer
+
+        with labelled.open(newline="") as file:
+            texts = [row["review"] for row in csv.DictReader(file)]
+        expected = BertFeaturizer(tiny_bert, device="cpu").fit_transform(texts)
+        assert np.allclose(np.load(out), expected, atol=1e-5)
+
+    @pytest.mark.parametrize("output", ["-", "no/such/v.npy"])
+    def test_a_file_is_needed(self, run, labelled, output):
+        result = run("encode", labelled, "-t", "review", "-o", output)
+        assert result.exit_code == 2
+        assert "name one in an existing folder" in flat(result.stderr)
+
+    def test_rows_are_needed(self, run, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text("text\n")
+        result = run("encode", path, "-o", tmp_path / "v.npy")
+        assert "has no rows" in flat(result.stderr)

@@ -1,0 +1,431 @@
+"""Every row of the input is in the output, in order, whatever happens on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import make_pipeline
+
+from sktransfer.cli import predict as predicting
+from sktransfer.exceptions import InvalidInputError
+from sktransfer.persistence import load, save
+
+ADDED = ["predicted", "probability_neg", "probability_pos"]
+TEXTS = ["a good film", "a bad film", "", "good, bad\nand more", '"quoted"', "很好"]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Write rows of a number and a text to a file of any format."""
+
+    def table(name, texts=TEXTS, encoding="utf-8"):
+        path = tmp_path / name
+        rows = [{"n": n, "review": text} for n, text in enumerate(texts)]
+        if path.suffix == ".parquet":
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            pq.write_table(pa.Table.from_pylist(rows), path)
+        elif path.suffix == ".jsonl":
+            lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+            path.write_text("\n".join(lines), encoding=encoding)
+        else:
+            import csv
+
+            with path.open("w", newline="", encoding=encoding) as file:
+                mark = "\t" if path.suffix == ".tsv" else ","
+                writer = csv.DictWriter(file, ["n", "review"], delimiter=mark)
+                writer.writeheader()
+                writer.writerows(rows)
+        return path
+
+    return table
+
+
+@pytest.fixture
+def predict(run, model):
+    def predict(path, output, *options, stdin=None):
+        arguments = ["predict", model, path, "-t", "review", "-o", output, *options]
+        return run(*arguments, stdin=stdin)
+
+    return predict
+
+
+class TestFormats:
+    @pytest.mark.parametrize("to", ["csv", "tsv", "jsonl", "parquet"])
+    @pytest.mark.parametrize("of", ["csv", "tsv", "jsonl", "parquet"])
+    def test_each_to_each(self, table, predict, model, tmp_path, read_rows, of, to):
+        path, out = table(f"in.{of}"), tmp_path / f"out.{to}"
+        result = predict(path, out)
+        assert result.exit_code == 0, result.stderr
+        assert "6 rows are in" in result.stderr
+        found = read_rows(out)
+        assert [row["review"] for row in found] == TEXTS
+        assert [int(row["n"]) for row in found] == list(range(6))
+        assert list(found[0]) == ["n", "review", *ADDED]
+        loaded = load(model)
+        assert [row["predicted"] for row in found] == loaded.predict(TEXTS).tolist()
+        expected = loaded.predict_proba(TEXTS)
+        given = [[float(row[name]) for name in ADDED[1:]] for row in found]
+        assert np.allclose(given, expected, atol=1e-6)
+        assert sorted(p.name for p in tmp_path.iterdir()) == [path.name, out.name]
+
+    def test_types_of_parquet_stay(self, predict, tmp_path):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns = {
+            "review": pa.array(["good", None, "bad"]),
+            "when": pa.array([1, None, 3], pa.timestamp("us")),
+            "tags": pa.array([["a"], [], None], pa.list_(pa.string())),
+            "small": pa.array([1, 2, 3], pa.int8()),
+        }
+        pq.write_table(pa.table(columns), tmp_path / "in.parquet")
+        predict(tmp_path / "in.parquet", tmp_path / "out.parquet")
+        back = pq.read_table(tmp_path / "out.parquet")
+        for name, values in columns.items():
+            assert back[name].combine_chunks() == values
+        assert back["predicted"].to_pylist()[1] is None
+        assert back.schema.field("probability_pos").type == pa.float64()
+
+    def test_lines_of_json_stay_as_they_are(self, predict, tmp_path):
+        line = '{"review":  "caf\\u00e9", "n": 1.50, "n": 2}'
+        path = tmp_path / "in.jsonl"
+        path.write_text(f"{line}\n{{}}\n")
+        predict(path, tmp_path / "out.jsonl")
+        first, second = (tmp_path / "out.jsonl").read_text().splitlines()
+        assert first.startswith(line[:-1] + ', "predicted": "')
+        assert json.loads(second) == dict.fromkeys(ADDED)
+
+    def test_rows_of_json_with_other_keys_are_no_table(self, predict, tmp_path):
+        path = tmp_path / "in.jsonl"
+        path.write_text('{"review": "a"}\n{"review": "b", "new": 1}\n')
+        result = predict(path, tmp_path / "out.csv")
+        assert result.exit_code == 1
+        assert isinstance(result.exception, InvalidInputError)
+        assert "a row with 'new', which its first row has not" in str(result.exception)
+
+    def test_nested_values_are_json_in_a_table(self, predict, tmp_path, read_rows):
+        path = tmp_path / "in.jsonl"
+        path.write_text('{"review": "a", "tags": ["x"], "more": null}\n')
+        predict(path, tmp_path / "out.csv")
+        (row,) = read_rows(tmp_path / "out.csv")
+        assert (row["tags"], row["more"]) == ('["x"]', "")
+
+    def test_types_that_change_do_not_fit_parquet(self, predict, tmp_path, monkeypatch):
+        monkeypatch.setattr(predicting, "N_ROWS", 1)
+        path = tmp_path / "in.jsonl"
+        path.write_text('{"review": "a", "n": 1}\n{"review": "b", "n": "one"}\n')
+        result = predict(path, tmp_path / "out.parquet")
+        assert "columns whose types change" in str(result.exception)
+        assert not (tmp_path / "out.parquet").exists()
+
+    def test_empty_tables_stay_empty(self, table, predict, tmp_path):
+        result = predict(table("in.csv", []), tmp_path / "out.csv")
+        assert result.exit_code == 0
+        head = "n,review,predicted,probability_neg,probability_pos\n"
+        assert (tmp_path / "out.csv").read_text() == head
+
+
+class TestEncodings:
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+    def test_they_are_found(self, table, predict, tmp_path, read_rows, encoding):
+        path = table("in.csv", ["这家酒店很好，服务不错"] * 3, encoding)
+        result = predict(path, tmp_path / "out.csv")
+        assert [row["review"][:4] for row in read_rows(tmp_path / "out.csv")] == (
+            ["这家酒店"] * 3
+        )
+        told = "is read as gb18030" in result.stderr
+        assert told == (encoding == "gb18030")
+        # Who gives the mark needs it.
+        raw = (tmp_path / "out.csv").read_bytes()
+        assert raw.startswith(b"\xef\xbb\xbf") == (encoding == "utf-8-sig")
+
+    def test_they_can_be_named(self, table, predict, tmp_path, read_rows):
+        path = table("in.csv", ["ÀÉ"], "cp1252")
+        predict(path, tmp_path / "out.csv", "--encoding", "latin-1")
+        assert read_rows(tmp_path / "out.csv")[0]["review"] == "ÀÉ"
+
+    def test_unknown_ones_are_refused(self, table, predict, tmp_path):
+        result = predict(table("in.csv"), tmp_path / "out.csv", "--encoding", "klingon")
+        assert result.exit_code == 2
+        assert "'klingon' is no encoding" in result.stderr
+
+    def test_the_delimiter_stays(self, predict, tmp_path):
+        path = tmp_path / "in.csv"
+        path.write_text('n;review\n1;"a; b"\n')
+        predict(path, tmp_path / "out.csv")
+        lines = (tmp_path / "out.csv").read_text().splitlines()
+        assert lines[0] == "n;review;predicted;probability_neg;probability_pos"
+        assert lines[1].startswith('1;"a; b";')
+
+
+class TestStreams:
+    def test_from_and_to(self, predict):
+        result = predict("-", "-", stdin="review\ngood\nbad\n")
+        lines = result.stdout.splitlines()
+        assert lines[0] == "review,predicted,probability_neg,probability_pos"
+        assert [line.split(",")[1] for line in lines[1:]] == ["pos", "neg"]
+        assert result.stderr == ""
+
+    def test_the_output_has_the_format_of_the_input(self, table, predict):
+        result = predict(table("in.jsonl"), "-")
+        assert json.loads(result.stdout.splitlines()[0])["predicted"] == "pos"
+
+    def test_a_format_can_be_named(self, predict):
+        options = ["--format", "jsonl", "--output-format", "tsv"]
+        result = predict("-", "-", *options, stdin='{"review": "good"}\n')
+        assert result.stdout.splitlines()[0] == "\t".join(["review", *ADDED])
+
+    def test_parquet_needs_a_file(self, table, predict):
+        result = predict(table("in.csv"), "-", "--output-format", "parquet")
+        assert result.exit_code == 2
+        assert "name a file" in result.stderr
+
+
+class TestModels:
+    def test_labels_keep_their_type_in_json(self, run, table, tmp_path, read_rows):
+        fitted = make_pipeline(CountVectorizer(), DummyClassifier())
+        save(fitted.fit(["good film", "bad film"], [0, 1]), tmp_path / "model")
+        out = tmp_path / "out.jsonl"
+        run("predict", tmp_path / "model", table("in.jsonl"), "-t", "review", "-o", out)
+        assert read_rows(out)[0]["predicted"] in (0, 1)
+        assert read_rows(out)[0]["probability_1"] == 0.5
+
+    def test_without_probabilities_there_are_labels(
+        self, run, table, tmp_path, read_rows, sentiment_texts
+    ):
+        fitted = make_pipeline(CountVectorizer(), RidgeClassifier())
+        save(fitted.fit(*sentiment_texts), tmp_path / "model")
+        out = tmp_path / "out.csv"
+        run("predict", tmp_path / "model", table("in.csv"), "-t", "review", "-o", out)
+        assert list(read_rows(out)[0]) == ["n", "review", "predicted"]
+
+    def test_a_missing_model_is_told(self, run, table):
+        result = run("predict", "nowhere", table("in.csv"), "-t", "review")
+        assert "there is no folder" in str(result.exception)
+
+
+class TestRefusals:
+    def test_a_wrong_column_suggests_the_right_one(self, run, model, table):
+        result = run("predict", model, table("in.csv"), "--text", "Reviews")
+        assert result.exit_code == 2
+        told = " ".join(result.stderr.replace("│", " ").split())
+        assert "has no column 'Reviews'. Did you mean 'review'?" in told
+
+    def test_columns_that_are_there_are_not_overwritten(self, run, model, tmp_path):
+        path = tmp_path / "in.csv"
+        path.write_text("text,predicted\ngood,pos\n")
+        result = run("predict", model, path)
+        assert result.exit_code == 2
+        assert "--prefix new_" in result.stderr
+        again = run("predict", model, path, "--prefix", "new_")
+        assert again.stdout.startswith("text,predicted,new_predicted,new_probability")
+
+    def test_the_input_is_not_overwritten(self, table, predict):
+        path = table("in.csv")
+        result = predict(path, path)
+        assert result.exit_code == 2
+        assert "the output is the input" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("name", "output", "message"),
+        [
+            ("in.xlsx", "out.csv", "does not tell its format"),
+            ("in.csv", "out.doc", "does not tell its format"),
+            ("in.csv", "no/such/out.csv", "there is no folder"),
+        ],
+    )
+    def test_bad_names(self, table, predict, tmp_path, name, output, message):
+        path = table("in.csv").rename(tmp_path / name)
+        result = predict(path, tmp_path / output)
+        assert result.exit_code == 2
+        assert message in " ".join(result.stderr.replace("│", " ").split())
+
+    def test_a_missing_file_suggests_one_like_it(self, table, predict, tmp_path):
+        table("reviews.csv")
+        result = predict(tmp_path / "review.csv", tmp_path / "out.csv")
+        assert result.exit_code == 2
+        flat = "".join(result.stderr.replace("│", "").split())
+        assert f"didyoumean'{tmp_path}/reviews.csv'?" in flat
+
+
+# Kills or interrupts its own process before a chunk, once those before it are written.
+SCRIPT = """
+import os, signal, sys
+from sktransfer.cli import growing_file, main, predict as predicting
+
+how, n_before = sys.argv[1], int(sys.argv[2])
+predicting.N_ROWS = 10
+# The state of every chunk but the last is saved: a kill loses work, never rows.
+growing_file._SECONDS = 0.0
+n_chunks = 0
+label = predicting._Labeller.label
+save = growing_file.GrowingFile._save
+
+def spy(self, chunk):
+    global n_chunks
+    n_chunks += 1
+    if n_chunks == n_before:
+        growing_file.GrowingFile._save = lambda self: None
+    if n_chunks > n_before:
+        if how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        growing_file.GrowingFile._save = save
+        raise KeyboardInterrupt
+    return label(self, chunk)
+
+predicting._Labeller.label = spy
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+class TestGoingOn:
+    TEXTS: ClassVar = [
+        f"{word} film {n}" for n in range(26) for word in ("good", "bad")
+    ]
+
+    def stop(self, how, n_before, *arguments):
+        command = [sys.executable, "-c", SCRIPT, how, str(n_before)]
+        return subprocess.run(
+            [*command, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    # Both start a process that loads torch.
+    @pytest.mark.parametrize("to", ["csv", "parquet"])
+    def test_after_kill_9_every_row_is_there_once(
+        self, table, model, predict, tmp_path, read_rows, to
+    ):
+        path, out = table("in.csv", self.TEXTS), tmp_path / f"out.{to}"
+        arguments = ["predict", model, path, "-t", "review", "-o", out]
+        stopped = self.stop("kill", 3, *arguments)
+        assert stopped.returncode == -signal.SIGKILL, stopped.stderr
+        assert not out.exists()
+        part = tmp_path / f"out.{to}.part"
+        with part.open("ab") as file:
+            file.write(b"torn")
+        result = predict(path, out)
+        # Two chunks were put on the disk, the third was not.
+        assert "Going on after 20 rows of an earlier run." in result.stderr
+        assert "52 rows are in" in result.stderr
+        assert [row["review"] for row in read_rows(out)] == self.TEXTS
+        straight = tmp_path / f"straight.{to}"
+        predict(path, straight)
+        assert read_rows(out) == read_rows(straight)
+        if to == "csv":
+            assert out.read_bytes() == straight.read_bytes()
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {"in.csv", out.name, straight.name}
+
+    def test_ctrl_c_is_a_line_and_130(self, table, model, predict, tmp_path):
+        path, out = table("in.csv", self.TEXTS), tmp_path / "out.csv"
+        arguments = ["predict", model, path, "-t", "review", "-o", out]
+        stopped = self.stop("interrupt", 3, *arguments)
+        assert stopped.returncode == 130
+        assert stopped.stderr.splitlines() == [
+            "30 rows are done; the same command goes on.",
+            "Interrupted.",
+        ]
+        assert "after 30 rows" in predict(path, out).stderr
+
+    @pytest.fixture
+    def stopped(self, table, model, predict, tmp_path, monkeypatch):
+        """A part of ten rows."""
+        monkeypatch.setattr(predicting, "N_ROWS", 10)
+        label = predicting._Labeller.label
+        calls = []
+
+        def stop(self, chunk):
+            calls.append(chunk)
+            if len(calls) > 1:
+                raise KeyboardInterrupt
+            return label(self, chunk)
+
+        monkeypatch.setattr(predicting._Labeller, "label", stop)
+        path = table("in.csv", self.TEXTS)
+        assert predict(path, tmp_path / "out.csv").exit_code == 130
+        monkeypatch.setattr(predicting._Labeller, "label", label)
+        return path
+
+    def test_another_input_is_refused(self, stopped, predict, tmp_path):
+        stopped.write_text(stopped.read_text() + "52,new\n")
+        result = predict(stopped, tmp_path / "out.csv")
+        assert "left by a run with another input: say --fresh" in str(result.exception)
+        again = predict(stopped, tmp_path / "out.csv", "--fresh")
+        assert "53 rows are in" in again.stderr
+
+    def test_so_are_other_options(self, stopped, predict, tmp_path):
+        result = predict(stopped, tmp_path / "out.csv", "--prefix", "x_")
+        assert "with another columns" in str(result.exception)
+
+    def test_so_is_a_part_that_was_cut(self, stopped, predict, tmp_path):
+        part = tmp_path / "out.csv.part"
+        part.write_bytes(part.read_bytes()[:-1])
+        result = predict(stopped, tmp_path / "out.csv")
+        assert "is shorter than" in str(result.exception)
+
+    def test_a_lost_part_means_to_begin_anew(self, stopped, predict, tmp_path):
+        (tmp_path / "out.csv.part").unlink()
+        assert "52 rows are in" in predict(stopped, tmp_path / "out.csv").stderr
+
+    def test_so_does_a_stop_before_the_first_rows(
+        self, table, predict, tmp_path, monkeypatch
+    ):
+        def stop(self, chunk):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(predicting._Labeller, "label", stop)
+            predict(table("in.csv"), tmp_path / "out.csv")
+        assert (tmp_path / "out.csv.part").stat().st_size
+        # Of another input, too, as nothing is lost.
+        assert predict(table("in.csv", ["good"]), tmp_path / "out.csv").exit_code == 0
+        lines = (tmp_path / "out.csv").read_text().splitlines()
+        assert [line.split(",")[0] for line in lines] == ["n", "0"]
+
+    def test_two_at_a_time_are_refused(self, stopped, predict, tmp_path):
+        from sktransfer.cli.growing_file import GrowingFile
+
+        with GrowingFile(tmp_path / "other.csv", {}):
+            result = predict(stopped, tmp_path / "other.csv")
+        assert "is being written by another process" in str(result.exception)
+
+
+# Starts a process of its own, and the reader of its output ends early.
+@pytest.mark.skipif(os.name == "nt", reason="pipes break in other ways there")
+def test_a_reader_who_has_seen_enough_is_no_error(table, model, command):
+    path = table("in.csv", TestGoingOn.TEXTS * 2000)
+    with command("predict", model, path, "-t", "review") as process:
+        assert process.stdout.readline().startswith("n,review,predicted")
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
+def test_ctrl_c_ends_a_running_command(table, model, command, tmp_path):
+    # Enough rows for the signal to come in the middle.
+    path = table("in.csv", TestGoingOn.TEXTS * 20_000)
+    out = tmp_path / "out.csv"
+    with command("predict", model, path, "-t", "review", "-o", out) as process:
+        part = tmp_path / "out.csv.part"
+        for _ in range(600):
+            if part.exists() and part.stat().st_size:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    assert told.splitlines()[-1] == "Interrupted."

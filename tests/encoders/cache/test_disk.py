@@ -1,0 +1,358 @@
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sktransfer.encoders.cache import disk
+from sktransfer.encoders.cache import disk as turns
+from sktransfer.encoders.cache import segments as upkeep
+from sktransfer.encoders.cache.disk import DiskStore, take_turns
+from sktransfer.encoders.cache.lookup import hash_texts, look_up
+from sktransfer.encoders.cache.segments import Segment, SegmentError
+from sktransfer.exceptions import CacheWarning
+
+FINGERPRINT, OTHER = "ab" * 32, "cd" * 32
+WIDTH = 6
+
+
+def keys_of(texts, fingerprint=FINGERPRINT):
+    return hash_texts(map(str, texts), fingerprint)
+
+
+def vectors_of(keys):
+    seeds = [int.from_bytes(key[-4:], "little") for key in keys]
+    return np.array(
+        [np.random.default_rng(seed).normal(size=WIDTH) for seed in seeds],
+        dtype=np.float32,
+    ).reshape(-1, WIDTH)
+
+
+def look(store, keys):
+    """Which keys have a vector; each is the right one."""
+    out = np.full((len(keys), WIDTH), np.nan, dtype=np.float32)
+    found = store.get_many(keys, out)
+    np.testing.assert_array_equal(out[found], vectors_of(keys)[found])
+    return found
+
+
+def fill(store, keys):
+    store.put_many(keys, vectors_of(keys))
+
+
+def files_of(store) -> list[Path]:
+    return sorted(store.folder.rglob("*.vec"))
+
+
+@pytest.fixture
+def keys():
+    return keys_of(range(100))
+
+
+class TestKeeping:
+    def test_another_store_reads_what_one_wrote(self, tmp_path, keys):
+        fill(DiskStore(tmp_path), keys[:60])
+        store = DiskStore(tmp_path)
+        assert look(store, keys).tolist() == [True] * 60 + [False] * 40
+        info = store.cache_info()
+        assert (info.hits, info.misses, info.n_vectors) == (60, 40, 60)
+        assert info.n_bytes == sum(path.stat().st_size for path in files_of(store))
+
+    def test_what_others_write_later_is_found(self, tmp_path, keys):
+        mine, other = DiskStore(tmp_path), DiskStore(tmp_path)
+        assert not look(mine, keys).any()
+        fill(other, keys[:50])
+        fill(other, keys[50:])
+        assert look(mine, keys[::-1]).all()
+
+    def test_recipes_never_answer_for_one_another(self, tmp_path, keys):
+        store = DiskStore(tmp_path)
+        fill(store, keys)
+        assert not look(store, keys_of(range(100), OTHER)).any()
+
+    def test_texts_are_not_stored(self, tmp_path):
+        store = DiskStore(tmp_path)
+        fill(store, keys_of(["a secret that nobody must read"]))
+        for path in tmp_path.rglob("*"):
+            assert path.is_dir() or b"secret" not in path.read_bytes()
+
+    def test_many_small_files_become_one(self, tmp_path, keys, monkeypatch):
+        monkeypatch.setattr(disk, "_MANY", 5)
+        store, other = DiskStore(tmp_path), DiskStore(tmp_path)
+        for start in range(0, 100, 10):
+            fill(store, keys[start : start + 10])
+            look(other, keys[start : start + 10])
+        assert len(files_of(store)) <= 6
+        assert look(store, keys).all()
+        assert look(other, keys).all()
+
+    def test_what_was_not_used_for_longest_goes_first(self, tmp_path, keys):
+        store = DiskStore(tmp_path)
+        for start in range(0, 100, 20):
+            fill(store, keys[start : start + 20])
+            newest = max(files_of(store), key=lambda path: path.stat().st_mtime_ns)
+            os.utime(newest, (start, start))
+        one = files_of(store)[0].stat().st_size
+        look(store, keys[:20])
+        store.resize(3 * one)
+        found = look(store, keys)
+        assert found[:20].all()
+        assert found.sum() == 40
+        store.clear()
+        assert not look(store, keys).any()
+        assert store.cache_info().n_bytes == 0
+
+    def test_no_room_at_all_is_no_error(self, tmp_path, keys):
+        store = DiskStore(tmp_path, max_bytes=10)
+        fill(store, keys)
+        assert not look(store, keys).any()
+
+
+class TestFaults:
+    @pytest.mark.parametrize("place", [3, 20, 50, 100, 1700, 2500, -1])
+    def test_a_garbled_file_is_encoded_again(self, tmp_path, keys, place):
+        fill(DiskStore(tmp_path), keys)
+        [path] = files_of(DiskStore(tmp_path))
+        content = bytearray(path.read_bytes())
+        content[place] ^= 0x10
+        path.write_bytes(content)
+        store = DiskStore(tmp_path)
+        with pytest.warns(CacheWarning, match=r"damaged file.*only slower"):
+            assert not look(store, keys).all()
+        fill(store, keys)
+        assert look(store, keys).all()
+        assert look(DiskStore(tmp_path), keys).all()
+
+    @pytest.mark.parametrize("length", [0, 30, 64, 500, 3000, -1])
+    def test_a_truncated_file_is_encoded_again(self, tmp_path, keys, length):
+        fill(DiskStore(tmp_path), keys)
+        [path] = files_of(DiskStore(tmp_path))
+        path.write_bytes(path.read_bytes()[:length])
+        with pytest.warns(CacheWarning, match="damaged file"):
+            assert not look(DiskStore(tmp_path), keys).any()
+
+    def test_a_file_that_is_cut_while_it_is_open(self, tmp_path, keys):
+        store = DiskStore(tmp_path)
+        fill(store, keys)
+        assert look(store, keys).all()
+        with files_of(store)[0].open("r+b") as file:
+            file.truncate(200)
+        with pytest.warns(CacheWarning, match="changed after it was opened"):
+            assert not look(store, keys).any()
+
+    def test_a_file_of_another_version_is_not_believed(self, tmp_path, keys):
+        store = DiskStore(tmp_path)
+        fill(store, keys)
+        [path] = files_of(store)
+        path.write_bytes(b"sktvec99" + path.read_bytes()[8:])
+        with pytest.raises(SegmentError, match="of this version"):
+            Segment(path)
+        with pytest.warns(CacheWarning, match="damaged"):
+            assert not look(DiskStore(tmp_path), keys).any()
+
+    def test_a_full_disk_is_a_warning(self, tmp_path, keys, monkeypatch):
+        def fail(*args):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(disk, "write_segment", fail)
+        store = DiskStore(tmp_path)
+        with pytest.warns(CacheWarning, match=r"No space left.*only slower"):
+            fill(store, keys)
+        assert not look(store, keys).any()
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+    def test_a_write_that_fails_half_way_leaves_nothing(
+        self, tmp_path, keys, monkeypatch
+    ):
+        import contextlib
+
+        from sktransfer.encoders.cache import segments
+
+        @contextlib.contextmanager
+        def full(path):
+            yield Path("/dev/full")
+
+        monkeypatch.setattr(segments, "write_file_beside", full)
+        store = DiskStore(tmp_path)
+        with pytest.warns(CacheWarning, match="No space left"):
+            fill(store, keys)
+        assert files_of(store) == []
+
+    def test_a_folder_that_cannot_be_made_is_a_warning(self, tmp_path, keys):
+        (tmp_path / "file").touch()
+        store = DiskStore(tmp_path / "file" / "cache")
+        computed = []
+
+        def compute(indices):
+            computed.extend(indices)
+            yield indices, vectors_of([keys[index] for index in indices])
+
+        with pytest.warns(CacheWarning, match="cannot be written to"):
+            result = look_up(store, keys, WIDTH, compute)
+        np.testing.assert_array_equal(result, vectors_of(keys))
+        assert sorted(computed) == list(range(100))
+
+    def test_a_read_only_folder_still_answers(self, tmp_path, keys, monkeypatch):
+        fill(DiskStore(tmp_path), keys)
+
+        def refuse(*args, **kwargs):
+            raise PermissionError("read-only file system")
+
+        for name in ("utime", "mkdir"):
+            monkeypatch.setattr(os, name, refuse)
+        assert look(DiskStore(tmp_path), keys).all()
+
+    def test_a_killed_writer_leaves_whole_files_only(self, tmp_path):
+        code = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_disk import *
+store = DiskStore(Path({str(tmp_path)!r}))
+for number in range(10_000):
+    fill(store, keys_of(range(number * 50, number * 50 + 50)))
+    print(number, flush=True)
+"""
+        for _ in range(3):
+            process = subprocess.Popen(
+                [sys.executable, "-c", code], stdout=subprocess.PIPE
+            )
+            process.stdout.readline()
+            time.sleep(0.15)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+        store = DiskStore(tmp_path)
+        found = look(store, keys_of(range(50 * 10_000)[:20_000]))
+        assert found[:50].all()
+
+    def test_a_file_removed_by_another_process_is_read_from_its_map(
+        self, tmp_path, keys
+    ):
+        store = DiskStore(tmp_path)
+        fill(store, keys[:50])
+        assert look(store, keys[:50]).all()
+        for path in tmp_path.rglob("*.vec"):
+            path.unlink()
+        assert look(store, keys[:50]).all()
+
+    def test_two_writers_do_not_meet(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(disk, "_MANY", 3)
+        stores = [DiskStore(tmp_path) for _ in range(4)]
+
+        def work(number):
+            for part in range(8):
+                keys = keys_of(range(part * 30, part * 30 + 40))
+                fill(stores[number], keys)
+                look(stores[number], keys)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+        assert look(DiskStore(tmp_path), keys_of(range(250))).all()
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+    def test_a_store_goes_on_after_a_fork(self, tmp_path, keys):
+        from sktransfer.encoders.cache.lookup import disk_store
+
+        store = disk_store(tmp_path)
+        fill(store, keys[:50])
+        locks = [store.disk._lock, store._memory._lock]
+        for lock in locks:
+            lock.acquire()
+        child = os.fork()
+        if child == 0:
+            # The thread that held the lock is not there; pytest must not go on here.
+            ok = look(store, keys[:50]).all()
+            fill(store, keys[50:])
+            os._exit(0 if ok else 1)
+        for lock in locks:
+            lock.release()
+        assert os.waitpid(child, 0)[1] == 0
+        assert look(store, keys).all()
+
+
+class TestTurns:
+    @pytest.mark.parametrize("n", [1, 64, 65, 5000])
+    def test_each_position_comes_once(self, tmp_path, n):
+        parts = list(take_turns(tmp_path, keys_of(range(n))))
+        assert sorted(itertools.chain(*parts)) == list(range(n))
+        assert max(map(len, parts)) <= 1024
+
+    def test_what_another_holds_comes_last(self, tmp_path):
+        keys = keys_of(range(400))
+        first = take_turns(tmp_path, keys)
+        held = next(first)
+        second = take_turns(tmp_path, keys)
+        free = [next(second) for _ in range(3)]
+        assert not set(held) & set(itertools.chain(*free))
+        first.close()
+        assert sorted(next(second)) == sorted(held)
+
+    def test_patience_ends(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(turns, "_PATIENCE", 0.05)
+        holder = take_turns(tmp_path, keys_of(range(10)))
+        next(holder)
+        assert len(next(take_turns(tmp_path, keys_of(range(10))))) == 10
+
+    def test_stores_that_share_a_folder_compute_each_text_once(self, tmp_path):
+        keys = keys_of(range(3000))
+        computed, counting = [], threading.Lock()
+
+        def work(store):
+            def compute(indices):
+                with counting:
+                    computed.extend(indices)
+                time.sleep(0.02)
+                yield indices, vectors_of([keys[index] for index in indices])
+
+            return look_up(store, keys, WIDTH, compute)
+
+        with ThreadPoolExecutor(2) as pool:
+            for result in pool.map(work, [DiskStore(tmp_path), DiskStore(tmp_path)]):
+                np.testing.assert_array_equal(result, vectors_of(keys))
+        assert sorted(computed) == list(range(3000))
+
+
+def test_leftovers_of_killed_processes_are_removed(tmp_path, keys, monkeypatch):
+    monkeypatch.setattr(disk, "_MANY", 1)
+    monkeypatch.setattr(upkeep, "_ABANDONED", -1.0)
+    store = DiskStore(tmp_path)
+    fill(store, keys[:10])
+    left = files_of(store)[0].with_name(".abc.vec.xyz")
+    left.touch()
+    fill(store, keys[10:20])
+    fill(store, keys[20:30])
+    assert not left.exists()
+
+
+ENCODE = """
+import json, sys
+from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.encoders.compute.threads import n_texts_encoded
+featurizer = BertFeaturizer(
+    sys.argv[1], cache=sys.argv[2], device="cpu", dtype="float32"
+)
+vectors = featurizer.fit_transform([f"good film {number}" for number in range(200)])
+print(json.dumps([n_texts_encoded(), float(vectors.sum())]))
+"""
+
+
+def test_processes_encode_each_text_once(tiny_bert, tmp_path):
+    def start():
+        command = [sys.executable, "-c", ENCODE, tiny_bert, str(tmp_path)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    both = [start(), start()]
+    answers = [json.loads(process.communicate(timeout=120)[0]) for process in both]
+    assert sum(n for n, _ in answers) == 200
+    assert answers[0][1] == pytest.approx(answers[1][1])
+    later = json.loads(start().communicate(timeout=120)[0])
+    assert later[0] == 0
