@@ -1,5 +1,6 @@
-from .baselines.lexicons import SnowNLPClassifier, VaderClassifier
 from .baselines.nbsvm import NBSVMClassifier
+from .baselines.snownlp import SnowNLPClassifier
+from .baselines.vader import VaderClassifier
 from .classifier.classifier import TransferSentimentClassifier
 from .classifier.data.joint_domains import pool_domains
 from .comparison.comparing import compare_strategies

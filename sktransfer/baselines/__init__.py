@@ -1,14 +1,5 @@
 """What a transfer strategy has to beat: bags of words, and lexicons."""
 
-from sktransfer.baselines.lexicons import SnowNLPClassifier, VaderClassifier
-from sktransfer.baselines.nbsvm import NBSVMClassifier
-from sktransfer.baselines.pipelines import language_of, nbsvm_baseline, tfidf_baseline
+import lazy_loader
 
-__all__ = [
-    "NBSVMClassifier",
-    "SnowNLPClassifier",
-    "VaderClassifier",
-    "language_of",
-    "nbsvm_baseline",
-    "tfidf_baseline",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

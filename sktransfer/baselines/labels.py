@@ -39,25 +39,7 @@ class Targets:
 def check_targets(
     y: Any, n_rows: int, sample_weight: Any, class_weight: Any
 ) -> Targets:
-    """Check labels and weights against each other.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-    n_rows : int
-        Rows of X.
-    sample_weight : array-like of shape (n_rows,) or None
-    class_weight : dict, "balanced" or None
-
-    Returns
-    -------
-    targets : Targets
-
-    Raises
-    ------
-    InvalidInputError
-        If labels are missing, too few or too many, or if there is one class only.
-    """
+    """Check labels and weights against each other, and that there are two classes."""
     labels = check_labels(y, n_rows)
     given = np.unique(labels)
     rows = np.empty((n_rows, 1))

@@ -1,7 +1,8 @@
-"""A linear support vector machine on features that naive Bayes has weighted."""
+"""A linear support vector machine on counts that naive Bayes has weighted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -9,15 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model._base import LinearClassifierMixin
+from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._tags import Tags
 from sklearn.utils.validation import check_non_negative, validate_data
 
 from sktransfer.baselines.labels import check_targets
+from sktransfer.baselines.language import PIECES, language_of
+from sktransfer.baselines.registry import EVERY_LANGUAGE, Baseline
 
-__all__ = ["NBSVMClassifier"]
+__all__ = ["BASELINE", "NBSVMClassifier", "nbsvm_baseline"]
 
 
 class NBSVMClassifier(LinearClassifierMixin, BaseEstimator):
@@ -178,3 +183,41 @@ class NBSVMClassifier(LinearClassifierMixin, BaseEstimator):
         # Of numbers that are no counts, as in scikit-learn's checks, it makes little.
         tags.classifier_tags.poor_score = True
         return tags
+
+
+def nbsvm_baseline(texts: Iterable[str]) -> Pipeline:
+    """Binary counts under a support vector machine weighted by naive Bayes.
+
+    Parameters
+    ----------
+    texts : iterable of str, of length n_texts
+        Only their language is looked at, as in `tfidf_baseline`.
+
+    Returns
+    -------
+    pipeline : sklearn.pipeline.Pipeline
+        Unfitted, with the steps "features" and "classifier".
+
+    Raises
+    ------
+    InvalidInputError
+        If `texts` is not a list of texts.
+
+    See Also
+    --------
+    NBSVMClassifier : The second step.
+
+    Examples
+    --------
+    >>> from sktransfer.baselines import nbsvm_baseline
+    >>> texts = ["很好", "很差", "好", "差"]
+    >>> nbsvm_baseline(texts).fit(texts, [1, 0, 1, 0]).predict(["真好"])
+    array([1])
+    """
+    features = CountVectorizer(binary=True, **PIECES[language_of(texts)])
+    return Pipeline(
+        [("features", features), ("classifier", NBSVMClassifier(random_state=0))]
+    )
+
+
+BASELINE = Baseline("nbsvm", nbsvm_baseline, EVERY_LANGUAGE, classes=(NBSVMClassifier,))

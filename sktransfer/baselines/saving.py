@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from sktransfer.baselines.lexicons import SnowNLPClassifier, VaderClassifier
-from sktransfer.baselines.nbsvm import NBSVMClassifier
+from sktransfer.baselines.registry import NAMES, find_baseline
 from sktransfer.bundles.kinds import estimator_kind
 
 __all__ = ["KINDS"]
 
 KINDS = {
-    cls: estimator_kind(cls)
-    for cls in (NBSVMClassifier, SnowNLPClassifier, VaderClassifier)
+    cls: estimator_kind(cls) for name in NAMES for cls in find_baseline(name).classes
 }

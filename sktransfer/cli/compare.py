@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from sktransfer.baselines.registry import NAMES
 from sktransfer.cli.input_file import check_columns, is_missing, open_input
 from sktransfer.cli.options import (
     DATA,
@@ -441,7 +443,11 @@ def _save_best(comparison: Any, folder: Path) -> Path | None:
     return folder / "model"
 
 
-EXAMPLES = """
+_STRATEGIES = (
+    f"{', '.join(NAMES)}, word_vectors, word_vectors_tuned, frozen, frozen_64_32, "
+    "partial, gradual, lora, contrastive, fine_tune;"
+)
+EXAMPLES = f"""
 [bold]Examples[/bold]
 
   sktransfer compare reviews.csv --text review --label sentiment
@@ -455,8 +461,7 @@ EXAMPLES = """
 
 [bold]Strategies[/bold]
 
-  majority, tfidf, nbsvm, vader, snownlp, word_vectors, word_vectors_tuned,
-  frozen, frozen_64_32, partial, gradual, lora, contrastive, fine_tune;
+{textwrap.indent(textwrap.fill(_STRATEGIES, 74), "  ")}
   with a source also source_only, transferred and joint
 
 After a crash or Ctrl-C the same command with the same --report goes on where

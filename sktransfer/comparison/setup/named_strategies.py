@@ -14,8 +14,11 @@ from typing import Any
 
 from sklearn.dummy import DummyClassifier
 
-from sktransfer.baselines.lexicons import SnowNLPClassifier, VaderClassifier
-from sktransfer.baselines.pipelines import language_of, nbsvm_baseline, tfidf_baseline
+from sktransfer.baselines.language import language_of
+from sktransfer.baselines.nbsvm import nbsvm_baseline
+from sktransfer.baselines.snownlp import SnowNLPClassifier
+from sktransfer.baselines.tfidf import tfidf_baseline
+from sktransfer.baselines.vader import VaderClassifier
 from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.comparison.setup.candidates import (
     Candidate,

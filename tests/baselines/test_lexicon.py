@@ -12,15 +12,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sktransfer.baselines import SnowNLPClassifier, VaderClassifier
-from sktransfer.baselines import lexicons as scores
+from sktransfer.baselines import SnowNLPClassifier, VaderClassifier, snownlp, vader
 from sktransfer.datasets import load_mini_reviews
 from sktransfer.exceptions import InvalidInputError, MissingExtraError
-
-OPENERS = {
-    "vaderSentiment": ("_open_vader", scores._open_vader),
-    "snownlp": ("_open_snownlp", scores._open_snownlp),
-}
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +27,10 @@ def quick_chinese(monkeypatch, request):
     def classify(text):
         return 1 / (1 + np.exp(text.count("差") - text.count("好")))
 
-    monkeypatch.setattr(scores, "_open_snownlp", lambda: classify)
-    scores._score_snownlp.cache_clear()
+    monkeypatch.setattr(snownlp, "_open_snownlp", lambda: classify)
+    snownlp._score_text.cache_clear()
     yield
-    scores._score_snownlp.cache_clear()
+    snownlp._score_text.cache_clear()
 
 
 ENGLISH = ["I love it", "great!", "it is ok", "I hate it", "awful", "the worst"]
@@ -162,13 +156,13 @@ def test_vader_does_better_than_guessing():
 
 def test_a_text_is_scored_once_a_process(monkeypatch):
     seen = []
-    classify = scores._open_snownlp()
+    classify = snownlp._open_snownlp()
 
     def counting(text):
         seen.append(text)
         return classify(text)
 
-    monkeypatch.setattr(scores, "_open_snownlp", lambda: counting)
+    monkeypatch.setattr(snownlp, "_open_snownlp", lambda: counting)
     model = SnowNLPClassifier().fit(CHINESE, LABELS)
     model.predict(CHINESE)
     model.predict_proba(CHINESE * 2)
@@ -176,18 +170,21 @@ def test_a_text_is_scored_once_a_process(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("module", "score"),
-    [("vaderSentiment", scores.score_vader), ("snownlp", scores.score_snownlp)],
+    ("classifier", "module", "opener"),
+    [
+        (VaderClassifier, vader, vader._open_vader),
+        (SnowNLPClassifier, snownlp, snownlp._open_snownlp),
+    ],
 )
-def test_a_missing_extra_is_named(monkeypatch, module, score):
-    name, opener = OPENERS[module]
+def test_a_missing_extra_is_named(monkeypatch, classifier, module, opener):
     opener.cache_clear()
-    monkeypatch.setattr(scores, name, opener)
+    monkeypatch.setattr(module, opener.__name__, opener)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    package = module.BASELINE.package
     with pytest.raises(
-        MissingExtraError, match=rf"'{module}'.*sktransfer\[baselines\]"
+        MissingExtraError, match=rf"'{package}'.*sktransfer\[baselines\]"
     ):
-        score(["a text that nobody has scored"])
+        classifier().fit(["a text that nobody", "has scored"], [0, 1])
 
 
 @pytest.mark.real
