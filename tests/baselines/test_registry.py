@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from sktransfer.baselines.language import language_of
@@ -8,6 +12,45 @@ from sktransfer.baselines.saving import KINDS
 
 ENGLISH = ["a good film", "good fun", "good and great", "bad", "a bad film", "bad fun"]
 LABELS = ["pos"] * 3 + ["neg"] * 3
+
+# A baseline's own file, and its name in the registry, are all that there is to it.
+NEW_FILE = """
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sktransfer.baselines.registry import Baseline
+
+class Longest(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.classes_ = ["neg", "pos"]
+        return self
+    def predict(self, X):
+        return ["pos" if len(text) > 9 else "neg" for text in X]
+
+BASELINE = Baseline("longest", lambda texts: Longest(), ("en",), classes=(Longest,))
+"""
+USED = """
+import json, sys
+from types import ModuleType
+from sktransfer.baselines import registry
+
+new = ModuleType("sktransfer.baselines.longest")
+exec(sys.argv[1], new.__dict__)
+sys.modules[new.__name__] = new
+registry.NAMES += ("longest",)
+
+from sktransfer.baselines.saving import KINDS
+from sktransfer.cli.compare import EXAMPLES
+from sktransfer.comparison.setup import named_strategies
+
+texts = ["a good film", "bad"]
+setting = named_strategies.Setting(texts, "en", [], {}, 1, has_source=False)
+(made,) = named_strategies.make_candidates("longest", setting)
+print(json.dumps({
+    "row": [made.name, made.kind, made.estimator.fit(texts, [1, 0]).predict(texts)],
+    "default": "longest" in named_strategies.default_names(setting),
+    "saved": new.Longest in KINDS,
+    "help": "longest" in EXAMPLES,
+}))
+"""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,4 +82,19 @@ def test_classes_of_baselines_are_saved():
         "NBSVMClassifier",
         "SnowNLPClassifier",
         "VaderClassifier",
+    }
+
+
+def test_a_new_one_is_a_file_and_a_name():
+    told = subprocess.run(
+        [sys.executable, "-c", USED, NEW_FILE],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(told.stdout) == {
+        "row": ["longest", "baseline", ["pos", "neg"]],
+        "default": True,
+        "saved": True,
+        "help": True,
     }

@@ -4,12 +4,14 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 
+from sktransfer.baselines import nbsvm
 from sktransfer.cli.compare import read_labelled
 from sktransfer.persistence import load
 
@@ -71,10 +73,9 @@ class TestAnswer:
         assert sorted(told) == ["majority", "nbsvm", "tfidf"]
 
     def test_a_failure_is_a_row_and_a_line(self, compare, monkeypatch):
-        from sktransfer.comparison.setup import named_strategies as defaults
-
         broken = DummyClassifier(strategy="no such")
-        monkeypatch.setitem(defaults._BASELINES, "nbsvm", lambda setting: broken)
+        made = replace(nbsvm.BASELINE, make=lambda texts: broken)
+        monkeypatch.setattr(nbsvm, "BASELINE", made)
         result = compare(*CHEAP)
         assert result.exit_code == 0
         assert "Failed: nbsvm (see the column error)." in result.stdout

@@ -12,13 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sklearn.dummy import DummyClassifier
-
 from sktransfer.baselines.language import language_of
-from sktransfer.baselines.nbsvm import nbsvm_baseline
-from sktransfer.baselines.snownlp import SnowNLPClassifier
-from sktransfer.baselines.tfidf import tfidf_baseline
-from sktransfer.baselines.vader import VaderClassifier
+from sktransfer.baselines.registry import GUESSING, NAMES, REFERENCE, find_baseline
 from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.comparison.setup.candidates import (
     Candidate,
@@ -98,28 +93,6 @@ class Setting:
         return cls(texts, language, encoders, missing, least_of_a_class, has_source)
 
 
-def _majority(setting: Setting) -> Any:
-    return DummyClassifier(strategy="prior")
-
-
-def _tfidf(setting: Setting) -> Any:
-    return tfidf_baseline(setting.texts)
-
-
-def _nbsvm(setting: Setting) -> Any:
-    return nbsvm_baseline(setting.texts)
-
-
-def _vader(setting: Setting) -> Any:
-    require_extra("vaderSentiment", "baselines", "The strategy 'vader'")
-    return VaderClassifier()
-
-
-def _snownlp(setting: Setting) -> Any:
-    require_extra("snownlp", "baselines", "The strategy 'snownlp'")
-    return SnowNLPClassifier()
-
-
 def _word_vectors(setting: Setting, strategy: str = "feature_extraction") -> Any:
     if find_packaged("glove-6b-50d") is None:
         raise MissingExtraError(
@@ -145,13 +118,6 @@ def _network(strategy: str, **parameters: Any) -> Callable[[Any], Any]:
     return partial(TransferSentimentClassifier, strategy=strategy, **parameters)
 
 
-_BASELINES: dict[str, Callable[[Setting], Any]] = {
-    "majority": _majority,
-    "tfidf": _tfidf,
-    "nbsvm": _nbsvm,
-    "vader": _vader,
-    "snownlp": _snownlp,
-}
 _WORD_VECTORS: dict[str, Callable[[Setting], Any]] = {
     "word_vectors": _word_vectors,
     "word_vectors_tuned": _word_vectors_tuned,
@@ -183,7 +149,7 @@ _SHORTER = {
     "joint": {"max_epochs": 2},
 }
 
-DEFAULTS = (*_BASELINES, *_WORD_VECTORS, *_NETWORKS, *_WITH_SOURCE)
+DEFAULTS = (*NAMES, *_WORD_VECTORS, *_NETWORKS, *_WITH_SOURCE)
 
 # Those whose transformer is the one that leads: "frozen" tells which one does.
 FOLLOWERS = ({*_NETWORKS} - {"frozen"}) | {*_WITH_SOURCE}
@@ -201,10 +167,11 @@ def default_names(setting: Setting) -> list[str]:
     names : list of str
         Of `DEFAULTS`.
     """
-    names = ["majority", "tfidf", "nbsvm"]
-    names += {"en": ["vader", "word_vectors"], "zh": ["snownlp"]}.get(
-        setting.language, []
-    )
+    names = [
+        name for name in NAMES if setting.language in find_baseline(name).languages
+    ]
+    if setting.language == "en":
+        names.append("word_vectors")
     names += ["frozen", "frozen_64_32", "partial", "fine_tune"]
     if setting.least_of_a_class < _ENOUGH_A_CLASS:
         names.append("contrastive")
@@ -233,8 +200,9 @@ def make_candidates(name: str, setting: Setting) -> list[Candidate]:
     MissingExtraError
         If something it needs is not installed.
     """
-    if name in _BASELINES:
-        return [Candidate(name, "baseline", _BASELINES[name](setting))]
+    if name in NAMES:
+        made = find_baseline(name).estimator(setting.texts)
+        return [Candidate(name, "baseline", made)]
     if name in _WORD_VECTORS:
         return [Candidate(name, "strategy", _WORD_VECTORS[name](setting))]
     if not setting.encoders:
@@ -292,7 +260,7 @@ def choose_candidates(
     found, missing = (
         _suitable(setting) if strategies is None else (_named(strategies, setting), {})
     )
-    wanted = ["majority", "tfidf"] if baseline == "auto" else [baseline or ""]
+    wanted = [GUESSING, REFERENCE] if baseline == "auto" else [baseline or ""]
     known = {candidate.name for candidate in found}
     brought = [name for name in wanted if name in DEFAULTS and name not in known]
     found = [*(c for name in brought for c in _make(name, setting)), *found]
@@ -334,7 +302,7 @@ def choose_baseline(baseline: str | None, lineup: Lineup) -> str | None:
     """
     names = lineup.names
     if baseline == "auto":
-        return "tfidf" if "tfidf" in names else names[0]
+        return REFERENCE if REFERENCE in names else names[0]
     if baseline is not None and not {baseline, lineup.resolve(baseline, None)} & {
         *names
     }:
