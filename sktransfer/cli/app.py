@@ -1,7 +1,4 @@
-"""The commands and their options, and the way from arguments to an exit code.
-
-typer reads signatures at run time, so annotations here stay unquoted.
-"""
+"""The commands together, and the way from arguments to an exit code."""
 
 from __future__ import annotations
 
@@ -12,12 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sktransfer.cli.compare import EXAMPLES as COMPARE_EXAMPLES
-from sktransfer.cli.compare import compare
-from sktransfer.cli.options import OUTPUT, Encoding, Format, Fresh, Overwrite, Text
-from sktransfer.cli.terminal import fail, show_warning
+from sktransfer.cli import compare, encode, predict
+from sktransfer.cli.terminal import fail, note, show_warning
 from sktransfer.exceptions import SktransferError
-from sktransfer.packages import DEFAULT_ENCODER
 
 __all__ = ["INTERRUPTED", "app", "run"]
 
@@ -39,8 +33,6 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            from sktransfer.cli.terminal import note
-
             note("Interrupted.")
             raise typer.Exit(INTERRUPTED) from None
 
@@ -76,167 +68,13 @@ def _options(
     pass
 
 
-app.command(epilog=COMPARE_EXAMPLES)(compare)
-
-
-_PREDICT_EXAMPLES = """
-[bold]Examples[/bold]
-
-  sktransfer predict out/model new.csv --text review -o labelled.csv
-
-  cat new.jsonl | sktransfer predict out/model - --format jsonl -o - | head
-
-Every row of the input is in the output, in the same order, with the columns
-"predicted" and "probability_..." added.
-
-After a crash or Ctrl-C the same command goes on where it was.
-"""
-
-
-@app.command(epilog=_PREDICT_EXAMPLES)
-def predict(
-    model: Annotated[
-        str, typer.Argument(help="Folder of a saved model.", metavar="MODEL")
-    ],
-    file: Annotated[str, typer.Argument(help="Texts to label.", metavar="FILE")],
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File to write; - is the output.",
-            metavar="FILE",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = "-",
-    text: Text = "text",
-    prefix: Annotated[
-        str,
-        typer.Option(
-            "--prefix",
-            help="Put before the new columns' names.",
-            metavar="WORD",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = "",
-    format: Format = None,
-    output_format: Annotated[
-        str | None,
-        typer.Option(
-            "--output-format",
-            help="Of the output; by its name if not given.",
-            metavar="FORMAT",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    encoding: Encoding = None,
-    fresh: Fresh = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """Label texts of any number with a saved model."""
-    from sktransfer.cli.predict import predict_file
-    from sktransfer.cli.terminal import note
-
-    n_rows = predict_file(
-        model,
-        file,
-        text=text,
-        output=output,
-        prefix=prefix,
-        format=format,
-        output_format=output_format,
-        encoding=encoding,
-        fresh=fresh,
-        overwrite=overwrite,
-    )
-    if output != "-":
-        note(f"{n_rows:,} rows are in {output}.")
-
-
-_ENCODE_EXAMPLES = """
-[bold]Examples[/bold]
-
-  sktransfer encode reviews.csv --text review -o vectors.npy
-
-  python -c "import numpy as np; print(np.load('vectors.npy', mmap_mode='r').shape)"
-
-After a crash or Ctrl-C the same command goes on where it was.
-"""
-
-
-@app.command(epilog=_ENCODE_EXAMPLES)
-def encode(
-    file: Annotated[str, typer.Argument(help="Texts to encode.", metavar="FILE")],
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File to write.",
-            metavar="FILE",
-            rich_help_panel=OUTPUT,
-        ),
-    ],
-    text: Text = "text",
-    model: Annotated[
-        str,
-        typer.Option(
-            "--encoder", help="Transformer: name or ./folder.", metavar="NAME"
-        ),
-    ] = DEFAULT_ENCODER,
-    pooling: Annotated[
-        str, typer.Option("--pooling", help="auto, mean, cls or max.", metavar="NAME")
-    ] = "auto",
-    normalize: Annotated[
-        bool, typer.Option("--normalize", help="Scale vectors to length 1.")
-    ] = False,
-    device: Annotated[
-        str, typer.Option("--device", help="auto, cpu or cuda.", metavar="NAME")
-    ] = "auto",
-    dtype: Annotated[
-        str,
-        typer.Option(
-            "--dtype", help="auto, float32, bfloat16, float16 or int8.", metavar="NAME"
-        ),
-    ] = "auto",
-    format: Format = None,
-    encoding: Encoding = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Turn texts into vectors with a frozen transformer."""
-    from sktransfer.cli.encode import encode_file
-    from sktransfer.cli.terminal import note, stderr_console
-
-    n_texts, width = encode_file(
-        file,
-        text=text,
-        output=output,
-        format=format,
-        encoding=encoding,
-        overwrite=overwrite,
-        model=model,
-        pooling=pooling,
-        normalize=normalize,
-        device=device,
-        dtype=dtype,
-        verbose=int(stderr_console().is_terminal),
-    )
-    note(f"{n_texts:,} vectors of {width} numbers are in {output}.")
+app.command(epilog=compare.EXAMPLES)(compare.compare)
+app.command(epilog=predict.EXAMPLES)(predict.predict)
+app.command(epilog=encode.EXAMPLES)(encode.encode)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Parameters
-    ----------
-    arguments : sequence of str or None, default=None
-        None takes those that the process was started with.
-
-    Returns
-    -------
-    code : int
-        0 for success, 1 for failure, 2 for wrong usage, 130 after Ctrl-C.
-    """
+    """Run the command line; `sktransfer.cli.main` says what is returned."""
     with warnings.catch_warnings():
         warnings.simplefilter("once")
         warnings.showwarning = show_warning

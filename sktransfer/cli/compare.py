@@ -21,14 +21,42 @@ from sktransfer.cli.options import (
     Fresh,
     Overwrite,
     Text,
+    option,
     parse_duration,
+    parse_names,
+    parse_sizes,
 )
-from sktransfer.cli.outputs import MODEL_FILE
+from sktransfer.cli.outputs import MODEL_FILE, check_report
 from sktransfer.cli.terminal import LiveTable, note, show_results, stdout_console
 
-__all__ = ["EXAMPLES", "LabelledTable", "compare", "compare_file", "read_labelled"]
+__all__ = ["EXAMPLES", "LabelledTable", "compare", "compare_tables", "read_labelled"]
 
 _N_ROWS = 8192
+
+_STRATEGIES = (
+    f"{', '.join(NAMES)}, word_vectors, word_vectors_tuned, frozen, frozen_64_32, "
+    "partial, gradual, lora, contrastive, fine_tune;"
+)
+EXAMPLES = f"""
+[bold]Examples[/bold]
+
+  sktransfer compare reviews.csv --text review --label sentiment
+
+  sktransfer compare products.csv --source movies.csv --report out --budget 5m
+
+  sktransfer compare reviews.jsonl --strategies tfidf,frozen,fine_tune \\
+      --train-sizes 16,64,256 --folds 10
+
+  sktransfer compare reviews.csv --encoder all-MiniLM-L6-v2 --encoder ./mine
+
+[bold]Strategies[/bold]
+
+{textwrap.indent(textwrap.fill(_STRATEGIES, 74), "  ")}
+  with a source also source_only, transferred and joint
+
+After a crash or Ctrl-C the same command with the same --report goes on where
+it was.
+"""
 
 
 def compare(
@@ -37,146 +65,91 @@ def compare(
     ],
     text: Text = "text",
     label: Annotated[
-        str,
-        typer.Option(
-            "--label",
-            "-l",
-            help="Column of labels.",
-            metavar="COLUMN",
-            rich_help_panel=DATA,
-        ),
+        str, option("--label -l", "Column of labels.", "COLUMN", DATA)
     ] = "label",
     group: Annotated[
         str | None,
-        typer.Option(
-            "--group",
-            "-g",
-            help="Column of what must stay together, as a review's id.",
-            metavar="COLUMN",
-            rich_help_panel=DATA,
+        option(
+            "--group -g",
+            "Column of what must stay together, as a review's id.",
+            "COLUMN",
+            DATA,
         ),
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(
-            "--source",
-            "-s",
-            help="Labelled texts of another domain.",
-            metavar="FILE",
-            rich_help_panel=DATA,
-        ),
+        option("--source -s", "Labelled texts of another domain.", "FILE", DATA),
     ] = None,
     source_text: Annotated[
         str | None,
-        typer.Option(
-            "--source-text",
-            help="Its column, if another.",
-            metavar="COLUMN",
-            rich_help_panel=DATA,
-        ),
+        option("--source-text", "Its column, if another.", "COLUMN", DATA),
     ] = None,
     source_label: Annotated[
         str | None,
-        typer.Option(
-            "--source-label",
-            help="Its column, if another.",
-            metavar="COLUMN",
-            rich_help_panel=DATA,
-        ),
+        option("--source-label", "Its column, if another.", "COLUMN", DATA),
     ] = None,
     report: Annotated[
         str | None,
-        typer.Option(
-            "--report",
-            "-r",
-            help="Folder for page, pictures, table and best model.",
-            metavar="FOLDER",
-            rich_help_panel=OUTPUT,
+        option(
+            "--report -r",
+            "Folder for page, pictures, table and best model.",
+            "FOLDER",
+            OUTPUT,
         ),
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(
-            "--budget",
-            "-b",
-            help="Time after which nothing new begins: 90s, 5m, 1h.",
-            metavar="TIME",
+        option(
+            "--budget -b", "Time after which nothing new begins: 90s, 5m, 1h.", "TIME"
         ),
     ] = None,
     strategies: Annotated[
         str | None,
-        typer.Option(
-            "--strategies", help="Names, with commas between them.", metavar="NAMES"
-        ),
+        option("--strategies", "Names, with commas between them.", "NAMES"),
     ] = None,
     train_sizes: Annotated[
         str | None,
-        typer.Option(
-            "--train-sizes", help="Learning curves: numbers of texts.", metavar="SIZES"
-        ),
+        option("--train-sizes", "Learning curves: numbers of texts.", "SIZES"),
     ] = None,
-    folds: Annotated[
-        int, typer.Option("--folds", min=2, help="Folds.", metavar="N")
-    ] = 5,
+    folds: Annotated[int, option("--folds", "Folds.", "N", min=2)] = 5,
     repeats: Annotated[
-        int,
-        typer.Option(
-            "--repeats", min=1, help="How often folds are drawn.", metavar="N"
-        ),
+        int, option("--repeats", "How often folds are drawn.", "N", min=1)
     ] = 1,
     scoring: Annotated[
-        str,
-        typer.Option(
-            "--scoring", help="Main metric, as scikit-learn calls it.", metavar="NAME"
-        ),
+        str, option("--scoring", "Main metric, as scikit-learn calls it.", "NAME")
     ] = "accuracy",
     encoder: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--encoder",
-            help="Transformer: name or ./folder; may be said several times. All that "
+            "Transformer: name or ./folder; may be said several times. All that "
             "are on this machine if not given.",
-            metavar="NAME",
+            "NAME",
         ),
     ] = None,
     max_source: Annotated[
-        int,
-        typer.Option(
-            "--max-source",
-            min=2,
-            help="Texts of the source, at most.",
-            metavar="N",
-            rich_help_panel=DATA,
-        ),
+        int, option("--max-source", "Texts of the source, at most.", "N", DATA, min=2)
     ] = 500,
     max_rows: Annotated[
         int,
-        typer.Option(
-            "--max-rows",
-            min=10,
-            help="Rows, at most; drawn at random.",
-            metavar="N",
-            rich_help_panel=DATA,
-        ),
+        option("--max-rows", "Rows, at most; drawn at random.", "N", DATA, min=10),
     ] = 5000,
     jobs: Annotated[
         int | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            help="Folds at the same time; one a core, up to four, if not given.",
-            metavar="N",
+        option(
+            "--jobs -j",
+            "Folds at the same time; one a core, up to four, if not given.",
+            "N",
         ),
     ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Of all that is drawn.", metavar="N")
-    ] = 0,
+    seed: Annotated[int, option("--seed", "Of all that is drawn.", "N", min=0)] = 0,
     save_model: Annotated[
         bool,
-        typer.Option(
+        option(
             "--model/--no-model",
-            help="Fit the best strategy on all texts, and save it.",
-            rich_help_panel=OUTPUT,
+            "Fit the best strategy on all texts, and save it.",
+            None,
+            OUTPUT,
         ),
     ] = True,
     format: Format = None,
@@ -185,9 +158,6 @@ def compare(
     overwrite: Overwrite = False,
 ) -> None:
     """Cross-validate transfer strategies and baselines on your labelled texts."""
-    from sktransfer.cli.outputs import check_report
-    from sktransfer.cli.terminal import note
-
     if report is not None:
         inputs: dict[str, str | None] = {"the table": file, "the source": source}
         for number, name in enumerate(encoder or (), start=1):
@@ -199,11 +169,15 @@ def compare(
             fresh=fresh,
             overwrite=overwrite,
         )
-    read: dict[str, Any] = {"format": format, "encoding": encoding}
-    seconds = parse_duration(budget)
-    names = None if strategies is None else _split(strategies)
-    sizes = None if train_sizes is None else _split_sizes(train_sizes)
-    table = read_labelled(file, text=text, label=label, group=group, **read)
+    # Before the table is read, which may take a while.
+    options: dict[str, Any] = {
+        "strategies": parse_names(strategies),
+        "time_budget": parse_duration(budget),
+        "train_sizes": parse_sizes(train_sizes),
+    }
+    table = read_labelled(
+        file, text=text, label=label, group=group, format=format, encoding=encoding
+    )
     drawn = table.draw(max_rows, seed)
     if len(drawn.texts) < len(table.texts):
         note(
@@ -213,17 +187,14 @@ def compare(
     if source is not None:
         columns = {"text": source_text or text, "label": source_label or label}
         other = read_labelled(source, prefix="source_", encoding=encoding, **columns)
-    compare_file(
+    compare_tables(
         drawn,
-        source=other,
+        other,
         report=report,
         fresh=fresh,
         best_model=save_model,
         title=f"Transfer strategies on {file}",
         overwrite=overwrite,
-        strategies=names,
-        time_budget=seconds,
-        train_sizes=sizes,
         cv=folds,
         n_repeats=repeats,
         scoring=scoring,
@@ -231,36 +202,13 @@ def compare(
         max_source=max_source,
         n_jobs=jobs,
         random_state=seed,
+        **options,
     )
-
-
-def _split(written: str) -> list[str]:
-    return [name.strip() for name in written.split(",") if name.strip()]
-
-
-def _split_sizes(written: str) -> list[float]:
-    sizes: list[float] = []
-    for part in _split(written):
-        try:
-            sizes.append(int(part) if part.isdigit() else float(part))
-        except ValueError as error:
-            raise typer.BadParameter(
-                f"{part!r} is no number of texts", param_hint="--train-sizes"
-            ) from error
-    return sizes
 
 
 @dataclass(frozen=True)
 class LabelledTable:
-    """Texts with their labels.
-
-    Attributes
-    ----------
-    texts, labels : list of str
-        One a row.
-    groups : list of str or None
-        Where a column of groups was named.
-    """
+    """Texts with their labels, and groups where a column of them was named."""
 
     texts: list[str]
     labels: list[str]
@@ -291,21 +239,8 @@ def read_labelled(
 ) -> LabelledTable:
     """Read texts and labels; rows that lack one of them are left out, and counted.
 
-    Parameters
-    ----------
-    name : str
-        A path, or "-".
-    text, label, group : str
-        Columns; `group` may be None.
-    format, encoding : str or None, default=None
-        None looks at the name and at the bytes.
-    prefix : str, default=""
-        Of the options that name the columns, for messages.
-
-    Returns
-    -------
-    table : LabelledTable
-        Labels are str, whatever they were.
+    Labels are str, whatever they were. `prefix` is that of the options which name the
+    columns, for messages.
     """
     texts, labels, groups, n_left_out = [], [], [], 0
     with open_input(name, format, encoding) as reader:
@@ -339,10 +274,10 @@ def read_labelled(
     return LabelledTable(texts, labels, None if group is None else groups)
 
 
-def compare_file(
+def compare_tables(
     table: LabelledTable,
-    *,
     source: LabelledTable | None,
+    *,
     report: str | None,
     fresh: bool,
     best_model: bool,
@@ -352,24 +287,8 @@ def compare_file(
 ) -> None:
     """Compare strategies, show what was found, and write a report where one is wanted.
 
-    Parameters
-    ----------
-    table : LabelledTable
-        The target domain.
-    source : LabelledTable or None
-        The source domain.
-    report : str or None
-        Folder of the report.
-    fresh : bool
-        Whether to forget what an earlier run has left in it.
-    best_model : bool
-        Whether the best strategy is fitted on everything and saved there.
-    title : str
-        Of the report.
-    overwrite : bool, default=False
-        Whether files of the report's names are replaced that are not its own.
-    **options
-        Of `compare_strategies`.
+    With `fresh`, what an earlier run has left in the report's folder is forgotten.
+    `options` are those of `compare_strategies`.
     """
     from sktransfer.comparison.comparing import compare_strategies
     from sktransfer.comparison.run.journal import forget_comparison
@@ -441,29 +360,3 @@ def _save_best(comparison: Any, folder: Path) -> Path | None:
         note(f"The model is not saved: {error}")
         return None
     return folder / "model"
-
-
-_STRATEGIES = (
-    f"{', '.join(NAMES)}, word_vectors, word_vectors_tuned, frozen, frozen_64_32, "
-    "partial, gradual, lora, contrastive, fine_tune;"
-)
-EXAMPLES = f"""
-[bold]Examples[/bold]
-
-  sktransfer compare reviews.csv --text review --label sentiment
-
-  sktransfer compare products.csv --source movies.csv --report out --budget 5m
-
-  sktransfer compare reviews.jsonl --strategies tfidf,frozen,fine_tune \\
-      --train-sizes 16,64,256 --folds 10
-
-  sktransfer compare reviews.csv --encoder all-MiniLM-L6-v2 --encoder ./mine
-
-[bold]Strategies[/bold]
-
-{textwrap.indent(textwrap.fill(_STRATEGIES, 74), "  ")}
-  with a source also source_only, transferred and joint
-
-After a crash or Ctrl-C the same command with the same --report goes on where
-it was.
-"""

@@ -4,17 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from sktransfer.cli.input_file import check_columns, is_missing, open_input
+from sktransfer.cli.options import OUTPUT, Encoding, Format, Overwrite, Text, option
 from sktransfer.cli.outputs import check_free, check_inputs_stay
 from sktransfer.cli.table_readers import Reader
+from sktransfer.cli.terminal import note, stderr_console
+from sktransfer.packages import DEFAULT_ENCODER
 
-__all__ = ["encode_file"]
+__all__ = ["EXAMPLES", "encode", "encode_file"]
 
 _N_ROWS = 8192
+
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+  sktransfer encode reviews.csv --text review -o vectors.npy
+
+  python -c "import numpy as np; print(np.load('vectors.npy', mmap_mode='r').shape)"
+
+After a crash or Ctrl-C the same command goes on where it was.
+"""
+
+
+def encode(
+    file: Annotated[str, typer.Argument(help="Texts to encode.", metavar="FILE")],
+    output: Annotated[str, option("--output -o", "File to write.", "FILE", OUTPUT)],
+    text: Text = "text",
+    model: Annotated[
+        str, option("--encoder", "Transformer: name or ./folder.", "NAME")
+    ] = DEFAULT_ENCODER,
+    pooling: Annotated[
+        str, option("--pooling", "auto, mean, cls or max.", "NAME")
+    ] = "auto",
+    normalize: Annotated[
+        bool, option("--normalize", "Scale vectors to length 1.")
+    ] = False,
+    device: Annotated[str, option("--device", "auto, cpu or cuda.", "NAME")] = "auto",
+    dtype: Annotated[
+        str, option("--dtype", "auto, float32, bfloat16, float16 or int8.", "NAME")
+    ] = "auto",
+    format: Format = None,
+    encoding: Encoding = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn texts into vectors with a frozen transformer."""
+    n_texts, width = encode_file(
+        file,
+        text=text,
+        output=output,
+        format=format,
+        encoding=encoding,
+        overwrite=overwrite,
+        model=model,
+        pooling=pooling,
+        normalize=normalize,
+        device=device,
+        dtype=dtype,
+        verbose=int(stderr_console().is_terminal),
+    )
+    note(f"{n_texts:,} vectors of {width} numbers are in {output}.")
 
 
 def encode_file(
@@ -27,32 +80,10 @@ def encode_file(
     overwrite: bool = False,
     **parameters: Any,
 ) -> tuple[int, int]:
-    """Write the vector of each text, a row of the file each.
+    """Write the vector of each text, a row of the file each; return the file's shape.
 
-    Parameters
-    ----------
-    name : str
-        The table, or "-".
-    text : str
-        Its column of texts; a row without one counts as the empty text.
-    output : str
-        A path, conventionally ending in ``.npy``.
-    format, encoding : str or None, default=None
-        Of the input; None looks at its name and its bytes.
-    overwrite : bool, default=False
-        Whether a file that is there already is replaced.
-    **parameters
-        Of `BertFeaturizer`.
-
-    Returns
-    -------
-    shape : tuple of (int, int)
-        Rows and numbers a row.
-
-    Raises
-    ------
-    typer.BadParameter
-        If the output is there already, or is one of the inputs.
+    A row without a text counts as the empty text. `parameters` are those of
+    `BertFeaturizer`.
     """
     path = Path(output).expanduser()
     if output == "-" or not path.parent.is_dir():

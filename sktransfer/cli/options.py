@@ -1,9 +1,12 @@
-"""Options that several commands share, and times as people write them."""
+"""Options that several commands share, and values as people write them.
+
+typer reads the signatures of commands at run time: what they name must be imported.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,7 +18,10 @@ __all__ = [
     "Fresh",
     "Overwrite",
     "Text",
+    "option",
     "parse_duration",
+    "parse_names",
+    "parse_sizes",
 ]
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -23,63 +29,71 @@ _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 # Panels of the help.
 DATA, OUTPUT = "Data", "Output"
 
-Text = Annotated[
-    str,
-    typer.Option(
-        "--text", "-t", help="Column of texts.", metavar="COLUMN", rich_help_panel=DATA
-    ),
-]
+
+def option(
+    names: str,
+    help: str,
+    metavar: str | None = None,
+    panel: str | None = None,
+    **settings: Any,
+) -> Any:
+    """An option for typer: its names with blanks between, its help, what it takes."""
+    settings |= {"help": help, "metavar": metavar, "rich_help_panel": panel}
+    return typer.Option(*names.split(), **settings)
+
+
+Text = Annotated[str, option("--text -t", "Column of texts.", "COLUMN", DATA)]
 Format = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--format",
-        help="csv, tsv, jsonl or parquet; by the file's name if not given.",
-        metavar="FORMAT",
-        rich_help_panel=DATA,
+        "csv, tsv, jsonl or parquet; by the file's name if not given.",
+        "FORMAT",
+        DATA,
     ),
 ]
 Encoding = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--encoding",
-        help="Of the input, as utf-8 or gb18030; found by looking if not given.",
-        metavar="NAME",
-        rich_help_panel=DATA,
+        "Of the input, as utf-8 or gb18030; found by looking if not given.",
+        "NAME",
+        DATA,
     ),
 ]
 Fresh = Annotated[
     bool,
-    typer.Option(
-        "--fresh",
-        help="Begin anew where an earlier run was stopped.",
-        rich_help_panel=OUTPUT,
-    ),
+    option("--fresh", "Begin anew where an earlier run was stopped.", None, OUTPUT),
 ]
 Overwrite = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite",
-        help="Replace files that are there already.",
-        rich_help_panel=OUTPUT,
-    ),
+    bool, option("--overwrite", "Replace files that are there already.", None, OUTPUT)
 ]
+
+
+def parse_names(written: str | None) -> list[str] | None:
+    """Names with commas between them."""
+    if written is None:
+        return None
+    return [name.strip() for name in written.split(",") if name.strip()]
+
+
+def parse_sizes(written: str | None) -> list[float] | None:
+    """Numbers of texts, and shares of all of them, with commas between them."""
+    if written is None:
+        return None
+    sizes: list[float] = []
+    for part in parse_names(written) or ():
+        try:
+            sizes.append(int(part) if part.isdigit() else float(part))
+        except ValueError as error:
+            raise typer.BadParameter(
+                f"{part!r} is no number of texts", param_hint="--train-sizes"
+            ) from error
+    return sizes
 
 
 def parse_duration(written: str | None) -> float | None:
     """Seconds of a time such as ``"90"``, ``"90s"``, ``"5m"`` or ``"1.5h"``.
-
-    Parameters
-    ----------
-    written : str or None
-
-    Returns
-    -------
-    seconds : float or None
-
-    Raises
-    ------
-    typer.BadParameter
-        If it is no time.
 
     Examples
     --------

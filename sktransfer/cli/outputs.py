@@ -15,22 +15,7 @@ MODEL_FILE = "model/manifest.json"
 
 
 def check_free(path: Path, *, overwrite: bool, option: str) -> None:
-    """Refuse to write over what is there.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Where the result of a command is to be.
-    overwrite : bool
-        Whether a file may be replaced.
-    option : str
-        That named the path, for messages.
-
-    Raises
-    ------
-    typer.BadParameter
-        If something is there that is no file, or a file that may not be replaced.
-    """
+    """Refuse to write over what is there: a file only if `overwrite`, else nothing."""
     if not os.path.lexists(path) or (overwrite and path.is_file()):
         return
     if path.is_file():
@@ -47,21 +32,10 @@ def check_inputs_stay(
 ) -> None:
     """Refuse to write over what a command reads, by whatever name it is known.
 
-    Parameters
-    ----------
-    inputs : mapping of str to (str or None)
-        What an input is called, and its path: a file, or a folder whose files are
-        read. "-", None and what is not there are no files.
-    written : iterable of pathlib.Path
-        Files that are written or removed, and folders that are replaced.
-    option : str
-        That named them, for messages.
-
-    Raises
-    ------
-    typer.BadParameter
-        If a path is an input, also by a link, a hard link, or another case where the
-        file system does not tell cases apart.
+    `inputs` says what an input is called, and its path: a file, or a folder whose files
+    are read. `written` are files that are written or removed, and folders that are
+    replaced. Links and hard links are seen through, and upper and lower case where the
+    file system takes them for the same.
     """
     there = [path for path in written if path.exists()]
     for what, name in inputs.items():
@@ -87,23 +61,8 @@ def check_report(
 ) -> None:
     """Refuse a folder in which a report would replace what is not its own.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        It may be missing.
-    inputs : mapping of str to (str or None)
-        As in `check_inputs_stay`.
-    model : bool
-        Whether the best model is to be saved in it.
-    fresh : bool
-        Whether the journal in it is to be removed.
-    overwrite : bool
-        Whether files that are not the report's may be replaced.
-
-    Raises
-    ------
-    typer.BadParameter
-        If an input, or a file that no earlier run has left, would be lost.
+    `inputs` are as in `check_inputs_stay`. With `model`, the best model is to be saved
+    there; with `fresh`, the journal in it is to be removed.
     """
     from sktransfer.exceptions import InvalidParameterError
     from sktransfer.report.page_folder import check_folder, list_names

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,17 +18,83 @@ from sktransfer.cli.input_file import (
     is_missing,
     open_input,
 )
+from sktransfer.cli.options import (
+    OUTPUT,
+    Encoding,
+    Format,
+    Fresh,
+    Overwrite,
+    Text,
+    option,
+)
 from sktransfer.cli.outputs import check_free, check_inputs_stay
 from sktransfer.cli.table_readers import Chunk, Reader
 from sktransfer.cli.table_writers import Writer, make_writer
 from sktransfer.cli.terminal import RowCounter, note
 
-__all__ = ["predict_file"]
+__all__ = ["EXAMPLES", "predict", "predict_file"]
 
 # Rows that are read, labelled and written at once.
 N_ROWS = 2048
 # On the standard output somebody may be watching, or have seen enough.
 N_ROWS_SEEN = 256
+
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+  sktransfer predict out/model new.csv --text review -o labelled.csv
+
+  cat new.jsonl | sktransfer predict out/model - --format jsonl -o - | head
+
+Every row of the input is in the output, in the same order, with the columns
+"predicted" and "probability_..." added.
+
+After a crash or Ctrl-C the same command goes on where it was.
+"""
+
+
+def predict(
+    model: Annotated[
+        str, typer.Argument(help="Folder of a saved model.", metavar="MODEL")
+    ],
+    file: Annotated[str, typer.Argument(help="Texts to label.", metavar="FILE")],
+    output: Annotated[
+        str, option("--output -o", "File to write; - is the output.", "FILE", OUTPUT)
+    ] = "-",
+    text: Text = "text",
+    prefix: Annotated[
+        str, option("--prefix", "Put before the new columns' names.", "WORD", OUTPUT)
+    ] = "",
+    format: Format = None,
+    output_format: Annotated[
+        str | None,
+        option(
+            "--output-format",
+            "Of the output; by its name if not given.",
+            "FORMAT",
+            OUTPUT,
+        ),
+    ] = None,
+    encoding: Encoding = None,
+    fresh: Fresh = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Label texts of any number with a saved model."""
+    n_rows = predict_file(
+        model,
+        file,
+        text=text,
+        output=output,
+        prefix=prefix,
+        format=format,
+        output_format=output_format,
+        encoding=encoding,
+        fresh=fresh,
+        overwrite=overwrite,
+    )
+    if output != "-":
+        note(f"{n_rows:,} rows are in {output}.")
 
 
 def predict_file(
@@ -44,38 +110,10 @@ def predict_file(
     fresh: bool = False,
     overwrite: bool = False,
 ) -> int:
-    """Write a table with the predictions of a saved model.
+    """Write a table with the predictions of a saved model, and count its rows.
 
-    Parameters
-    ----------
-    model : str
-        Folder that ``save`` wrote.
-    name : str
-        The table, or "-".
-    text : str
-        Its column of texts.
-    output : str
-        Where to, or "-".
-    prefix : str, default=""
-        Put before the names of the new columns.
-    format, output_format : str or None, default=None
-        None goes by the names.
-    encoding : str or None, default=None
-        Of the input; None looks at the bytes.
-    fresh : bool, default=False
-        Whether to begin anew where an earlier run was stopped.
-    overwrite : bool, default=False
-        Whether a file that is there already is replaced.
-
-    Returns
-    -------
-    n_rows : int
-        Rows of the output.
-
-    Raises
-    ------
-    typer.BadParameter
-        If the output is there already, or is one of the inputs.
+    "-" is the standard input or output. Formats go by the names where they are None,
+    the encoding by the bytes.
     """
     if output == "-" and output_format is None:
         read_as = choose_format(name, format, option="--format")
@@ -203,12 +241,12 @@ class _Labeller:
         return columns
 
     def _ask(self, texts: list[Any]) -> Iterator[list[Any]]:
-        from sktransfer.comparison.run.scoring import predict
+        from sktransfer.comparison.run import scoring
 
         if len(self.samples) == 1:
             yield [_plain(label) for label in self.model.predict(texts)]
             return
-        said = predict(self.model, texts, self.model.classes_)
+        said = scoring.predict(self.model, texts, self.model.classes_)
         yield [_plain(label) for label in said.labels]
         yield from said.probabilities.round(6).T.tolist()
 

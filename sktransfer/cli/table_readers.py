@@ -2,6 +2,10 @@
 
 A row is a dict from columns to values, in the order of the file. What cannot be read is
 an error that names the line.
+
+Python's csv and json read text here, as others change it: pandas leaves out a row of
+blanks, pyarrow refuses a row that lacks its last empty fields, and of JSON lines pandas
+refuses a number of 23 digits, pyarrow rounds it, and neither keeps the line as it is.
 """
 
 from __future__ import annotations
@@ -27,16 +31,16 @@ _DELIMITERS = ",;\t|"
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some rows.
+    """Some rows, and how they stand in the file.
 
     Attributes
     ----------
     rows : list of dict
         Column to value.
     lines : list of str or None
-        The rows as they stand in a file of JSON lines.
+        Of a file of JSON lines.
     batch : pyarrow.RecordBatch or None
-        The rows as they stand in a Parquet file.
+        Of a Parquet file.
     """
 
     rows: list[dict[str, Any]]
@@ -45,17 +49,7 @@ class Chunk:
 
 
 class Reader(ABC):
-    """A table in a file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    name : str
-        How messages call it.
-    encoding : str
-        Python's name of its encoding.
-    """
+    """A table in a file; messages call it `name`."""
 
     format = ""
 
@@ -237,26 +231,5 @@ _READERS: dict[str, type[Reader]] = {
 
 
 def open_reader(path: Path, format: str, encoding: str, name: str) -> Reader:
-    """Open a table.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An existing file.
-    format : {"csv", "tsv", "jsonl", "parquet"}
-        What is in it.
-    encoding : str
-        Python's name of its encoding; Parquet has none.
-    name : str
-        How messages call it.
-
-    Returns
-    -------
-    reader : Reader
-
-    Raises
-    ------
-    InvalidInputError
-        If it has no columns.
-    """
+    """Open a table in an existing file; Parquet has no encoding."""
     return _READERS[format](path, name, encoding)

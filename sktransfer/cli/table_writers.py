@@ -27,12 +27,11 @@ Columns = Mapping[str, Sequence[Any]]
 
 
 class Writer(ABC):
-    """Turns chunks into bytes.
+    """Turns chunks of a reader into bytes.
 
     Parameters
     ----------
     reader : Reader
-        Where the chunks come from.
     added : mapping of str to sequence
         Names of the new columns, and values such as will be in them.
     """
@@ -185,21 +184,7 @@ _WRITERS: dict[str, type[Writer]] = {
 
 
 def make_writer(format: str, reader: Reader, added: Columns) -> Writer:
-    """Make the writer of a format.
-
-    Parameters
-    ----------
-    format : {"csv", "tsv", "jsonl", "parquet"}
-        Of the output.
-    reader : Reader
-        The input.
-    added : mapping of str to sequence
-        Names of the new columns, and values such as will be in them.
-
-    Returns
-    -------
-    writer : Writer
-    """
+    """Make the writer of a format; the arguments are those of `Writer`."""
     return _WRITERS[format](reader, added)
 
 

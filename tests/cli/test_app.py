@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 from sktransfer import cli
-from sktransfer.cli import app as running
+from sktransfer.cli import app, predict
 from sktransfer.cli.options import parse_duration
 from sktransfer.cli.terminal import show_warning
 from sktransfer.exceptions import CacheWarning, MissingExtraError
@@ -29,12 +29,10 @@ class TestCodes:
         assert "Usage: sktransfer" in capsys.readouterr().err
 
     def test_ctrl_c_is_130(self, capsys, labelled, monkeypatch):
-        from sktransfer.cli import predict as predicting
-
         def interrupt(*args, **options):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(predicting, "predict_file", interrupt)
+        monkeypatch.setattr(predict, "predict_file", interrupt)
         assert cli.main(["predict", "model", str(labelled)]) == 130
         assert capsys.readouterr().err == "Interrupted.\n"
 
@@ -42,7 +40,7 @@ class TestCodes:
         def interrupt(**options):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(running, "app", interrupt)
+        monkeypatch.setattr(app, "app", interrupt)
         assert cli.main([]) == 130
 
     def test_a_missing_extra_is_named(self, capsys, monkeypatch):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sktransfer.cli import predict as predicting
 from sktransfer.cli.outputs import check_inputs_stay
+from sktransfer.cli.predict import _Labeller
 
 CHEAP = ["--strategies", "majority", "--folds", "3", "--no-model"]
 MINE = b"years of work\n"
@@ -51,13 +51,11 @@ def compare(run, labelled):
 
 @pytest.fixture
 def nothing_is_computed(monkeypatch):
-    from sktransfer.cli import compare as comparing
-
     def compute(*arguments, **options):
         raise AssertionError("something was computed")
 
-    monkeypatch.setattr(comparing, "compare_file", compute)
-    monkeypatch.setattr(predicting, "_Labeller", compute)
+    monkeypatch.setattr("sktransfer.cli.compare.compare_tables", compute)
+    monkeypatch.setattr("sktransfer.cli.predict._Labeller", compute)
     monkeypatch.setattr("sktransfer.encoders.featurizer.BertFeaturizer", compute)
 
 
@@ -212,16 +210,16 @@ class TestExistingFiles:
         assert path.read_bytes() == MINE
 
     def test_what_came_meanwhile_stays(self, predict, tmp_path, monkeypatch):
-        path, label = tmp_path / "out.csv", predicting._Labeller.label
+        path, label = tmp_path / "out.csv", _Labeller.label
 
         def come(self, chunk):
             path.write_bytes(MINE)
             return label(self, chunk)
 
-        monkeypatch.setattr(predicting._Labeller, "label", come)
+        monkeypatch.setattr(_Labeller, "label", come)
         assert "exists already" in flat(predict(path).stderr)
         assert path.read_bytes() == MINE
-        monkeypatch.setattr(predicting._Labeller, "label", label)
+        monkeypatch.setattr(_Labeller, "label", label)
         assert "Going on after 96 rows" in predict(path, "--overwrite").stderr
         assert path.read_bytes() != MINE
 

@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 
-from sktransfer.cli import predict as predicting
+from sktransfer.cli.predict import _Labeller
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.persistence import load, save
 
@@ -122,7 +122,7 @@ class TestFormats:
         assert (row["tags"], row["more"]) == ('["x"]', "")
 
     def test_types_that_change_do_not_fit_parquet(self, predict, tmp_path, monkeypatch):
-        monkeypatch.setattr(predicting, "N_ROWS", 1)
+        monkeypatch.setattr("sktransfer.cli.predict.N_ROWS", 1)
         path = tmp_path / "in.jsonl"
         path.write_text('{"review": "a", "n": 1}\n{"review": "b", "n": "one"}\n')
         result = predict(path, tmp_path / "out.parquet")
@@ -262,14 +262,14 @@ class TestRefusals:
 # Kills or interrupts its own process before a chunk, once those before it are written.
 SCRIPT = """
 import os, signal, sys
-from sktransfer.cli import growing_file, main, predict as predicting
+from sktransfer.cli import growing_file, main, predict
 
 how, n_before = sys.argv[1], int(sys.argv[2])
-predicting.N_ROWS = 10
+predict.N_ROWS = 10
 # The state of every chunk but the last is saved: a kill loses work, never rows.
 growing_file._SECONDS = 0.0
 n_chunks = 0
-label = predicting._Labeller.label
+label = predict._Labeller.label
 save = growing_file.GrowingFile._save
 
 def spy(self, chunk):
@@ -284,7 +284,7 @@ def spy(self, chunk):
         raise KeyboardInterrupt
     return label(self, chunk)
 
-predicting._Labeller.label = spy
+predict._Labeller.label = spy
 sys.exit(main(sys.argv[3:]))
 """
 
@@ -343,8 +343,8 @@ class TestGoingOn:
     @pytest.fixture
     def stopped(self, table, model, predict, tmp_path, monkeypatch):
         """A part of ten rows."""
-        monkeypatch.setattr(predicting, "N_ROWS", 10)
-        label = predicting._Labeller.label
+        monkeypatch.setattr("sktransfer.cli.predict.N_ROWS", 10)
+        label = _Labeller.label
         calls = []
 
         def stop(self, chunk):
@@ -353,10 +353,10 @@ class TestGoingOn:
                 raise KeyboardInterrupt
             return label(self, chunk)
 
-        monkeypatch.setattr(predicting._Labeller, "label", stop)
+        monkeypatch.setattr(_Labeller, "label", stop)
         path = table("in.csv", self.TEXTS)
         assert predict(path, tmp_path / "out.csv").exit_code == 130
-        monkeypatch.setattr(predicting._Labeller, "label", label)
+        monkeypatch.setattr(_Labeller, "label", label)
         return path
 
     def test_another_input_is_refused(self, stopped, predict, tmp_path):
@@ -387,7 +387,7 @@ class TestGoingOn:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(predicting._Labeller, "label", stop)
+            patch.setattr(_Labeller, "label", stop)
             predict(table("in.csv"), tmp_path / "out.csv")
         assert (tmp_path / "out.csv.part").stat().st_size
         # Of another input, too, as nothing is lost.
