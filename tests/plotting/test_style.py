@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from sktransfer.exceptions import FontWarning
-from sktransfer.plotting import style as fonts
+from sktransfer.plotting import style
 from sktransfer.plotting.confusion import ConfusionDisplay
 from sktransfer.plotting.style import Lettering
 
@@ -18,7 +18,7 @@ def only_own_fonts(monkeypatch):
     """As on a machine that has matplotlib's own fonts alone."""
     from matplotlib import font_manager
 
-    monkeypatch.setattr(fonts, "_told", set())
+    monkeypatch.setattr(style, "_told", set())
     monkeypatch.setattr(font_manager, "findSystemFonts", list)
     own = [
         font
@@ -26,9 +26,9 @@ def only_own_fonts(monkeypatch):
         if "matplotlib" in str(font.fname)
     ]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
-    fonts._cover.cache_clear()
+    style._cover.cache_clear()
     yield
-    fonts._cover.cache_clear()
+    style._cover.cache_clear()
 
 
 def test_plain_letters_need_nothing():
@@ -54,12 +54,12 @@ def test_pictures_without_such_a_font_draw_without_further_warnings(only_own_fon
 
 
 def test_a_font_that_has_the_characters_is_put_behind_the_usual_one(monkeypatch):
-    monkeypatch.setattr(fonts, "_letters_of_file", lambda path: frozenset("好"))
-    monkeypatch.setattr(fonts, "_listed_fonts", lambda: [("Own Hei", "own.ttf")])
-    monkeypatch.setattr(fonts, "_letters_of_families", lambda *_: frozenset())
-    fonts._cover.cache_clear()
+    monkeypatch.setattr(style, "_letters_of_file", lambda path: frozenset("好"))
+    monkeypatch.setattr(style, "_listed_fonts", lambda: [("Own Hei", "own.ttf")])
+    monkeypatch.setattr(style, "_letters_of_families", lambda *_: frozenset())
+    style._cover.cache_clear()
     lettering = Lettering.of(["好"])
-    fonts._cover.cache_clear()
+    style._cover.cache_clear()
     assert lettering == Lettering(("sans-serif", "Own Hei"), frozenset())
     _, ax = plt.subplots()
     ax.set_title("好", fontweight="bold")
@@ -68,7 +68,7 @@ def test_a_font_that_has_the_characters_is_put_behind_the_usual_one(monkeypatch)
 
 
 def test_chinese_renders_where_a_font_is_installed(monkeypatch):
-    monkeypatch.setattr(fonts, "_told", set())
+    monkeypatch.setattr(style, "_told", set())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FontWarning)
         lettering = Lettering.of(["好评"])

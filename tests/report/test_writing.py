@@ -17,8 +17,7 @@ from sktransfer.exceptions import (
     MissingExtraError,
 )
 from sktransfer.plotting.compared import is_number
-from sktransfer.report import page_folder as folders
-from sktransfer.report import pictures as drawing
+from sktransfer.report import page_folder, pictures
 from sktransfer.report.page_table import result_table
 from sktransfer.report.writing import write_report
 
@@ -186,7 +185,7 @@ def test_an_old_page_stays_where_the_new_one_fails(
 ):
     old = write_report(make_comparison(3), tmp_path).read_bytes()
     before = {entry.name for entry in tmp_path.iterdir()}
-    monkeypatch.setattr(drawing.Picture, "embed", lambda self: 1 / 0)
+    monkeypatch.setattr(pictures.Picture, "embed", lambda self: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(make_comparison(3), tmp_path)
     assert {entry.name for entry in tmp_path.iterdir()} == before
@@ -220,14 +219,14 @@ class TestFilesOfOthers:
         self, make_comparison, tmp_path, monkeypatch
     ):
         write_report(make_comparison(3), tmp_path, title="one")
-        write = folders.write_file_beside
+        write = page_folder.write_file_beside
 
         def killed(path):
             if path.name == "results.csv":
                 raise KeyboardInterrupt
             return write(path)
 
-        monkeypatch.setattr(folders, "write_file_beside", killed)
+        monkeypatch.setattr(page_folder, "write_file_beside", killed)
         with pytest.raises(KeyboardInterrupt):
             write_report(make_comparison(4), tmp_path, title="two")
         monkeypatch.undo()
@@ -242,7 +241,7 @@ class TestFilesOfOthers:
 
 
 def test_the_same_results_give_the_same_pictures(make_comparison):
-    one, other = (drawing.draw_pictures(make_comparison(3)) for _ in range(2))
+    one, other = (pictures.draw_pictures(make_comparison(3)) for _ in range(2))
     assert [picture.svg for picture in one] == [picture.svg for picture in other]
 
 
