@@ -195,7 +195,7 @@ class TestDataHome:
 
     def test_a_table_of_another_archive_is_made_again(self, data_home):
         rows = [reviews.Review("tweets", "tweets_1", 1.0, "old")]
-        content = reviews.seal_table(rows, "another archive")
+        content = reviews.dump_table(rows, "another archive")
         data_home.joinpath("reviews_en.json").write_bytes(content)
         assert "old" not in fetch_reviews(data_home=data_home).data
 

@@ -148,17 +148,17 @@ class NBSVMClassifier(LinearClassifierMixin, BaseEstimator):
         check_non_negative(X, type(self).__name__)
         targets = check_targets(y, X.shape[0], sample_weight, self.class_weight)
         X, self.classes_ = X[targets.rows], targets.classes
-        told = [1] if len(self.classes_) == 2 else range(len(self.classes_))
+        positive = [1] if len(self.classes_) == 2 else range(len(self.classes_))
         found = [
-            self._tell_apart(X, targets.numbers == number, targets.weight)
-            for number in told
+            self._one_against_rest(X, targets.numbers == number, targets.weight)
+            for number in positive
         ]
         self.coef_ = np.vstack([coefficients for coefficients, _, _ in found])
         self.intercept_ = np.array([intercept for _, intercept, _ in found])
         self.n_iter_ = max(n_iter for _, _, n_iter in found)
         return self
 
-    def _tell_apart(
+    def _one_against_rest(
         self, X: Any, chosen: NDArray[np.bool_], weight: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], float, int]:
         """Coefficients, intercept and solver passes for one class against the rest."""

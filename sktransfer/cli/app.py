@@ -48,7 +48,7 @@ app = typer.Typer(
 )
 
 
-def _tell_version(asked: bool) -> None:
+def _show_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
@@ -61,7 +61,7 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_tell_version, is_eager=True, help="Tell the version."
+            "--version", callback=_show_version, is_eager=True, help="Tell the version."
         ),
     ] = False,
 ) -> None:

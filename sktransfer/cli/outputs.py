@@ -19,12 +19,12 @@ def check_free(path: Path, *, overwrite: bool, option: str) -> None:
     if not os.path.lexists(path) or (overwrite and path.is_file()):
         return
     if path.is_file():
-        told = "exists already: name another file, or say --overwrite to replace it"
+        why = "exists already: name another file, or say --overwrite to replace it"
     elif path.is_dir():
-        told = "is a folder: name a file in it"
+        why = "is a folder: name a file in it"
     else:  # such as /dev/null, or a link to nowhere
-        told = "is no ordinary file: name another one"
-    raise typer.BadParameter(f"{str(path)!r} {told}", param_hint=option)
+        why = "is no ordinary file: name another one"
+    raise typer.BadParameter(f"{str(path)!r} {why}", param_hint=option)
 
 
 def check_inputs_stay(
@@ -98,8 +98,8 @@ def _is_inside(path: Path, folder: Path) -> bool:
     return any(parent.samefile(folder) for parent in path.resolve().parents)
 
 
-def _refuse(told: str, option: str) -> None:
+def _refuse(why: str, option: str) -> None:
     raise typer.BadParameter(
-        f"the output is the input: {told}, which would be lost; name another place",
+        f"the output is the input: {why}, which would be lost; name another place",
         param_hint=option,
     )

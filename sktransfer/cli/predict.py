@@ -246,9 +246,9 @@ class _Labeller:
         if len(self.samples) == 1:
             yield [_plain(label) for label in self.model.predict(texts)]
             return
-        said = scoring.predict(self.model, texts, self.model.classes_)
-        yield [_plain(label) for label in said.labels]
-        yield from said.probabilities.round(6).T.tolist()
+        predictions = scoring.predict(self.model, texts, self.model.classes_)
+        yield [_plain(label) for label in predictions.labels]
+        yield from predictions.probabilities.round(6).T.tolist()
 
     def _text(self, row: dict[str, Any]) -> str | None:
         value = row.get(self.text)

@@ -92,7 +92,7 @@ class CsvWriter(Writer):
     def _encode(self, rows: Any) -> bytes:
         text = io.StringIO(newline="")
         writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
-        writer.writerows([_tell(value) for value in row] for row in rows)
+        writer.writerows([_cell(value) for value in row] for row in rows)
         return text.getvalue().encode("utf-8", "surrogatepass")
 
 
@@ -188,7 +188,7 @@ def make_writer(format: str, reader: Reader, added: Columns) -> Writer:
     return _WRITERS[format](reader, added)
 
 
-def _tell(value: Any) -> Any:
+def _cell(value: Any) -> Any:
     """A cell of a table of text."""
     if value is None:
         return ""

@@ -150,7 +150,9 @@ def fetch_reviews(
     rows = provide_rows(language, home, download_if_missing=download_if_missing)
     rows = [row for row in rows if row.domain in domains]
     description = _read_packaged(f"reviews_{language}.rst")
-    return _present(rows, labels, description, return_X_y=return_X_y, as_frame=as_frame)
+    return _as_bunch(
+        rows, labels, description, return_X_y=return_X_y, as_frame=as_frame
+    )
 
 
 def load_mini_reviews(
@@ -215,7 +217,7 @@ def load_mini_reviews(
         if place in domains
     ]
     description = _read_packaged("mini.rst")
-    return _present(
+    return _as_bunch(
         rows, "binary", description, return_X_y=return_X_y, as_frame=as_frame
     )
 
@@ -258,7 +260,7 @@ def _label(rows: Sequence[Review], labels: str) -> tuple[list[Review], np.ndarra
     return kept, (sides[sides != 0] + 1) // 2
 
 
-def _present(
+def _as_bunch(
     rows: Sequence[Review],
     labels: str,
     description: str,

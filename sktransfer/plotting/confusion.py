@@ -12,7 +12,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.packages import require_extra
 from sktransfer.plotting.compared import Compared, strategies_of
-from sktransfer.plotting.style import Lettering, wrap_name
+from sktransfer.plotting.style import Fonts, wrap_name
 
 __all__ = ["ConfusionDisplay"]
 
@@ -176,13 +176,13 @@ class ConfusionDisplay:
         """
         figure, axes = self._open(ax, min(n_columns, len(self.matrices)))
         labels = [wrap_name(str(label), 12, 2) for label in self.classes]
-        lettering = Lettering.of([*self.matrices, *labels])
+        fonts = Fonts.of([*self.matrices, *labels])
         self.displays_ = []
         for place, (name, matrix) in enumerate(self.matrices.items()):
             totals = matrix.sum(axis=1, keepdims=True)
             shares = matrix / np.maximum(totals, 1)
             display = ConfusionMatrixDisplay(
-                shares, display_labels=[lettering.show(label) for label in labels]
+                shares, display_labels=[fonts.show(label) for label in labels]
             )
             many = len(labels) > 3
             display.plot(
@@ -200,12 +200,12 @@ class ConfusionDisplay:
                     # White on a middle blue would be hard to read.
                     cell.set_color("white" if share > 0.62 else "#08306b")
             axes[place].set_title(
-                lettering.show(wrap_name(name)), fontsize="medium", fontweight="bold"
+                fonts.show(wrap_name(name)), fontsize="medium", fontweight="bold"
             )
             axes[place].set(xlabel="predicted", ylabel="true" if not place else "")
             axes[place].spines[:].set_visible(False)
             self.displays_.append(display)
-        lettering.apply(*axes)
+        fonts.apply(*axes)
         self.figure_, self.ax_ = figure, axes
         return self
 

@@ -19,7 +19,7 @@ from sktransfer.plotting.compared import (
 )
 from sktransfer.plotting.style import (
     MUTED,
-    Lettering,
+    Fonts,
     Mark,
     legend_below,
     open_axes,
@@ -200,7 +200,7 @@ class CostDisplay:
         # Less than a tenth of a millisecond is the clock's noise, and 0 has no log.
         seconds = np.maximum(np.asarray(self.seconds, float), 1e-4)
         scores = np.asarray(self.scores, float)
-        lettering = Lettering.of([*self.names, self.scoring])
+        fonts = Fonts.of([*self.names, self.scoring])
         self.front_ = pareto_front(seconds, scores)
         handles = []
         for i in np.argsort(-scores, kind="stable"):
@@ -219,15 +219,15 @@ class CostDisplay:
                 "markerfacecolor": face, "markeredgewidth": 1.8, "linestyle": "none",
             }  # fmt: skip
             ax.plot(seconds[i], scores[i], zorder=3, **look)
-            label = lettering.show(wrap_name(self.names[i], 24, 2))
+            label = fonts.show(wrap_name(self.names[i], 24, 2))
             handles.append(Line2D([], [], label=label, **look))
         handles.append(self._draw_front(ax, seconds, scores))
         _name_durations(ax, seconds)
         ax.set_xlabel(_COSTS.get(self.cost, self.cost) + " (log scale)")
-        ax.set_ylabel(lettering.show(self.scoring))
+        ax.set_ylabel(fonts.show(self.scoring))
         ax.grid(color=MUTED, alpha=0.25, linewidth=0.8)
         ax.spines[["top", "right"]].set_visible(False)
-        lettering.apply(ax, legend_below(figure, ax, handles))
+        fonts.apply(ax, legend_below(figure, ax, handles))
         self.figure_, self.ax_ = figure, ax
         return self
 

@@ -18,7 +18,7 @@ from sktransfer.plotting.compared import (
 )
 from sktransfer.plotting.style import (
     MUTED,
-    Lettering,
+    Fonts,
     Mark,
     legend_below,
     open_axes,
@@ -136,7 +136,7 @@ class TransferCurveDisplay:
             )
         n_lines = (len(drawn) + 1) // 2
         figure, ax = open_axes(ax, type(self).__name__, (5.2, 3.6 + 0.3 * n_lines))
-        lettering = Lettering.of([*drawn, self.scoring])
+        fonts = Fonts.of([*drawn, self.scoring])
         positions = {name: i for i, name in enumerate(self.curves)}
         self.lines_ = {}
         sizes = np.unique(np.concatenate([points[:, 0] for points in drawn.values()]))
@@ -151,7 +151,7 @@ class TransferCurveDisplay:
             # Neighbours move apart a little, as intervals at one place hide each other.
             aside = 1.025 ** (rank - (len(drawn) - 1) / 2)
             self.lines_[name] = ax.errorbar(
-                places * aside, scores, yerr=reach, label=lettering.show(
+                places * aside, scores, yerr=reach, label=fonts.show(
                     wrap_name(name, 24, 2)
                 ),
                 color=mark.color, marker=mark.marker, linestyle=mark.line,
@@ -161,12 +161,12 @@ class TransferCurveDisplay:
         ax.set_xticks(sizes, [f"{int(size):,}" for size in sizes])
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlabel("labelled texts (log scale)")
-        ax.set_ylabel(lettering.show(self.scoring))
+        ax.set_ylabel(fonts.show(self.scoring))
         ax.grid(color=MUTED, alpha=0.25, linewidth=0.8)
         ax.spines[["top", "right"]].set_visible(False)
         # The legend has the order in which the curves end.
         last_first = sorted(drawn, key=lambda name: -drawn[name][-1, 1])
         handles = [self.lines_[name] for name in last_first]
-        lettering.apply(ax, legend_below(figure, ax, handles))
+        fonts.apply(ax, legend_below(figure, ax, handles))
         self.figure_, self.ax_ = figure, ax
         return self

@@ -17,7 +17,7 @@ from sktransfer.plotting.compared import Compared
 from sktransfer.plotting.style import (
     MUTED,
     PALETTE,
-    Lettering,
+    Fonts,
     legend_below,
     open_axes,
     wrap_name,
@@ -227,7 +227,7 @@ class DomainMapDisplay:
         shown.sort(key=lambda label: (label is None, str(label)))
         numbers = np.array([shown.index(label) for label in given])
         names = [wrap_name(str(label), 24, 1) for label in shown]
-        lettering = Lettering.of(names)
+        fonts = Fonts.of(names)
         self.collections_ = {}
         for domain, (marker, size, filled) in _DOMAINS.items():
             for number, label in enumerate(shown):
@@ -247,10 +247,10 @@ class DomainMapDisplay:
         ax.set_xticks([])
         ax.set_yticks([])
         ax.spines[["top", "right"]].set_visible(False)
-        names = [lettering.show(name) for name in names]
+        names = [fonts.show(name) for name in names]
         handles = _legend(names if shown != [None] else [], set(domains.tolist()))
         if handles:
-            lettering.apply(legend_below(figure, ax, handles, n_columns=3))
+            fonts.apply(legend_below(figure, ax, handles, n_columns=3))
         self.figure_, self.ax_ = figure, ax
         return self
 

@@ -19,7 +19,7 @@ from sktransfer.plotting.compared import (
 from sktransfer.plotting.style import (
     MUTED,
     PALETTE,
-    Lettering,
+    Fonts,
     legend_below,
     open_axes,
     wrap_name,
@@ -185,7 +185,7 @@ class ScoreDisplay:
         figure, ax = open_axes(ax, type(self).__name__, (5.2, height))
         scores = np.asarray(self.scores, float)
         best_first = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
-        lettering = Lettering.of([*self.names, self.scoring])
+        fonts = Fonts.of([*self.names, self.scoring])
         self.lines_: list[Any] = []
         for place, i in enumerate(best_first):
             if np.isnan(scores[i]):
@@ -197,21 +197,19 @@ class ScoreDisplay:
                 )  # fmt: skip
                 continue
             self._draw_row(ax, place, i, show_folds)
-        labels = [lettering.show(names[i]) for i in best_first]
+        labels = [fonts.show(names[i]) for i in best_first]
         ax.set_yticks(range(len(labels)), labels)
         ax.set_ylim(len(labels) - 0.4, -0.6)
         if np.isnan(scores).all():
             ax.set_xlim(0, 1)
         texts = f", {self.train_size:,} labelled texts" if self.train_size else ""
-        ax.set_xlabel(lettering.show(self.scoring) + texts)
+        ax.set_xlabel(fonts.show(self.scoring) + texts)
         ax.grid(axis="x", color=MUTED, alpha=0.25, linewidth=0.8)
         ax.set_axisbelow(True)
         ax.tick_params(axis="y", length=0)
         ax.spines[["top", "right", "left"]].set_visible(False)
-        handles = self._draw_baseline(ax, lettering) + self._legend_of_kinds(
-            ax, show_folds
-        )
-        lettering.apply(ax, legend_below(figure, ax, handles))
+        handles = self._draw_baseline(ax, fonts) + self._legend_of_kinds(ax, show_folds)
+        fonts.apply(ax, legend_below(figure, ax, handles))
         self.figure_, self.ax_ = figure, ax
         return self
 
@@ -241,14 +239,14 @@ class ScoreDisplay:
             va="center", fontweight="bold" if place == 0 else "normal",
         )  # fmt: skip
 
-    def _draw_baseline(self, ax: Any, lettering: Lettering) -> list[Any]:
+    def _draw_baseline(self, ax: Any, fonts: Fonts) -> list[Any]:
         names = list(self.names)
         if self.baseline not in names:
             return []
         score = self.scores[names.index(self.baseline)]
         if not is_number(score):
             return []
-        label = lettering.show(wrap_name(f"baseline: {self.baseline}", 24))
+        label = fonts.show(wrap_name(f"baseline: {self.baseline}", 24))
         return [ax.axvline(score, color=MUTED, linestyle="--", zorder=0.9, label=label)]
 
     def _legend_of_kinds(self, ax: Any, show_folds: bool) -> list[Any]:

@@ -25,14 +25,14 @@ from sktransfer.packages import require_extra
 __all__ = [
     "MUTED",
     "PALETTE",
-    "Lettering",
+    "Fonts",
     "Mark",
     "legend_below",
     "open_axes",
     "wrap_name",
 ]
 
-_told: set[str] = set()  # characters that a warning has already named
+_warned: set[str] = set()  # characters that a warning has already named
 
 # Okabe and Ito's colours without black, which is left to the text, and without yellow,
 # which is lost on white. Neighbours differ in lightness too.
@@ -45,7 +45,7 @@ _HATCHES = ["", "//", "..", "\\\\", "xx", "++", "oo"]
 
 
 @dataclass(frozen=True)
-class Lettering:
+class Fonts:
     """Font families that show given texts, and the characters that none has.
 
     Attributes
@@ -57,8 +57,8 @@ class Lettering:
 
     Examples
     --------
-    >>> from sktransfer.plotting.style import Lettering
-    >>> Lettering.of(["frozen", "fine-tuned"]).missing
+    >>> from sktransfer.plotting.style import Fonts
+    >>> Fonts.of(["frozen", "fine-tuned"]).missing
     frozenset()
     """
 
@@ -66,7 +66,7 @@ class Lettering:
     missing: frozenset[str]
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Lettering:
+    def of(cls, texts: Iterable[str]) -> Fonts:
         """Find fonts for `texts`, warning once about characters that none has."""
         from matplotlib import rcParams
 
@@ -75,9 +75,9 @@ class Lettering:
         letters -= _letters_of_families(usual, letters)
         if not letters:
             return cls(usual, frozenset())
-        found, missing = _cover(letters)
-        if missing - _told:
-            _told.update(missing)
+        found, missing = _choose_fonts(letters)
+        if missing - _warned:
+            _warned.update(missing)
             warnings.warn(
                 f"No installed font has {_quote(missing)}, so pictures show the "
                 "Unicode numbers of such characters instead. Install a font that has "
@@ -127,7 +127,7 @@ def _letters_of_families(
 
 
 @functools.lru_cache(maxsize=64)
-def _cover(letters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+def _choose_fonts(letters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     """Names of few fonts that have `letters` together, and what they lack."""
     chosen: list[str] = []
     for look in (_listed_fonts, _unlisted_fonts):
