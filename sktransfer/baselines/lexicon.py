@@ -17,19 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils._tags import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.baselines.labels import check_targets
 from sktransfer.texts import check_texts
+from sktransfer.validation import CLASS_WEIGHT, check_parameters
 
 __all__ = ["N_REMEMBERED", "LexiconClassifier", "fit_ordinal", "order_classes"]
 
@@ -52,10 +52,6 @@ class LexiconClassifier(ClassifierMixin, BaseEstimator):
     class_weight : dict, "balanced" or None, default=None
         As in scikit-learn.
     """
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-    }
 
     def __init__(self, *, class_weight: Any = None) -> None:
         self.class_weight = class_weight
@@ -81,7 +77,9 @@ class LexiconClassifier(ClassifierMixin, BaseEstimator):
         InvalidInputError
             If X or y cannot be used.
         """
-        self._validate_params()
+        check_parameters(
+            {"class_weight": self.class_weight}, {"class_weight": CLASS_WEIGHT}
+        )
         texts = check_texts(X)
         targets = check_targets(y, len(texts), sample_weight, self.class_weight)
         scores = self._score([texts[row] for row in targets.rows])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +13,24 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._tags import Tags
 from sklearn.utils.validation import check_non_negative, validate_data
 
 from sktransfer.baselines.labels import check_targets
 from sktransfer.baselines.language import PIECES, language_of
 from sktransfer.baselines.registry import EVERY_LANGUAGE, Baseline
+from sktransfer.validation import CLASS_WEIGHT, RANDOM_STATE, check_parameters, number
 
 __all__ = ["BASELINE", "NBSVMClassifier", "nbsvm_baseline"]
+
+_RULES = {
+    "alpha": number(0, ends="()"),
+    "beta": number(0, 1, ends="[]"),
+    "C": number(0, ends="()"),
+    "class_weight": CLASS_WEIGHT,
+    "max_iter": number(1),
+    "random_state": RANDOM_STATE,
+}
 
 
 class NBSVMClassifier(LinearClassifierMixin, BaseEstimator):
@@ -96,15 +104,6 @@ class NBSVMClassifier(LinearClassifierMixin, BaseEstimator):
     array(['pos', 'neg'], dtype='<U3')
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "alpha": [Interval(Real, 0, None, closed="neither")],
-        "beta": [Interval(Real, 0, 1, closed="both")],
-        "C": [Interval(Real, 0, None, closed="neither")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "max_iter": [Interval(Real, 1, None, closed="left")],
-        "random_state": ["random_state"],
-    }
-
     def __init__(
         self,
         alpha: float = 1.0,
@@ -143,7 +142,7 @@ class NBSVMClassifier(LinearClassifierMixin, BaseEstimator):
         InvalidInputError
             If labels are missing, or there is one class only.
         """
-        self._validate_params()
+        check_parameters(self.get_params(deep=False), _RULES)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64)
         check_non_negative(X, type(self).__name__)
         targets = check_targets(y, X.shape[0], sample_weight, self.class_weight)

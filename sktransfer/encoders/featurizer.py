@@ -28,7 +28,7 @@ from sktransfer.encoders.cache.memory import CacheInfo
 from sktransfer.encoders.compute.devices import resolve_device, resolve_dtype
 from sktransfer.encoders.encoding import Job, Recipe, encode_all, warn_of_cuts
 from sktransfer.encoders.parameters import (
-    check_parameters,
+    RULES,
     explain_staleness,
     resolve_layers,
     resolve_max_length,
@@ -39,6 +39,7 @@ from sktransfer.encoders.registry import Checkpoint, find_checkpoint
 from sktransfer.exceptions import InvalidInputError, StaleFitError
 from sktransfer.packages import DEFAULT_ENCODER
 from sktransfer.texts import check_texts
+from sktransfer.validation import check_parameters
 
 __all__ = ["BertFeaturizer", "StoredVectorsMixin"]
 
@@ -380,7 +381,7 @@ class BertFeaturizer(
 
     def _make_recipe(self) -> Recipe:
         """What the parameters amount to, with the weights as they are found now."""
-        check_parameters(self.get_params(deep=False))
+        check_parameters(self.get_params(deep=False), RULES)
         checkpoint = find_checkpoint(
             self.model,
             revision=self.revision,

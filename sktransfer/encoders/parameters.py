@@ -19,10 +19,11 @@ from sktransfer.encoders.encoding import SHARES
 from sktransfer.encoders.registry import Checkpoint
 from sktransfer.encoders.tokens import LONG_TEXTS
 from sktransfer.exceptions import InvalidParameterError
+from sktransfer.validation import Rule, exactly, instance, one_of, whole
 
 __all__ = [
     "CHANGE_VECTORS",
-    "check_parameters",
+    "RULES",
     "explain_staleness",
     "resolve_layers",
     "resolve_max_length",
@@ -42,35 +43,6 @@ CHANGE_VECTORS = (
     "long_text",
     "dtype",
 )
-
-
-def check_parameters(parameters: dict[str, Any]) -> None:
-    """Raise for the first parameter whose value can never be right.
-
-    Parameters
-    ----------
-    parameters : dict of str to object
-        As ``get_params`` returns them.
-
-    Raises
-    ------
-    InvalidParameterError
-        The message names the parameter, its value, and what is expected.
-
-    Examples
-    --------
-    >>> from sktransfer.encoders.parameters import check_parameters
-    >>> check_parameters({"long_text": "fold"})
-    Traceback (most recent call last):
-        ...
-    sktransfer.exceptions.InvalidParameterError: long_text is 'fold', but 'truncate',
-    'head_tail' or 'window' is expected.
-    """
-    for name, (accepts, expected) in _RULES.items():
-        if name in parameters and not accepts(parameters[name]):
-            raise InvalidParameterError(
-                f"{name} is {parameters[name]!r}, but {expected} is expected."
-            )
 
 
 def resolve_pooling(pooling: Any, checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -213,14 +185,6 @@ def explain_staleness(now: dict[str, Any], then: dict[str, Any]) -> str:
     )
 
 
-def _is_count(value: Any) -> bool:
-    return _is_index(value) and value >= 1
-
-
-def _is_index(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
 def _is_pooling(value: Any) -> bool:
     if isinstance(value, str):
         return value == "auto" or value in POOLINGS
@@ -234,9 +198,10 @@ def _is_pooling(value: Any) -> bool:
 def _is_layers(value: Any) -> bool:
     if isinstance(value, str):
         return value == "auto"
-    if isinstance(value, (tuple, list)):
-        return len(value) > 0 and all(map(_is_index, value))
-    return _is_index(value)
+    parts = value if isinstance(value, (tuple, list)) else (value,)
+    return len(parts) > 0 and all(
+        isinstance(part, Integral) and not isinstance(part, bool) for part in parts
+    )
 
 
 def _is_cache(value: Any) -> bool:
@@ -251,41 +216,29 @@ def _list(names: Any) -> str:
     return f"{', '.join(first)} or {last}"
 
 
-_RULES: dict[str, tuple[Any, str]] = {
-    "model": (
-        lambda value: isinstance(value, (str, os.PathLike)) and str(value).strip(),
+_NONE = exactly(None)
+_AUTO = exactly("auto")
+
+RULES = {
+    "model": Rule(
+        lambda value: (
+            isinstance(value, (str, os.PathLike)) and bool(str(value).strip())
+        ),
         "a folder, the name of packaged weights or a hub id",
     ),
-    "revision": (
-        lambda value: value is None or isinstance(value, str),
-        "None or a branch, tag or commit of the hub",
+    "revision": _NONE | instance(str, "a branch, tag or commit of the hub"),
+    "pooling": Rule(
+        _is_pooling, f"'auto', {_list(POOLINGS)}, or a tuple of different ones of them,"
     ),
-    "pooling": (
-        _is_pooling,
-        f"'auto', {_list(POOLINGS)}, or a tuple of different ones of them,",
+    "layers": Rule(_is_layers, "'auto', an index of a layer or a tuple of indices"),
+    "prefix": instance(str, "'auto' or a str"),
+    "max_length": _NONE | whole(1, "tokens"),
+    "long_text": one_of(*LONG_TEXTS),
+    "batch_tokens": _AUTO | whole(1, "tokens"),
+    "device": instance(str, "'auto' or a device of torch"),
+    "dtype": one_of("auto", *DTYPES, INT8),
+    "cache": Rule(
+        _is_cache, "None, 'memory' or a folder (a Path, or a str with a '/')"
     ),
-    "layers": (_is_layers, "'auto', an index of a layer or a tuple of indices"),
-    "prefix": (lambda value: isinstance(value, str), "'auto' or a str"),
-    "max_length": (
-        lambda value: value is None or _is_count(value),
-        "None or a number of tokens of at least 1",
-    ),
-    "long_text": (
-        lambda value: isinstance(value, str) and value in LONG_TEXTS,
-        _list(LONG_TEXTS),
-    ),
-    "batch_tokens": (
-        lambda value: _is_count(value) or (isinstance(value, str) and value == "auto"),
-        "'auto' or a number of tokens of at least 1",
-    ),
-    "device": (lambda value: isinstance(value, str), "'auto' or a device of torch"),
-    "dtype": (
-        lambda value: isinstance(value, str) and value in {"auto", INT8, *DTYPES},
-        f"'auto', {_list([*DTYPES, INT8])}",
-    ),
-    "cache": (_is_cache, "None, 'memory' or a folder (a Path, or a str with a '/')"),
-    "share": (
-        lambda value: value is None or (isinstance(value, str) and value in SHARES),
-        f"None, {_list(SHARES)}",
-    ),
+    "share": one_of(None, *SHARES),
 }

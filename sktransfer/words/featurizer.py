@@ -21,8 +21,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.texts import check_texts
+from sktransfer.validation import check_parameters
 from sktransfer.words.parameters import (
-    check_parameters,
+    RULES,
     check_unchanged,
     find_vectors,
     freeze_parameters,
@@ -163,7 +164,7 @@ default="glove-6b-50d"
             If the vectors cannot be found or read.
         """
         texts = check_texts(X)
-        check_parameters(self)
+        check_parameters(self.get_params(deep=False), RULES)
         self.vectors_ = find_vectors(self, texts)
         pooling = self.pooling
         self.pooling_ = (pooling,) if isinstance(pooling, str) else tuple(pooling)

@@ -4,55 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
 
 from sktransfer.exceptions import InvalidParameterError, StaleFitError
+from sktransfer.validation import FLAG, Rule, exactly, one_of, whole
 from sktransfer.words.text.lexicon import Lexicon
 from sktransfer.words.text_vectors import POOLINGS
 from sktransfer.words.vectors import WordVectors
 
-__all__ = ["check_parameters", "check_unchanged", "find_vectors", "freeze_parameters"]
+__all__ = ["RULES", "check_unchanged", "find_vectors", "freeze_parameters"]
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
-    "weighting": (None, "idf", "sif"),
-    "oov": ("skip", "zero", "random", "subword"),
-    "lowercase": (True, False),
-    "normalize": (True, False),
+
+def _is_pooling(value: Any) -> bool:
+    names = (value,) if isinstance(value, str) else value
+    return (
+        isinstance(names, (tuple, list))
+        and len(names) > 0
+        and all(isinstance(name, str) and name in POOLINGS for name in names)
+    )
+
+
+RULES = {
+    "weighting": one_of(None, "idf", "sif"),
+    "oov": one_of("skip", "zero", "random", "subword"),
+    "lowercase": FLAG,
+    "normalize": FLAG,
+    "pooling": Rule(_is_pooling, f"one of {list(POOLINGS)}, or a tuple of them"),
+    "n_components_removed": whole(0),
+    "max_length": whole(1, "words") | exactly(None),
+    "tokenizer": Rule(
+        lambda value: callable(value) or exactly("auto").accepts(value),
+        "'auto' or a callable",
+    ),
 }
-
-
-def check_parameters(featurizer: Any) -> None:
-    """Say which parameter is out of range, and what it may be.
-
-    Parameters
-    ----------
-    featurizer : WordVectorFeaturizer
-
-    Raises
-    ------
-    InvalidParameterError
-        For the first parameter that is out of range.
-    """
-    for name, choices in _CHOICES.items():
-        value = getattr(featurizer, name)
-        # An array equals nothing as a whole, so the type is asked first.
-        if not isinstance(value, (str, bool, type(None))) or value not in choices:
-            _refuse(name, value, f"one of {list(choices)}")
-    pooling = featurizer.pooling
-    parts = (pooling,) if isinstance(pooling, str) else pooling
-    if not isinstance(parts, (tuple, list)) or not parts or set(parts) - set(POOLINGS):
-        _refuse("pooling", pooling, f"one of {list(POOLINGS)}, or a tuple of them")
-    removed = featurizer.n_components_removed
-    if not _is_whole(removed) or removed < 0:
-        _refuse("n_components_removed", removed, "a whole number, at least 0")
-    length = featurizer.max_length
-    if length is not None and (not _is_whole(length) or length < 1):
-        _refuse("max_length", length, "a whole number of words, at least 1, or None")
-    if featurizer.tokenizer != "auto" and not callable(featurizer.tokenizer):
-        _refuse("tokenizer", featurizer.tokenizer, "'auto' or a callable")
 
 
 def freeze_parameters(featurizer: Any) -> dict[str, Any]:
@@ -133,11 +119,3 @@ def find_vectors(featurizer: Any, texts: Sequence[str]) -> WordVectors:
             "fastText .bin file, or choose another oov."
         )
     return found
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _refuse(name: str, value: object, expected: str) -> None:
-    raise InvalidParameterError(f"{name}={value!r:.80}, but {expected} is expected.")

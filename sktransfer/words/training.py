@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,23 @@ from sklearn.utils import check_random_state
 
 from sktransfer.exceptions import InvalidParameterError, TrainingError
 from sktransfer.texts import check_texts
+from sktransfer.validation import check_parameters, exactly, number, whole
 from sktransfer.words.text.lexicon import Lexicon, Ragged
 from sktransfer.words.vectors import WordVectors
 
 __all__ = ["WordVectorTrainer"]
 
 _DEFAULT_SIZE = 100
+
+_RULES = {
+    "algorithm": exactly("word2vec") | exactly("fasttext"),
+    "vector_size": whole(1) | exactly(None),
+    "window": whole(1),
+    "min_count": whole(1),
+    "negative": whole(1),
+    "epochs": whole(1),
+    "learning_rate": number(0, ends="()"),
+}
 
 
 class WordVectorTrainer(BaseEstimator):
@@ -140,7 +150,7 @@ class WordVectorTrainer(BaseEstimator):
         -------
         vectors : WordVectors
         """
-        self._check_parameters()
+        check_parameters(self.get_params(deep=False), _RULES)
         counts = np.bincount(ragged.words, minlength=len(words))
         if counts.max(initial=0) < self.min_count:
             raise TrainingError(
@@ -198,26 +208,6 @@ class WordVectorTrainer(BaseEstimator):
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
             workers=1,  # two threads would race for the order of the texts
         )
-
-    def _check_parameters(self) -> None:
-        if self.algorithm not in {"word2vec", "fasttext"}:
-            raise InvalidParameterError(
-                f"algorithm={self.algorithm!r}, but 'word2vec' or 'fasttext' is "
-                "expected."
-            )
-        for name in ("vector_size", "window", "min_count", "negative", "epochs"):
-            value = getattr(self, name)
-            if value is None and name == "vector_size":
-                continue
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-                raise InvalidParameterError(
-                    f"{name}={value!r}, but a whole number, at least 1, is expected."
-                )
-        if not self.learning_rate > 0:
-            raise InvalidParameterError(
-                f"learning_rate={self.learning_rate!r}, but a number above 0 is "
-                "expected."
-            )
 
 
 class _Corpus:

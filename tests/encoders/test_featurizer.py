@@ -275,7 +275,7 @@ class TestFitting:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"pooling": "sum"}, "pooling is 'sum'"),
+            ({"pooling": "sum"}, "pooling='sum', but 'auto', 'mean', 'cls' or"),
             ({"max_length": 65}, "max_length is 65.* at most 64 tokens"),
             ({"layers": -4}, "layers is -4.* has 2 layers"),
             ({"device": "nowhere"}, "device is 'nowhere'"),

@@ -1,13 +1,10 @@
 import pytest
 
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.encoders.parameters import (
-    check_parameters,
-    resolve_layers,
-    resolve_pooling,
-)
+from sktransfer.encoders.parameters import RULES, resolve_layers, resolve_pooling
 from sktransfer.encoders.registry import find_checkpoint
 from sktransfer.exceptions import InvalidParameterError
+from sktransfer.validation import check_parameters
 
 
 @pytest.mark.parametrize(
@@ -28,12 +25,12 @@ from sktransfer.exceptions import InvalidParameterError
 )
 def test_values_out_of_range_are_named(name, values):
     for value in values:
-        with pytest.raises(InvalidParameterError, match=f"^{name} is .* is expected"):
-            check_parameters({name: value})
+        with pytest.raises(InvalidParameterError, match=f"^{name}=.* is expected"):
+            check_parameters({name: value}, RULES)
 
 
 def test_defaults_are_in_range():
-    check_parameters(BertFeaturizer().get_params())
+    check_parameters(BertFeaturizer().get_params(), RULES)
 
 
 def test_layers_count_from_the_last(tiny_bert):
