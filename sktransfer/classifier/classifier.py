@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from sktransfer.classifier.data.checks import check_rows
 from sktransfer.classifier.fitting import fit_classifier, update_classifier
 from sktransfer.classifier.network.heads import to_probabilities
 from sktransfer.classifier.parameters import CONSTRAINTS
+from sktransfer.validation import check_parameters
 
 __all__ = ["TransferSentimentClassifier"]
 
@@ -168,8 +169,6 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     array([1, 0])
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
-
     def __init__(
         self,
         encoder: Any = None,
@@ -276,7 +275,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         TrainingError
             If the loss is no longer a number.
         """
-        self._validate_params()
+        check_parameters(self.get_params(deep=False), CONSTRAINTS)
         random_state = check_random_state(self.random_state)
         fit_classifier(self, X, y, sample_weight, X_val, y_val, random_state)
         return self
@@ -303,7 +302,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         -------
         self : TransferSentimentClassifier
         """
-        self._validate_params()
+        check_parameters(self.get_params(deep=False), CONSTRAINTS)
         random_state = check_random_state(self.random_state)
         update_classifier(self, X, y, classes, sample_weight, random_state)
         return self

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from sktransfer.classifier.network.heads import ACTIVATIONS
 from sktransfer.classifier.strategies.base import STRATEGIES
 from sktransfer.exceptions import InvalidParameterError
+from sktransfer.validation import (
+    CLASS_WEIGHT,
+    FLAG,
+    RANDOM_STATE,
+    VERBOSE,
+    Rule,
+    exactly,
+    instance,
+    number,
+    one_of,
+    whole,
+)
 
 __all__ = ["CONSTRAINTS", "check_parameters"]
 
@@ -36,42 +46,42 @@ _SET_BY_CLASSIFIER = {
     "verbose",
     "warm_start",
 }
-_AUTO = StrOptions({"auto"})
+_AUTO = exactly("auto")
+_NONE = exactly(None)
+_PART = number(0, 1)
 
-CONSTRAINTS: dict[str, Any] = {
-    "encoder": "no_validation",
-    "strategy": [StrOptions(set(STRATEGIES))],
-    "n_trainable_layers": [Interval(Integral, 1, None, closed="left")],
-    "lora_rank": [Interval(Integral, 1, None, closed="left")],
-    "train_embeddings": ["boolean"],
-    "hidden_layer_sizes": [tuple, list],
-    "activation": [StrOptions(set(ACTIVATIONS))],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
-    "scale_features": ["boolean", _AUTO],
-    "head_first": ["boolean"],
-    "init_from": "no_validation",
-    "l2_sp": [Interval(Real, 0, None, closed="left")],
-    "max_epochs": [Interval(Integral, 1, None, closed="left"), _AUTO],
-    "batch_size": [Interval(Integral, 1, None, closed="left"), _AUTO],
-    "encoder_learning_rate": [Interval(Real, 0, None, closed="left"), _AUTO],
-    "head_learning_rate": [Interval(Real, 0, None, closed="left"), _AUTO],
-    "weight_decay": [Interval(Real, 0, None, closed="left"), _AUTO],
-    "layer_decay": [Interval(Real, 0, 1, closed="right")],
-    "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
-    "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
-    "early_stopping": ["boolean", _AUTO],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    "class_weight": [dict, StrOptions({"balanced"}), None],
-    "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-    "calibrate": ["boolean"],
-    "warm_start": ["boolean"],
-    "callbacks": [list, None],
-    "net_params": [dict, None],
-    "device": [str],
-    "dtype": [StrOptions({"auto", "float32", "bfloat16"})],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
+CONSTRAINTS: dict[str, Rule] = {
+    "strategy": one_of(*STRATEGIES),
+    "n_trainable_layers": whole(1),
+    "lora_rank": whole(1),
+    "train_embeddings": FLAG,
+    "hidden_layer_sizes": instance((tuple, list), "a tuple of numbers of units"),
+    "activation": one_of(*ACTIVATIONS),
+    "dropout": _PART,
+    "scale_features": _AUTO | FLAG,
+    "head_first": FLAG,
+    "l2_sp": number(0),
+    "max_epochs": _AUTO | whole(1),
+    "batch_size": _AUTO | whole(1),
+    "encoder_learning_rate": _AUTO | number(0),
+    "head_learning_rate": _AUTO | number(0),
+    "weight_decay": _AUTO | number(0),
+    "layer_decay": number(0, 1, ends="(]"),
+    "warmup_fraction": _PART,
+    "max_grad_norm": _NONE | number(0, ends="()"),
+    "early_stopping": _AUTO | FLAG,
+    "validation_fraction": number(0, 1, ends="()"),
+    "n_iter_no_change": whole(1),
+    "class_weight": CLASS_WEIGHT,
+    "label_smoothing": _PART,
+    "calibrate": FLAG,
+    "warm_start": FLAG,
+    "callbacks": _NONE | instance(list, "a list of callbacks of skorch"),
+    "net_params": _NONE | instance(dict, "a dict of parameters of skorch's net"),
+    "device": instance(str, "'auto' or a device of torch"),
+    "dtype": one_of("auto", "float32", "bfloat16"),
+    "random_state": RANDOM_STATE,
+    "verbose": VERBOSE,
 }
 
 

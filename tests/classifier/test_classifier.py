@@ -292,7 +292,7 @@ class TestBadInput:
         ],
     )
     def test_parameters_out_of_range_are_named(self, numbers, name, value):
-        with pytest.raises(ValueError, match=f"The '{name}' parameter of Transfer"):
+        with pytest.raises(InvalidParameterError, match=f"^{name}=.* is expected"):
             fast(**{name: value}).fit(*numbers)
 
     def test_an_unknown_device(self, numbers):
