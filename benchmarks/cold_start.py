@@ -25,7 +25,8 @@ import torch
 from finetune import seconds, sentences
 
 from sktransfer import BertFeaturizer, fetch_reviews
-from sktransfer.encoders.registry import find_checkpoint, load_tokenizer
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
+from sktransfer.encoders.registry import load_tokenizer
 
 MODELS = ("all-MiniLM-L6-v2", "multilingual-e5-small")
 N_TEXTS = 300

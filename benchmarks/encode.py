@@ -23,9 +23,10 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from sktransfer import BertFeaturizer, fetch_reviews
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.compute.devices import multiplies_bfloat16
 from sktransfer.encoders.compute.threads import do_each
-from sktransfer.encoders.registry import find_checkpoint, load_tokenizer
+from sktransfer.encoders.registry import load_tokenizer
 
 N_ROUNDS = 4
 N_COLD = 5

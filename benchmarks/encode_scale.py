@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from sktransfer.encoders.cache.disk import DiskStore
-from sktransfer.encoders.cache.lookup import hash_texts
-from sktransfer.encoders.registry import find_checkpoint
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
+from sktransfer.encoders.encoding import hash_texts
 
 WIDTH = 384
 N_VECTORS = 100_000

@@ -90,7 +90,7 @@ def fit_setfit(
     from datasets import Dataset
     from transformers.trainer_callback import ProgressCallback
 
-    from sktransfer.encoders.registry import find_checkpoint
+    from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 
     model = setfit.SetFitModel.from_pretrained(str(find_checkpoint(MODEL).folder))
     with tempfile.TemporaryDirectory() as folder:

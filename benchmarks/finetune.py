@@ -39,7 +39,7 @@ def sentences(n: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
 
 
 def folder_of(model: str) -> str:
-    from sktransfer.encoders.registry import find_checkpoint
+    from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 
     return str(find_checkpoint(model).folder)
 

@@ -32,8 +32,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sktransfer import BertFeaturizer, TransferSentimentClassifier, fetch_reviews
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.compute.threads import n_texts_encoded
-from sktransfer.encoders.registry import find_checkpoint
 
 POOLINGS = ("mean", "cls", "max")
 CS = [0.01, 0.1, 1.0, 10.0]

@@ -12,13 +12,10 @@ import numpy as np
 import torch
 from labelled_sets import Array, LabelledSet
 
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
+from sktransfer.encoders.compute.devices import resolve_dtype
 from sktransfer.encoders.compute.loop import choose_batch_tokens, encode_rows
-from sktransfer.encoders.registry import (
-    find_checkpoint,
-    load_encoder,
-    load_tokenizer,
-    resolve_dtype,
-)
+from sktransfer.encoders.registry import load_encoder, load_tokenizer
 from sktransfer.encoders.tokens import tokenize
 from sktransfer.storage import cache_folder
 

@@ -531,6 +531,6 @@ def refused_both_ways(estimator, folder):
 
 
 def find_digest(folder):
-    from sktransfer.encoders.registry import find_checkpoint
+    from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 
     return find_checkpoint(str(folder)).digest

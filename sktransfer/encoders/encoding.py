@@ -1,41 +1,35 @@
 """Texts to vectors by a recipe, through a cache where there is one.
 
-The recipe is all that changes the vector of a text; its fingerprint is part of the key
-under which a cache keeps that vector.
-
 A store keeps one vector for each pooling, so that poolings put side by side, and other
-featurizers, share them. Shapes: n texts, w the width of a token's state.
+featurizers, share them. Threads that ask for the same text at the same time wait for
+the one that is at it. Shapes: n texts, w the width of a token's state.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import itertools
+import os
+import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from sktransfer.encoders.cache.lookup import hash_texts, look_up
 from sktransfer.encoders.cache.memory import Store
 from sktransfer.encoders.compute.loop import POOLINGS, choose_batch_tokens, encode_rows
 from sktransfer.encoders.compute.threads import count_texts, ensure_not_forked
-from sktransfer.encoders.registry import Checkpoint, load_encoder, load_tokenizer
+from sktransfer.encoders.parameters import Recipe
+from sktransfer.encoders.registry import load_encoder, load_tokenizer
 from sktransfer.encoders.tokens import TokenRows, merge_windows, tokenize
 from sktransfer.exceptions import TruncationWarning
 
-__all__ = ["SHARES", "Job", "Recipe", "encode_all", "warn_of_cuts"]
-
-# Part of every fingerprint: raise it when the same recipe would give other vectors.
-# (Which attention a model uses follows from its configuration, which the digest holds.)
-_FORMAT = 2
-
-SHARES = ("poolings", "layers")
+__all__ = ["Job", "encode_all", "hash_texts", "look_up", "warn_of_cuts"]
 
 # Texts that are tokenised, encoded and kept together: many enough to sort by length,
 # few enough that an interruption loses little.
@@ -43,94 +37,14 @@ _BLOCK = 8192
 # Texts that are looked up together: what is held beside the result is so many rows.
 _LOOK_UP = 16384
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that changes the vector of a text.
-
-    Scaling to length 1 is not part of it: it costs next to nothing and is done last.
-
-    Attributes
-    ----------
-    checkpoint : Checkpoint
-        Weights and tokenizer.
-    layers : tuple of int
-        Hidden states that are averaged.
-    pooling : tuple of {"mean", "cls", "max"}
-        Put side by side.
-    prefix : str
-        Put before each text.
-    max_length : int
-        Tokens of a row, special ones included.
-    long_text : {"truncate", "head_tail", "window"}
-        What becomes of longer texts.
-    device : torch.device
-        Where it is computed.
-    dtype : torch.dtype
-        In which number format.
-    """
-
-    checkpoint: Checkpoint
-    layers: tuple[int, ...]
-    pooling: tuple[str, ...]
-    prefix: str
-    max_length: int
-    long_text: str
-    device: torch.device
-    dtype: torch.dtype
-
-    @property
-    def width(self) -> int:
-        """Length of a vector."""
-        return len(self.pooling) * self.checkpoint.hidden_size
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of all that tells two vectors of one text apart.
-
-        The folder and the number of a card are no part of it.
-        """
-        return self._hash(self.device.type, str(self.dtype))
-
-    def digest(self, *choices: object) -> str:
-        """SHA-256 of what a user chose, whatever the machine made of it.
-
-        Parameters
-        ----------
-        *choices : object
-            Further choices, with a ``repr`` that is the same everywhere.
-
-        Returns
-        -------
-        digest : str of 64 characters
-            Of checkpoint, layers, pooling, prefix, lengths, and `choices`.
-        """
-        return self._hash(*choices)
-
-    def _hash(self, *others: object) -> str:
-        parts = (
-            _FORMAT,
-            self.checkpoint.digest,
-            self.layers,
-            self.pooling,
-            self.prefix,
-            self.max_length,
-            self.long_text,
-            *others,
-        )
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+# Hashes that are remembered, and characters of the longest text for which they are: at
+# most some 64 MB, usually a tenth of it.
+_N_REMEMBERED = 2**15
+_SHORT = 512
 
 
 def warn_of_cuts(n_cut: int, n_texts: int, max_length: int) -> None:
-    """Warn that texts lost their ends to a length that nobody asked for.
-
-    Parameters
-    ----------
-    n_cut, n_texts : int
-        Texts that lost tokens, and texts in all.
-    max_length : int
-        Tokens that were kept.
-    """
+    """Warn that texts lost their ends to a length that nobody asked for."""
     warnings.warn(
         f"{n_cut} of {n_texts} texts ({n_cut / n_texts:.0%}) were longer than the "
         f"{max_length} tokens that the checkpoint declares, and their ends were cut: "
@@ -186,18 +100,9 @@ class Job:
 
 
 def encode_all(texts: Sequence[str], job: Job) -> NDArray[np.float32]:
-    """Return vectors of texts, computing each distinct one that the store lacks once.
+    """Vectors (n, len(pooling) * w) of texts, which may repeat; counts go to `job`.
 
-    Parameters
-    ----------
-    texts : sequence of str, of length n
-        They may repeat.
-    job : Job
-        What to do; counts are added to it.
-
-    Returns
-    -------
-    vectors : float32 array of shape (n, len(pooling) * w)
+    Each distinct text that the store lacks is computed once.
     """
     position = {text: index for index, text in enumerate(dict.fromkeys(texts))}
     distinct = list(position)
@@ -347,3 +252,119 @@ def _progress(n_texts: int, shown: bool) -> Iterator[Callable[[float], object]]:
 
     with tqdm(total=n_texts, unit=" texts") as bar:
         yield bar.update
+
+
+def hash_texts(texts: Iterable[str], fingerprint: str) -> list[bytes]:
+    """Key of 32 bytes of each text: half for the recipe, half for the text.
+
+    `fingerprint` is the recipe's, in hexadecimal. Half of a surrogate pair is allowed.
+    """
+    recipe = bytes.fromhex(fingerprint)[:16]
+    return [
+        recipe + (_hash_again(text) if len(text) <= _SHORT else _hash(text))
+        for text in texts
+    ]
+
+
+def _hash(text: str) -> bytes:
+    content = text.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+# A grid search hashes the same texts a hundred times.
+_hash_again = functools.lru_cache(maxsize=_N_REMEMBERED)(_hash)
+
+
+class _Claim:
+    """What one call of `look_up` has taken upon itself to find or to compute."""
+
+    def __init__(self) -> None:
+        self.finished = threading.Event()
+
+
+# Which call is at which key of which store.
+_under_way: dict[tuple[int, bytes], _Claim] = {}
+_claiming = threading.Lock()
+
+
+def look_up(
+    store: Store,
+    keys: Sequence[bytes],
+    width: int,
+    compute: Callable[[list[int]], Iterable[tuple[list[int], NDArray[np.float32]]]],
+    *,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Vector of each key, shape (n_texts, width), computed where the store lacks it.
+
+    `keys` are without duplicates. `compute` gets positions in them and yields pairs of
+    positions and their vectors, a part at a time; each part is kept as soon as it
+    comes, so that an interrupted computation is not lost. The vectors go into `out`
+    where it is given.
+    """
+    result = np.empty((len(keys), width), dtype=np.float32) if out is None else out
+
+    def look_again(indices: list[int]) -> list[int]:
+        """Fill in what is there by now and return what is not."""
+        rows = np.empty((len(indices), width), dtype=np.float32)
+        found = store.get_many([keys[i] for i in indices], rows, count=False)
+        result[np.asarray(indices, dtype=np.intp)[found]] = rows[found]
+        return [index for index, there in zip(indices, found, strict=True) if not there]
+
+    # Only what is missing is claimed: mostly nothing is.
+    pending = np.flatnonzero(~store.get_many(keys, result)).tolist() if keys else []
+    while pending:
+        claim, mine, theirs = _claim(store, keys, pending)
+        try:
+            missing = look_again(mine)
+            parts = store.lock([keys[index] for index in missing]) if missing else ()
+            for positions in parts:
+                part = [missing[position] for position in positions]
+                # While this process waited for the lock, another may have done it.
+                part = look_again(part)
+                for done, vectors in compute(part) if part else ():
+                    store.put_many([keys[index] for index in done], vectors)
+                    result[done] = vectors
+        finally:
+            _release(store, [keys[index] for index in mine], claim)
+        # Our own work is done first, so that two calls never wait for each other.
+        for _, other in theirs:
+            other.finished.wait()
+        # Now they are in the store, unless it has no room or the other call failed.
+        pending = [index for index, _ in theirs]
+    return result
+
+
+def _claim(
+    store: Store, keys: Sequence[bytes], pending: Iterable[int]
+) -> tuple[_Claim, list[int], list[tuple[int, _Claim]]]:
+    """Divide positions into ours and those that another call is at."""
+    claim = _Claim()
+    mine: list[int] = []
+    theirs: list[tuple[int, _Claim]] = []
+    with _claiming:
+        for index in pending:
+            owner = _under_way.setdefault((id(store), keys[index]), claim)
+            if owner is claim:
+                mine.append(index)
+            else:
+                theirs.append((index, owner))
+    return claim, mine, theirs
+
+
+def _release(store: Store, keys: Iterable[bytes], claim: _Claim) -> None:
+    with _claiming:
+        for key in keys:
+            _under_way.pop((id(store), key), None)
+    claim.finished.set()
+
+
+def _forget_other_threads() -> None:
+    """After a fork the threads that held locks and claims are not there any more."""
+    global _claiming
+    _claiming = threading.Lock()
+    _under_way.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)

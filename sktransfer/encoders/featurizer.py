@@ -1,14 +1,11 @@
 """BertFeaturizer: texts to vectors, as scikit-learn has its transformers.
 
-The top of this folder. Parameters are checked and explained by ``parameters``, weights
-found and opened by ``registry``, vectors computed and kept by ``encoding``.
-
-The top of this folder: it writes the recipe and leaves the work to the modules below.
+The top of this folder: ``parameters`` makes a recipe of what the user wrote,
+``checkpoints`` finds the weights, and ``encoding`` computes vectors and keeps them.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -23,144 +20,29 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.encoders.array_files import write_vectors
-from sktransfer.encoders.cache.lookup import open_store
-from sktransfer.encoders.cache.memory import CacheInfo
+from sktransfer.encoders.cache.disk import RecentStore, disk_store
+from sktransfer.encoders.cache.memory import CacheInfo, MemoryStore, memory_store
+from sktransfer.encoders.checkpoints.checkpoint import Checkpoint, find_checkpoint
 from sktransfer.encoders.compute.devices import resolve_device, resolve_dtype
-from sktransfer.encoders.encoding import Job, Recipe, encode_all, warn_of_cuts
+from sktransfer.encoders.encoding import Job, encode_all, warn_of_cuts
 from sktransfer.encoders.parameters import (
     RULES,
+    Recipe,
     explain_staleness,
     resolve_layers,
     resolve_max_length,
     resolve_pooling,
     resolve_prefix,
 )
-from sktransfer.encoders.registry import Checkpoint, find_checkpoint
 from sktransfer.exceptions import InvalidInputError, StaleFitError
 from sktransfer.packages import DEFAULT_ENCODER
 from sktransfer.texts import check_texts
 from sktransfer.validation import check_parameters
 
-__all__ = ["BertFeaturizer", "StoredVectorsMixin"]
+__all__ = ["BertFeaturizer"]
 
 
-class StoredVectorsMixin:
-    """Methods of a featurizer that write vectors to files, and look after its cache."""
-
-    cache: str | os.PathLike[str] | None
-    max_length: int | None
-    long_text: str
-    normalize: bool
-    n_features_out_: int
-    encoder_digest_: str
-
-    def transform_to(
-        self, X: Any, path: str | Path, *, n_texts: int | None = None
-    ) -> NDArray[np.float32]:
-        """Write the vector of each text to a file, for results larger than memory.
-
-        An interrupted call leaves ``<path>.part``; the same call again goes on where
-        it stopped, and computes again what was of other texts or parameters.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-            A generator is gone through once and never held as a whole.
-        path : path-like
-            The file, in numpy's format; conventionally it ends in ``.npy``. One that is
-            there already is replaced once the new one is whole.
-        n_texts : int or None, default=None
-            How many texts a generator gives; None for what has a length.
-
-        Returns
-        -------
-        vectors : float32 memory map of shape (n_texts, n_features_out_)
-            Read-only; ``np.load(path, mmap_mode="r")`` opens it again.
-
-        Raises
-        ------
-        InvalidInputError
-            If X holds anything but texts, or not `n_texts` of them, or if a file that
-            no earlier call has left is at ``<path>.part``.
-        """
-        check_is_fitted(self)
-        X = X if n_texts is not None or not hasattr(X, "__len__") else check_texts(X)
-        if n_texts is None:
-            if not isinstance(X, list):
-                raise InvalidInputError(
-                    f"X is a {type(X).__name__}, whose length is not known: pass the "
-                    "number of its texts as n_texts."
-                )
-            n_texts = len(X)
-        jobs: list[Job] = []
-
-        def encode(texts: Sequence[str]) -> NDArray[np.float32]:
-            texts, recipe = self._prepare(texts)
-            jobs.append(self._make_job(recipe))
-            return self._encode(texts, jobs[-1], warn=False)
-
-        written = write_vectors(
-            X,
-            n_texts,
-            Path(path).expanduser(),
-            width=self.n_features_out_,
-            digest=self.encoder_digest_,
-            encode=encode,
-        )
-        self._warn_of_cuts(jobs)
-        return written
-
-    def cache_info(self) -> CacheInfo:
-        """Return what the cache has done in this process, and what it holds.
-
-        Returns
-        -------
-        info : CacheInfo
-            Of all featurizers that share the cache; zeros where there is none.
-        """
-        store = open_store(self.cache)
-        return CacheInfo(0, 0, 0, 0, 0) if store is None else store.cache_info()
-
-    def clear_cache(self) -> None:
-        """Forget the vectors of all featurizers that share the cache."""
-        store = open_store(self.cache)
-        if store is not None:
-            store.clear()
-
-    def _prepare(self, X: Any) -> tuple[list[str], Recipe]:
-        raise NotImplementedError
-
-    def _make_job(self, recipe: Recipe) -> Job:
-        raise NotImplementedError
-
-    def _encode(
-        self, texts: list[str], job: Job, *, warn: bool = True
-    ) -> NDArray[np.float32]:
-        """Vectors as the parameters want them, shape (n_texts, n_features_out_)."""
-        vectors = encode_all(texts, job)
-        if warn:
-            self._warn_of_cuts([job])
-        if self.normalize:
-            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            vectors /= np.maximum(lengths, np.finfo(np.float32).tiny)
-        return vectors
-
-    def _warn_of_cuts(self, jobs: Sequence[Job]) -> None:
-        """Warn that texts lost their ends to a length that nobody asked for."""
-        n_cut = sum(job.n_cut for job in jobs)
-        # Who names a length or a way to cut has made the choice.
-        if not n_cut or self.long_text != "truncate" or self.max_length is not None:
-            return
-        n_texts = sum(job.n_computed for job in jobs)
-        warn_of_cuts(n_cut, n_texts, jobs[0].recipe.max_length)
-
-
-class BertFeaturizer(
-    StoredVectorsMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Turn texts into vectors with a frozen pretrained transformer.
 
     ``fit`` looks for the weights and reads their configuration; the weights themselves
@@ -306,6 +188,7 @@ class BertFeaturizer(
             If the weights are nowhere.
         """
         check_texts(X)
+        check_parameters(self.get_params(deep=False), RULES)
         recipe = self._make_recipe()
         self.checkpoint_: Checkpoint = recipe.checkpoint
         self.layers_ = recipe.layers
@@ -359,29 +242,129 @@ class BertFeaturizer(
         texts, recipe = self._prepare(X)
         return self._encode(texts, self._make_job(recipe))
 
+    def transform_to(
+        self, X: Any, path: str | Path, *, n_texts: int | None = None
+    ) -> NDArray[np.float32]:
+        """Write the vector of each text to a file, for results larger than memory.
+
+        An interrupted call leaves ``<path>.part``; the same call again goes on where
+        it stopped, and computes again what was of other texts or parameters.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            A generator is gone through once and never held as a whole.
+        path : path-like
+            The file, in numpy's format; conventionally it ends in ``.npy``. One that is
+            there already is replaced once the new one is whole.
+        n_texts : int or None, default=None
+            How many texts a generator gives; None for what has a length.
+
+        Returns
+        -------
+        vectors : float32 memory map of shape (n_texts, n_features_out_)
+            Read-only; ``np.load(path, mmap_mode="r")`` opens it again.
+
+        Raises
+        ------
+        InvalidInputError
+            If X holds anything but texts, or not `n_texts` of them, or if a file that
+            no earlier call has left is at ``<path>.part``.
+        """
+        check_is_fitted(self)
+        X = X if n_texts is not None or not hasattr(X, "__len__") else check_texts(X)
+        if n_texts is None:
+            if not isinstance(X, list):
+                raise InvalidInputError(
+                    f"X is a {type(X).__name__}, whose length is not known: pass the "
+                    "number of its texts as n_texts."
+                )
+            n_texts = len(X)
+        jobs: list[Job] = []
+
+        def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+            texts, recipe = self._prepare(texts)
+            jobs.append(self._make_job(recipe))
+            return self._encode(texts, jobs[-1], warn=False)
+
+        written = write_vectors(
+            X,
+            n_texts,
+            Path(path).expanduser(),
+            width=self.n_features_out_,
+            digest=self.encoder_digest_,
+            encode=encode,
+        )
+        self._warn_of_cuts(jobs)
+        return written
+
+    def cache_info(self) -> CacheInfo:
+        """Return what the cache has done in this process, and what it holds.
+
+        Returns
+        -------
+        info : CacheInfo
+            Of all featurizers that share the cache; zeros where there is none.
+        """
+        store = self._open_cache()
+        return CacheInfo(0, 0, 0, 0, 0) if store is None else store.cache_info()
+
+    def clear_cache(self) -> None:
+        """Forget the vectors of all featurizers that share the cache."""
+        store = self._open_cache()
+        if store is not None:
+            store.clear()
+
     def _prepare(self, X: Any) -> tuple[list[str], Recipe]:
         """Texts and recipe, if the fit still holds."""
         check_is_fitted(self)
         texts = check_texts(X)
+        now, then = self.get_params(deep=False), self._parameters_at_fit
+        # What fit has checked is right; an array among new values has no plain ==.
+        check_parameters({k: v for k, v in now.items() if v is not then[k]}, RULES)
         recipe = self._make_recipe()
         if self._digest(recipe) != self.encoder_digest_:
-            now = self.get_params(deep=False)
-            raise StaleFitError(explain_staleness(now, self._parameters_at_fit))
+            raise StaleFitError(explain_staleness(now, then))
         return texts, recipe
 
     def _make_job(self, recipe: Recipe) -> Job:
         budget = self.batch_tokens
         return Job(
             recipe,
-            store=open_store(self.cache),
+            store=self._open_cache(),
             share=self.share,
             batch_tokens=None if isinstance(budget, str) else int(budget),
             verbose=bool(self.verbose),
         )
 
+    def _encode(
+        self, texts: list[str], job: Job, *, warn: bool = True
+    ) -> NDArray[np.float32]:
+        """Vectors as the parameters want them, shape (n_texts, n_features_out_)."""
+        vectors = encode_all(texts, job)
+        if warn:
+            self._warn_of_cuts([job])
+        if self.normalize:
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors /= np.maximum(lengths, np.finfo(np.float32).tiny)
+        return vectors
+
+    def _warn_of_cuts(self, jobs: Sequence[Job]) -> None:
+        """Warn that texts lost their ends to a length that nobody asked for."""
+        n_cut = sum(job.n_cut for job in jobs)
+        # Who names a length or a way to cut has made the choice.
+        if not n_cut or self.long_text != "truncate" or self.max_length is not None:
+            return
+        n_texts = sum(job.n_computed for job in jobs)
+        warn_of_cuts(n_cut, n_texts, jobs[0].recipe.max_length)
+
+    def _open_cache(self) -> MemoryStore | RecentStore | None:
+        if self.cache is None:
+            return None
+        return memory_store() if self.cache == "memory" else disk_store(self.cache)
+
     def _make_recipe(self) -> Recipe:
         """What the parameters amount to, with the weights as they are found now."""
-        check_parameters(self.get_params(deep=False), RULES)
         checkpoint = find_checkpoint(
             self.model,
             revision=self.revision,

@@ -1,22 +1,23 @@
-"""Parameters of BertFeaturizer: whether they are in range, and what "auto" stands for.
+"""Parameters of BertFeaturizer: their rules, what "auto" stands for, and the recipe.
 
-Pure functions: the estimator calls them from ``fit`` and ``transform``, as scikit-learn
-wants its constructors to store and do nothing else.
+A `Recipe` is all that changes the vector of a text. Its fingerprint is part of the key
+under which a cache keeps that vector.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 
-from sktransfer.encoders.checkpoints.location import known_layers
+from sktransfer.encoders.checkpoints.checkpoint import Checkpoint, known_layers
 from sktransfer.encoders.compute.devices import DTYPES, INT8
 from sktransfer.encoders.compute.loop import POOLINGS
-from sktransfer.encoders.encoding import SHARES
-from sktransfer.encoders.registry import Checkpoint
 from sktransfer.encoders.tokens import LONG_TEXTS
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.validation import Rule, exactly, instance, one_of, whole
@@ -24,12 +25,19 @@ from sktransfer.validation import Rule, exactly, instance, one_of, whole
 __all__ = [
     "CHANGE_VECTORS",
     "RULES",
+    "Recipe",
     "explain_staleness",
     "resolve_layers",
     "resolve_max_length",
     "resolve_pooling",
     "resolve_prefix",
 ]
+
+# Part of every fingerprint: raise it when the same recipe would give other vectors.
+# (Which attention a model uses follows from its configuration, which the digest holds.)
+_FORMAT = 2
+
+_SHARES = ("poolings", "layers")
 
 #: Parameters of a featurizer that change vectors.
 CHANGE_VECTORS = (
@@ -45,25 +53,74 @@ CHANGE_VECTORS = (
 )
 
 
-def resolve_pooling(pooling: Any, checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Return the poolings to put side by side.
+@dataclass(frozen=True)
+class Recipe:
+    """All that changes the vector of a text.
 
-    Parameters
+    Scaling to length 1 is not part of it: it costs next to nothing and is done last.
+
+    Attributes
     ----------
-    pooling : str or tuple of str
-        "auto", a name, or several.
     checkpoint : Checkpoint
-        What "auto" asks.
-
-    Returns
-    -------
+        Weights and tokenizer.
+    layers : tuple of int
+        Hidden states that are averaged.
     pooling : tuple of {"mean", "cls", "max"}
-
-    Raises
-    ------
-    InvalidParameterError
-        If "auto" stands for a pooling that does not exist here.
+        Put side by side.
+    prefix : str
+        Put before each text.
+    max_length : int
+        Tokens of a row, special ones included.
+    long_text : {"truncate", "head_tail", "window"}
+        What becomes of longer texts.
+    device : torch.device
+        Where it is computed.
+    dtype : torch.dtype
+        In which number format.
     """
+
+    checkpoint: Checkpoint
+    layers: tuple[int, ...]
+    pooling: tuple[str, ...]
+    prefix: str
+    max_length: int
+    long_text: str
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def width(self) -> int:
+        """Length of a vector."""
+        return len(self.pooling) * self.checkpoint.hidden_size
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that tells two vectors of one text apart.
+
+        The folder and the number of a card are no part of it.
+        """
+        return self.digest(self.device.type, str(self.dtype))
+
+    def digest(self, *choices: object) -> str:
+        """SHA-256 of checkpoint, layers, pooling, prefix, lengths, and `choices`.
+
+        These need a ``repr`` that is the same everywhere.
+        """
+        parts = (
+            _FORMAT,
+            self.checkpoint.digest,
+            self.layers,
+            self.pooling,
+            self.prefix,
+            self.max_length,
+            self.long_text,
+            *choices,
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def resolve_pooling(pooling: Any, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """The poolings to put side by side; "auto" asks the checkpoint."""
     if pooling != "auto":
         return (pooling,) if isinstance(pooling, str) else tuple(pooling)
     unknown = [name for name in checkpoint.pooling if name not in POOLINGS]
@@ -76,25 +133,9 @@ def resolve_pooling(pooling: Any, checkpoint: Checkpoint) -> tuple[str, ...]:
 
 
 def resolve_layers(layers: Any, checkpoint: Checkpoint) -> tuple[int, ...]:
-    """Return the hidden states to average, checked against the model's depth.
+    """The hidden states to average, by indices that count from the last, -1.
 
-    Parameters
-    ----------
-    layers : "auto", int or tuple of int
-        0 is the embeddings, `n_layers` or -1 the last layer; "auto" is the last layer,
-        or what was measured to serve this checkpoint better.
-    checkpoint : Checkpoint
-        Knows the depth.
-
-    Returns
-    -------
-    layers : tuple of int
-        Negative indices, which count from the last layer.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the model is not that deep.
+    "auto" is the last layer, or what was measured to serve this checkpoint better.
     """
     if isinstance(layers, str):  # "auto"
         layers = known_layers(checkpoint.name)
@@ -113,41 +154,12 @@ def resolve_layers(layers: Any, checkpoint: Checkpoint) -> tuple[int, ...]:
 
 
 def resolve_prefix(prefix: str, checkpoint: Checkpoint) -> str:
-    """Return what to put before each text.
-
-    Parameters
-    ----------
-    prefix : str
-        "auto", or the prefix itself.
-    checkpoint : Checkpoint
-        What "auto" asks.
-
-    Returns
-    -------
-    prefix : str
-    """
+    """What to put before each text."""
     return checkpoint.prefix if prefix == "auto" else prefix
 
 
 def resolve_max_length(max_length: int | None, checkpoint: Checkpoint) -> int:
-    """Return how many tokens of a text are read at once.
-
-    Parameters
-    ----------
-    max_length : int or None
-        None is what the checkpoint declares.
-    checkpoint : Checkpoint
-        Knows the most it can read.
-
-    Returns
-    -------
-    max_length : int
-
-    Raises
-    ------
-    InvalidParameterError
-        If the model has no room for so many.
-    """
+    """How many tokens of a text are read at once."""
     if max_length is None:
         return checkpoint.max_length
     limit = checkpoint.n_positions
@@ -161,17 +173,9 @@ def resolve_max_length(max_length: int | None, checkpoint: Checkpoint) -> int:
 
 
 def explain_staleness(now: dict[str, Any], then: dict[str, Any]) -> str:
-    """Say why vectors would not be those of the time of ``fit``, and what to do.
+    """Why vectors would not be those of the time of ``fit``, and what to do.
 
-    Parameters
-    ----------
-    now, then : dict of str to object
-        Parameters at present and at the time of ``fit``.
-
-    Returns
-    -------
-    message : str
-        Names the first parameter that changed vectors, else the weights.
+    Names the first parameter that changed vectors, else the weights.
     """
     for name in CHANGE_VECTORS:
         if now[name] != then[name]:
@@ -240,5 +244,5 @@ RULES = {
     "cache": Rule(
         _is_cache, "None, 'memory' or a folder (a Path, or a str with a '/')"
     ),
-    "share": one_of(None, *SHARES),
+    "share": one_of(None, *_SHARES),
 }

@@ -1,51 +1,53 @@
-"""Pretrained weights: found, described, and loaded once per process.
+"""Tokenizers and modules of checkpoints: read from their files, once per process.
 
-A `Checkpoint` names weights and says how they are meant to be used; it is a few hundred
-bytes and travels in pickles. Modules and tokenizers stay in bounded registries of the
-process. Nothing ever changes a registered module: whoever trains takes a copy.
+They stay in bounded registries. Nothing ever changes a registered module: whoever
+trains takes a copy. Whatever transformers, tokenizers or safetensors raise for a bad
+file becomes one kind of error here.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
+import contextlib
+import inspect
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 
-from sktransfer.encoders.checkpoints import layout
-from sktransfer.encoders.checkpoints.location import find_folder, known_prefix
-from sktransfer.encoders.checkpoints.reading import (
+from sktransfer.encoders.checkpoints.checkpoint import Checkpoint, read_architecture
+from sktransfer.encoders.checkpoints.script_tokenizer import (
     ScriptTokenizer,
-    read_module,
-    read_tokenizer,
+    read_by_script,
 )
-from sktransfer.encoders.checkpoints.weights import share_table, share_weights
-from sktransfer.encoders.compute.devices import resolve_device, resolve_dtype
+from sktransfer.encoders.checkpoints.weights import (
+    TABLE,
+    TokenTable,
+    read_tensors,
+    share_table,
+    share_weights,
+    without_table,
+)
 from sktransfer.encoders.compute.loop import Encoder, PaddedEncoder
 from sktransfer.encoders.compute.packed import PackedEncoder
 from sktransfer.exceptions import CheckpointError, InvalidParameterError
-from sktransfer.packages import spell
-from sktransfer.storage import digest_file
 
 __all__ = [
-    "Checkpoint",
     "copy_module",
-    "find_checkpoint",
     "load_encoder",
     "load_module",
     "load_tokenizer",
-    "resolve_device",
-    "resolve_dtype",
+    "read_module",
+    "read_tokenizer",
 ]
 
 _MAX_MODULES = 4
 _MAX_TOKENIZERS = 4
+# Bytes of a file with about 50,000 pieces; fewer are not worth a tokenizer by script.
+_LARGE = 1_500_000
 
 _modules: OrderedDict[tuple[str, str, torch.dtype], torch.nn.Module] = OrderedDict()
 _encoders: OrderedDict[tuple[str, str, torch.dtype], Encoder] = OrderedDict()
@@ -54,141 +56,10 @@ _tokenizers: OrderedDict[str, Tokenizer | ScriptTokenizer] = OrderedDict()
 _loading = threading.RLock()
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """Pretrained weights in a folder, and how they are meant to be used.
-
-    Attributes
-    ----------
-    name : str
-        What the user wrote; a path object as a str that means the same.
-    folder : pathlib.Path
-        Where configuration, weights and tokenizer lie.
-    digest : str of 64 characters
-        SHA-256 over the digests of those files.
-    pooling : tuple of str
-        How token states become a vector, as the files declare, else ``("mean",)``.
-    prefix : str
-        What is wanted before each text, else the empty string.
-    max_length : int
-        Tokens, special ones included, that the files declare.
-    n_positions : int or None
-        Tokens, special ones included, that the model has room for.
-    hidden_size, n_layers : int
-        Width of a token's state, and layers above the embeddings.
-    pad_id : int
-        Id of the token that fills up a batch.
-    revision : str or None, default=None
-        Branch, tag or commit that was asked for.
-    """
-
-    name: str
-    folder: Path
-    digest: str
-    pooling: tuple[str, ...]
-    prefix: str
-    max_length: int
-    n_positions: int | None
-    hidden_size: int
-    n_layers: int
-    pad_id: int
-    revision: str | None = None
-
-
-def find_checkpoint(
-    model: str | Path, *, revision: str | None = None, local_files_only: bool = False
-) -> Checkpoint:
-    """Find the weights named `model` and read what their files say; load none.
-
-    Parameters
-    ----------
-    model : str or pathlib.Path
-        As `find_folder` has it: a packaged name, a folder, or a hub id.
-    revision : str or None, default=None
-        Branch, tag or commit on the hub.
-    local_files_only : bool, default=False
-        Ask no network.
-
-    Returns
-    -------
-    checkpoint : Checkpoint
-
-    Raises
-    ------
-    CheckpointNotFoundError
-        If the weights are nowhere.
-    CheckpointError
-        If a file is missing or unreadable, or describes no encoder.
-
-    Examples
-    --------
-    >>> from sktransfer.encoders.registry import find_checkpoint
-    >>> checkpoint = find_checkpoint("all-MiniLM-L6-v2")
-    >>> checkpoint.hidden_size, checkpoint.pooling, checkpoint.max_length
-    (384, ('mean',), 256)
-    """
-    root = find_folder(model, revision=revision, local_files_only=local_files_only)
-    folder = layout.find_weights_folder(root)
-    content, declarations = layout.list_files(root, folder)
-    found = _describe(spell(model), root, folder, _stat(content), _stat(declarations))
-    return found if revision is None else replace(found, revision=revision)
-
-
-_States = tuple[tuple[Path, int, int], ...]
-
-
-def _stat(paths: list[Path]) -> _States:
-    """Path, size and time of each file: as long as they stay, so does the content."""
-    states = [(path, path.stat()) for path in paths]
-    return tuple((path, state.st_size, state.st_mtime_ns) for path, state in states)
-
-
-@functools.lru_cache(maxsize=64)
-def _describe(
-    name: str, root: Path, folder: Path, content: _States, declarations: _States
-) -> Checkpoint:
-    """Read a folder whose files have these states; the answer is remembered."""
-    architecture = layout.read_architecture(folder)
-    sizes = architecture.hidden_size, architecture.n_layers
-    if sizes[0] is None or sizes[1] is None:
-        raise CheckpointError(
-            f"{folder / 'config.json'} names no width and number of layers, but those "
-            "of a text encoder are expected: pass a BERT-like checkpoint."
-        )
-    digest = hashlib.sha256()
-    for path, *_ in content:
-        digest.update(f"{path.name} {digest_file(path)}\n".encode())
-    return Checkpoint(
-        name=name,
-        folder=folder,
-        digest=digest.hexdigest(),
-        pooling=layout.read_pooling(root),
-        prefix=layout.read_prefix(root) or known_prefix(name),
-        max_length=layout.read_max_length(folder, architecture.n_positions),
-        n_positions=architecture.n_positions,
-        hidden_size=sizes[0],
-        n_layers=sizes[1],
-        pad_id=architecture.pad_id,
-    )
-
-
 def load_tokenizer(checkpoint: Checkpoint) -> Tokenizer | ScriptTokenizer:
-    """Return the checkpoint's tokenizer, shared by the whole process.
+    """The checkpoint's tokenizer, which neither cuts nor pads.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        As `find_checkpoint` returned it.
-
-    Returns
-    -------
-    tokenizer : tokenizers.Tokenizer or ScriptTokenizer
-        It neither cuts nor pads. Do not change its settings: others use it too.
-
-    Raises
-    ------
-    CheckpointError
-        If the folder has no tokenizer that the tokenizers library can apply.
+    Do not change its settings: the whole process uses it.
     """
     with _loading:
         tokenizer = _tokenizers.get(checkpoint.digest)
@@ -202,27 +73,10 @@ def load_tokenizer(checkpoint: Checkpoint) -> Tokenizer | ScriptTokenizer:
 def load_module(
     checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype
 ) -> torch.nn.Module:
-    """Return the frozen module of these weights, shared by the whole process.
+    """The frozen module of these weights, shared by the whole process.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        As `find_checkpoint` returned it.
-    device : torch.device
-        Where its tensors shall be.
-    dtype : torch.dtype
-        Number format of all its floating-point tensors.
-
-    Returns
-    -------
-    module : torch.nn.Module
-        In eval mode and without gradients. It must never be changed, moved or trained;
-        `copy_module` gives one that may.
-
-    Raises
-    ------
-    CheckpointError
-        If the weights are damaged, incomplete, or need code from the hub.
+    In eval mode and without gradients. It must never be changed, moved or trained;
+    `copy_module` gives one that may.
     """
     key = (checkpoint.digest, str(device), dtype)
     with _loading:
@@ -238,23 +92,10 @@ def load_module(
 def load_encoder(
     checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype
 ) -> Encoder:
-    """Return what runs these weights fastest, shared by the whole process.
+    """What runs these weights fastest, shared by the whole process.
 
-    Parameters
-    ----------
-    checkpoint, device, dtype
-        As for `load_module`; ``torch.int8`` is for BERT and its relatives.
-
-    Returns
-    -------
-    encoder : Encoder
-        For BERT and its relatives one that computes no padding and needs no
-        transformers; for every other architecture the module of `load_module`.
-
-    Raises
-    ------
-    CheckpointError
-        If the weights are damaged, incomplete, or need code from the hub.
+    For BERT and its relatives one that computes no padding and needs no transformers,
+    also in ``torch.int8``; for every other architecture the module of `load_module`.
     """
     key = (checkpoint.digest, str(device), dtype)
     with _loading:
@@ -278,16 +119,8 @@ def load_encoder(
 def copy_module(checkpoint: Checkpoint) -> torch.nn.Module:
     """Read the weights into a new module that belongs to the caller but for its table.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        As `find_checkpoint` returned it.
-
-    Returns
-    -------
-    module : torch.nn.Module
-        In float32 on the CPU, in eval mode, without the layer that BERT puts above its
-        first token. All may change but the embeddings of a `TokenTable` not yet owned.
+    In float32 on the CPU, in eval mode, without the layer that BERT puts above its
+    first token. All may change but the embeddings of a `TokenTable` not yet owned.
     """
     with _loading:
         table = share_table(checkpoint.digest, checkpoint.folder)
@@ -299,3 +132,109 @@ def _keep_recent(registry: OrderedDict[Any, Any], key: Any, limit: int) -> None:
     registry.move_to_end(key)
     while len(registry) > limit:
         registry.popitem(last=False)
+
+
+def read_tokenizer(folder: Path) -> Tokenizer | ScriptTokenizer:
+    """Read ``tokenizer.json``, or older files that transformers can convert to it."""
+    path = folder / "tokenizer.json"
+    try:
+        if path.is_file():
+            if path.stat().st_size >= _LARGE:
+                by_script = read_by_script(path)
+                if by_script is not None:
+                    return by_script
+            tokenizer = Tokenizer.from_file(str(path))
+        else:
+            tokenizer = _convert_tokenizer(folder)
+    # The tokenizers library raises bare exceptions; converters raise what they like.
+    except Exception as error:
+        raise CheckpointError(
+            f"No tokenizer could be read from {folder} ({error}): a valid "
+            "tokenizer.json is expected there, as a fast tokenizer's save_pretrained "
+            "writes it."
+        ) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _convert_tokenizer(folder: Path) -> Tokenizer:
+    from transformers import AutoTokenizer
+
+    with _quietly():
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+    backend: Tokenizer = tokenizer.backend_tokenizer
+    return backend
+
+
+def read_module(
+    folder: Path, dtype: torch.dtype, table: torch.Tensor | None = None
+) -> torch.nn.Module:
+    """Read weights into a new module on the CPU, in eval mode, without BERT's pooler.
+
+    `table` are token embeddings of shape (vocabulary, width) to use as they are, in
+    place of a copy of the files'. torch's global generator is left as it was.
+    """
+    from transformers import MODEL_MAPPING, AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+        kind = MODEL_MAPPING[type(config)]
+        options: dict[str, Any] = {"config": config, "dtype": dtype}
+        if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
+            options["add_pooling_layer"] = False
+        source: str | None = str(folder)
+        if table is not None:
+            # The module is built with a table of few rows, which is then replaced.
+            source, config.vocab_size = None, (config.pad_token_id or 0) + 1
+            options["state_dict"] = without_table(
+                read_tensors(folder), read_architecture(folder)
+            )
+        with _quietly(), torch.random.fork_rng(devices=[]):
+            module, report = kind.from_pretrained(
+                source, local_files_only=True, output_loading_info=True, **options
+            )
+    # safetensors and transformers raise a dozen kinds of error for a bad file.
+    except Exception as error:
+        raise CheckpointError(
+            f"The weights in {folder} cannot be loaded ({error}): they must be of an "
+            "architecture that transformers has (code from the hub is never run) and "
+            "their files whole; download or save them again if they should be."
+        ) from error
+    given = ("pooler.",) if table is None else ("pooler.", TABLE)
+    missing = [name for name in report["missing_keys"] if not name.startswith(given)]
+    missing += [str(entry) for entry in report["mismatched_keys"]]
+    if missing:
+        raise CheckpointError(
+            f"The weights in {folder} lack {len(missing)} of the tensors that their "
+            f"config.json calls for, among them {min(missing)!r}: download or save the "
+            "checkpoint again."
+        )
+    if table is not None:
+        padding = module.get_input_embeddings().padding_idx
+        module.set_input_embeddings(TokenTable(table, padding_idx=padding, dtype=dtype))
+        module.config.vocab_size = len(table)
+    if getattr(module, "pooler", None) is not None:
+        module.pooler = None
+    evaluating: torch.nn.Module = module.eval()
+    return evaluating
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Silence transformers' bars and reports: problems are raised as errors here."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

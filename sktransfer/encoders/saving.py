@@ -10,10 +10,13 @@ import dataclasses
 from typing import Any
 
 from sktransfer.bundles.kinds import Kind
-from sktransfer.encoders.checkpoints.location import find_pickle
+from sktransfer.encoders.checkpoints.checkpoint import (
+    Checkpoint,
+    find_checkpoint,
+    find_pickle,
+)
 from sktransfer.encoders.compute.devices import available_device
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.encoders.registry import Checkpoint, find_checkpoint
 from sktransfer.exceptions import CheckpointError, ModelFolderError
 
 __all__ = ["KINDS"]

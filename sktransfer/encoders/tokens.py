@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from sktransfer.encoders.checkpoints.reading import ScriptTokenizer
+from sktransfer.encoders.checkpoints.script_tokenizer import ScriptTokenizer
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = [

@@ -1,8 +1,8 @@
 import pytest
 
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.parameters import RULES, resolve_layers, resolve_pooling
-from sktransfer.encoders.registry import find_checkpoint
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.validation import check_parameters
 

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sktransfer.encoders import registry as checkpoints
-from sktransfer.encoders.checkpoints import location as sources
+from sktransfer.encoders.checkpoints import hub as sources
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.registry import (
     copy_module,
-    find_checkpoint,
     load_encoder,
     load_module,
     load_tokenizer,

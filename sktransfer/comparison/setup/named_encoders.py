@@ -11,7 +11,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from sktransfer.encoders.checkpoints.location import COMPARED, find_folder
+from sktransfer.encoders.checkpoints.checkpoint import COMPARED, find_folder
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.parameters import CHANGE_VECTORS
 from sktransfer.exceptions import CheckpointError, InvalidParameterError

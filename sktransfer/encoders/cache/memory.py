@@ -1,4 +1,4 @@
-"""Vectors already computed, so that no text is encoded twice.
+"""Vectors that were computed before, kept in the memory of this process.
 
 A vector is kept as bytes under a key of 32 bytes: half says how it was computed (a
 recipe's fingerprint), half which text it is. Texts themselves are not kept. `Store`
@@ -56,17 +56,14 @@ class Store(Protocol):
     def put_many(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
         """Keep each row of vectors (n, width) under its key."""
 
-    def turns(self, keys: Sequence[bytes]) -> Iterator[list[int]]:
-        """Yield all positions in keys, in parts that no other process is at."""
+    def lock(self, keys: Sequence[bytes]) -> Iterator[list[int]]:
+        """Yield all positions in keys, in parts locked against other processes."""
 
 
 class MemoryStore:
     """A store in this process' memory that forgets what was not used for longest.
 
-    Parameters
-    ----------
-    max_bytes : int
-        Most memory to take, keys and overhead included.
+    `max_bytes` is the most memory to take, keys and overhead included.
 
     Examples
     --------
@@ -93,21 +90,7 @@ class MemoryStore:
     def get_many(
         self, keys: Sequence[bytes], out: NDArray[np.float32], *, count: bool = True
     ) -> NDArray[np.bool_]:
-        """Fill in the vectors that are there.
-
-        Parameters
-        ----------
-        keys : sequence of bytes, of length n
-            What is looked for.
-        out : float32 array of shape (n, width)
-            Filled in where there is a vector.
-        count : bool, default=True
-            Whether it counts as hits and misses.
-
-        Returns
-        -------
-        found : bool array of shape (n,)
-        """
+        """Fill in the rows of `out` (n, width) that are there, and say which (n,)."""
         with self._lock:
             values = list(map(self._values.get, keys))
             there = [value for value in values if value is not None]
@@ -128,15 +111,7 @@ class MemoryStore:
         return found
 
     def put_many(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
-        """Keep vectors, and forget others if there is no room.
-
-        Parameters
-        ----------
-        keys : sequence of bytes, of length n
-            What is kept under which key.
-        vectors : float32 array of shape (n, width)
-            The vector of each key.
-        """
+        """Keep each row of vectors (n, width), and forget others if room is short."""
         with self._lock:
             for key, vector in zip(keys, vectors, strict=True):
                 self._forget(key)
@@ -144,28 +119,12 @@ class MemoryStore:
                 self._n_bytes += _cost(key, self._values[key])
             self._shrink()
 
-    def turns(self, keys: Sequence[bytes]) -> Iterator[list[int]]:
-        """Yield all positions at once: no other process sees this memory.
-
-        Parameters
-        ----------
-        keys : sequence of bytes, of length n
-            What is to be computed.
-
-        Yields
-        ------
-        positions : list of int
-        """
+    def lock(self, keys: Sequence[bytes]) -> Iterator[list[int]]:
+        """Yield all positions at once: no other process sees this memory."""
         yield list(range(len(keys)))
 
     def resize(self, max_bytes: int) -> None:
-        """Change the bound, and forget what no longer fits.
-
-        Parameters
-        ----------
-        max_bytes : int
-            Most memory to take; 0 keeps nothing.
-        """
+        """Change the bound, and forget what no longer fits; 0 keeps nothing."""
         with self._lock:
             self._max_bytes = _check_bound(max_bytes)
             self._shrink()
@@ -181,12 +140,7 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def cache_info(self) -> CacheInfo:
-        """Return counts and sizes.
-
-        Returns
-        -------
-        info : CacheInfo
-        """
+        """Counts and sizes."""
         with self._lock:
             return CacheInfo(
                 hits=self._hits,
@@ -223,11 +177,7 @@ _memory_store = MemoryStore(max_bytes=2**29)
 
 
 def memory_store() -> MemoryStore:
-    """Return the store of this process, which all estimators share.
-
-    Returns
-    -------
-    store : MemoryStore
+    """The store of this process, which all featurizers share.
 
     Examples
     --------

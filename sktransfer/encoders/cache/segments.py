@@ -1,6 +1,7 @@
 """Files of vectors that are written once and proved before they are believed.
 
-And their upkeep: few files in a folder, and no more bytes than there may be.
+Small ones are merged, and the oldest removed, so that a folder has few files and no
+more bytes than it may have.
 
 A segment is a header, keys in rising order, a checksum for each vector, and the vectors
 as one matrix. Header, keys and checksums are proved when the file is opened, a vector
@@ -59,19 +60,9 @@ class SegmentError(Exception):
 
 
 class Segment:
-    """A file of vectors, mapped into memory.
+    """A file that `write_segment` wrote, mapped into memory.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        A file that `write_segment` wrote.
-
-    Raises
-    ------
-    SegmentError
-        If it is not whole, or of another version.
-    OSError
-        If it cannot be read.
+    Raises SegmentError if it is not whole, or of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,18 +87,7 @@ class Segment:
         )
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
-        """Return where keys are.
-
-        Parameters
-        ----------
-        keys : uint64 array of shape (m, 2)
-            As `write_segment` takes them.
-
-        Returns
-        -------
-        positions : int64 array of shape (m,)
-            -1 where a key is not there.
-        """
+        """Where keys (m, 2) of `write_segment`'s form are; -1 where one is not."""
         found = np.searchsorted(self.keys[:, 0], keys[:, 0])
         found = np.minimum(found, self.n - 1)
         return np.where((self.keys[found] == keys).all(axis=1), found, -1)
@@ -118,21 +98,10 @@ class Segment:
         out: NDArray[np.float32],
         rows: NDArray[np.int64],
     ) -> None:
-        """Copy vectors, each proved.
+        """Copy vectors, each proved, to these rows of `out`.
 
-        Parameters
-        ----------
-        positions : int64 array of shape (m,)
-            As `find` returned them, without -1.
-        out : float32 array of shape (any, w)
-            Where to copy them to.
-        rows : int64 array of shape (m,)
-            The row of `out` for each.
-
-        Raises
-        ------
-        SegmentError
-            If one of them is damaged, or the file was cut since it was opened.
+        `positions` (m,) are as `find` returned them, without -1. Raises SegmentError if
+        a vector is damaged, or the file was cut since it was opened.
         """
         # Reading a map beyond the end of its file would end the process. A file that
         # another process has removed meanwhile is still whole in the map.
@@ -150,16 +119,9 @@ class Segment:
 
 
 def write_segment(path: Path, keys: Keys, vectors: NDArray[np.float32]) -> None:
-    """Write vectors to a new file, which is there whole or not at all.
+    """Write vectors (n, w) to a new file, which is there whole or not at all.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        Destination.
-    keys : uint64 array of shape (n, 2)
-        Halves of keys of 16 bytes, big-endian.
-    vectors : float32 array of shape (n, w)
-        The vector of each key.
+    `keys` (n, 2) are the halves of keys of 16 bytes, big-endian.
     """
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     keys, vectors = keys[order], vectors[order].astype("<f4", copy=False)
@@ -203,33 +165,12 @@ def _factors(width: int) -> NDArray[np.uint64]:
 
 
 def name_segment(home: Path) -> Path:
-    """Return a path for a new segment, which no other process will choose.
-
-    Parameters
-    ----------
-    home : pathlib.Path
-        The recipe's folder.
-
-    Returns
-    -------
-    path : pathlib.Path
-    """
+    """A path in a recipe's folder that no other process will choose."""
     return home / f"{uuid.uuid4().hex}.vec"
 
 
 def list_files(folder: Path) -> list[tuple[float, int, Path]]:
-    """List segments, the one not used for longest first.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        A recipe's folder, or the one above.
-
-    Returns
-    -------
-    files : list of (float, int, pathlib.Path)
-        Time of last use in seconds, size in bytes, and path.
-    """
+    """Time of last use in seconds, size and path of segments, oldest use first."""
     files = []
     for path in folder.rglob("*.vec"):
         try:
@@ -243,20 +184,10 @@ def list_files(folder: Path) -> list[tuple[float, int, Path]]:
 def choose_oldest(
     files: Sequence[tuple[float, int, Path]], max_bytes: int
 ) -> list[Path]:
-    """Choose what must go for the rest to fit.
+    """Choose what must go for the rest to take no more than `max_bytes`.
 
-    Parameters
-    ----------
-    files : sequence of (float, int, pathlib.Path)
-        As `list_files` returns them.
-    max_bytes : int
-        Most bytes of what stays.
-
-    Returns
-    -------
-    paths : list of pathlib.Path
-        Empty where all fit; else a tenth more than needed goes, so that not every new
-        file removes an old one.
+    Empty where all fit; else a tenth more than needed goes, so that not every new file
+    removes an old one.
     """
     n_bytes = sum(size for _, size, _ in files)
     if n_bytes <= max_bytes:
@@ -271,15 +202,10 @@ def choose_oldest(
 
 
 def merge_small(home: Path) -> None:
-    """Put small segments into one: each costs a search at every look-up.
+    """Put small segments of a recipe into one: each costs a search at every look-up.
 
     Nothing happens where another process is at it, or where a file is damaged; who
     reads that one will find out.
-
-    Parameters
-    ----------
-    home : pathlib.Path
-        The recipe's folder.
     """
     try:
         with FileLock(home / "merge.lock", timeout=0):

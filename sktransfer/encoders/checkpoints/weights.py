@@ -30,7 +30,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sktransfer.encoders.checkpoints.layout import Architecture, read_architecture
+from sktransfer.encoders.checkpoints.checkpoint import Architecture, read_architecture
 
 __all__ = [
     "TABLE",

@@ -10,7 +10,7 @@ from sktransfer.classifier.cpu.attention import (
     use_quick_attention,
 )
 from sktransfer.classifier.network.transformer import TransformerBody
-from sktransfer.encoders.registry import find_checkpoint
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 
 
 def draw(*shape, dtype=torch.float64):

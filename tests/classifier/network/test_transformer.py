@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from sktransfer.classifier.data.inputs import TokenInput
 from sktransfer.classifier.network import transformer as bodies
 from sktransfer.classifier.network.transformer import TransformerBody
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.checkpoints.weights import share_table
-from sktransfer.encoders.registry import find_checkpoint, load_module
+from sktransfer.encoders.registry import load_module
 from sktransfer.exceptions import CheckpointError
 
 TEXTS = ["good", "the plot is bad and boring", "", "awful camera !"]

@@ -6,7 +6,7 @@ from sklearn.dummy import DummyClassifier
 
 from sktransfer.comparison.run.journal import forget_comparison, open_journal
 from sktransfer.encoders.cache.disk import DiskStore
-from sktransfer.encoders.cache.lookup import hash_texts
+from sktransfer.encoders.encoding import hash_texts
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.persistence import save
 

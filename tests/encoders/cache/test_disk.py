@@ -12,12 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sktransfer.encoders.cache import disk
-from sktransfer.encoders.cache import disk as turns
-from sktransfer.encoders.cache import segments as upkeep
-from sktransfer.encoders.cache.disk import DiskStore, take_turns
-from sktransfer.encoders.cache.lookup import hash_texts, look_up
+from sktransfer.encoders.cache import disk, segments
+from sktransfer.encoders.cache.disk import DiskStore, lock_keys
 from sktransfer.encoders.cache.segments import Segment, SegmentError
+from sktransfer.encoders.encoding import hash_texts, look_up
 from sktransfer.exceptions import CacheWarning
 
 FINGERPRINT, OTHER = "ab" * 32, "cd" * 32
@@ -260,7 +258,7 @@ for number in range(10_000):
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
     @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
     def test_a_store_goes_on_after_a_fork(self, tmp_path, keys):
-        from sktransfer.encoders.cache.lookup import disk_store
+        from sktransfer.encoders.cache.disk import disk_store
 
         store = disk_store(tmp_path)
         fill(store, keys[:50])
@@ -279,28 +277,28 @@ for number in range(10_000):
         assert look(store, keys).all()
 
 
-class TestTurns:
+class TestLocks:
     @pytest.mark.parametrize("n", [1, 64, 65, 5000])
     def test_each_position_comes_once(self, tmp_path, n):
-        parts = list(take_turns(tmp_path, keys_of(range(n))))
+        parts = list(lock_keys(tmp_path, keys_of(range(n))))
         assert sorted(itertools.chain(*parts)) == list(range(n))
         assert max(map(len, parts)) <= 1024
 
     def test_what_another_holds_comes_last(self, tmp_path):
         keys = keys_of(range(400))
-        first = take_turns(tmp_path, keys)
+        first = lock_keys(tmp_path, keys)
         held = next(first)
-        second = take_turns(tmp_path, keys)
+        second = lock_keys(tmp_path, keys)
         free = [next(second) for _ in range(3)]
         assert not set(held) & set(itertools.chain(*free))
         first.close()
         assert sorted(next(second)) == sorted(held)
 
     def test_patience_ends(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(turns, "_PATIENCE", 0.05)
-        holder = take_turns(tmp_path, keys_of(range(10)))
+        monkeypatch.setattr(disk, "_PATIENCE", 0.05)
+        holder = lock_keys(tmp_path, keys_of(range(10)))
         next(holder)
-        assert len(next(take_turns(tmp_path, keys_of(range(10))))) == 10
+        assert len(next(lock_keys(tmp_path, keys_of(range(10))))) == 10
 
     def test_stores_that_share_a_folder_compute_each_text_once(self, tmp_path):
         keys = keys_of(range(3000))
@@ -323,7 +321,7 @@ class TestTurns:
 
 def test_leftovers_of_killed_processes_are_removed(tmp_path, keys, monkeypatch):
     monkeypatch.setattr(disk, "_MANY", 1)
-    monkeypatch.setattr(upkeep, "_ABANDONED", -1.0)
+    monkeypatch.setattr(segments, "_ABANDONED", -1.0)
     store = DiskStore(tmp_path)
     fill(store, keys[:10])
     left = files_of(store)[0].with_name(".abc.vec.xyz")

@@ -8,13 +8,13 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from sktransfer.encoders.checkpoints import weights as token_table
-from sktransfer.encoders.checkpoints.reading import read_module
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.checkpoints.weights import TokenTable, look_up, share_table
 from sktransfer.encoders.registry import (
     copy_module,
-    find_checkpoint,
     load_encoder,
     load_module,
+    read_module,
 )
 from tests.conftest import build_tiny_bert
 from tests.encoders.compute.test_packed import RELATIVES, SMALL, build

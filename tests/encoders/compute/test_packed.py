@@ -3,7 +3,7 @@ import pytest
 import torch
 import transformers
 
-from sktransfer.encoders.checkpoints.layout import Architecture
+from sktransfer.encoders.checkpoints.checkpoint import Architecture
 from sktransfer.encoders.checkpoints.weights import name_weights, read_weights
 from sktransfer.encoders.compute.loop import encode_rows
 from sktransfer.encoders.compute.packed import PackedEncoder, make_linear

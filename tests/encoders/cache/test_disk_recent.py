@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sktransfer.encoders.cache.disk import DiskStore
-from sktransfer.encoders.cache.lookup import RecentStore, hash_texts, look_up
+from sktransfer.encoders.cache.disk import DiskStore, RecentStore
+from sktransfer.encoders.encoding import hash_texts, look_up
 
 FINGERPRINT = "ab" * 32
 WIDTH = 4

@@ -3,8 +3,9 @@ import threading
 import pytest
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from sktransfer.encoders.checkpoints import reading as scripts
-from sktransfer.encoders.checkpoints.reading import ScriptTokenizer, read_tokenizer
+from sktransfer.encoders.checkpoints import script_tokenizer as scripts
+from sktransfer.encoders.checkpoints.script_tokenizer import ScriptTokenizer
+from sktransfer.encoders.registry import read_tokenizer
 
 # ruff: noqa: RUF001
 
@@ -53,7 +54,7 @@ def save(tokenizer, folder, *, pretty=False):
 
 @pytest.fixture(autouse=True)
 def any_size(monkeypatch):
-    monkeypatch.setattr(scripts, "_LARGE", 0)
+    monkeypatch.setattr("sktransfer.encoders.registry._LARGE", 0)
 
 
 @pytest.fixture(params=[False, True], ids=["compact", "pretty"])
@@ -137,5 +138,5 @@ def test_other_kinds_are_read_as_a_whole(tmp_path, options):
 
 
 def test_small_files_are_read_as_a_whole(folder, monkeypatch):
-    monkeypatch.setattr(scripts, "_LARGE", 10**6)
+    monkeypatch.setattr("sktransfer.encoders.registry._LARGE", 10**6)
     assert type(read_tokenizer(folder)) is Tokenizer

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from sktransfer.encoders.cache.lookup import hash_texts, look_up
 from sktransfer.encoders.cache.memory import MemoryStore
+from sktransfer.encoders.encoding import hash_texts, look_up
 
 FINGERPRINT, OTHER = "ab" * 32, "cd" * 32
 
