@@ -321,7 +321,8 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         texts = check_texts(X)
         now, then = self.get_params(deep=False), self._parameters_at_fit
         # What fit has checked is right; an array among new values has no plain ==.
-        check_parameters({k: v for k, v in now.items() if v is not then[k]}, RULES)
+        if changed := {k: v for k, v in now.items() if v is not then[k]}:
+            check_parameters(changed, RULES)
         recipe = self._make_recipe()
         if self._digest(recipe) != self.encoder_digest_:
             raise StaleFitError(explain_staleness(now, then))

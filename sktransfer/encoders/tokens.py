@@ -164,19 +164,9 @@ def row_offsets(lengths: Ints) -> Ints:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a tensor on a device, without waiting for a copy to a GPU to end.
+    """A tensor of the CPU on a device, without waiting for a copy to a GPU to end.
 
-    Parameters
-    ----------
-    tensor : tensor
-        On the CPU.
-    device : torch.device
-        Where to.
-
-    Returns
-    -------
-    sent : tensor
-        `tensor` itself for the CPU. What the device does with it waits for the copy.
+    What the device does with it waits for the copy.
     """
     if device.type == "cuda":
         # Only pages that the system cannot move are copied while the CPU goes on.
@@ -195,32 +185,10 @@ def tokenize(
 ) -> TokenRows:
     """Turn texts into rows of token ids, none longer than `max_length`.
 
-    Parameters
-    ----------
-    tokenizer : tokenizers.Tokenizer or ScriptTokenizer
-        One that neither cuts nor pads, as `load_tokenizer` returns it.
-    texts : sequence of str, of length n_texts
-        The empty string is a row of special tokens.
-    prefix : str, default=""
-        Put before each text; under "window" only its first row has it.
-    max_length : int
-        Tokens of a row, special ones included.
-    long_text : {"truncate", "head_tail", "window"}, default="truncate"
-        What becomes of a longer text: its beginning; its first and its last half of the
-        tokens, side by side; or several rows that overlap by a quarter. Special tokens
-        are kept in each row.
-    pad_id : int, default=0
-        The checkpoint's: some architectures count positions from it.
-
-    Returns
-    -------
-    rows : TokenRows
-        One row a text, or more under "window".
-
-    Raises
-    ------
-    InvalidParameterError
-        If `max_length` leaves no room beside the special tokens.
+    Of a longer text a row holds the beginning ("truncate"), or its first and its last
+    half of the tokens side by side ("head_tail"); "window" makes several rows that
+    overlap by a quarter, the first of which has the prefix. Special tokens are kept in
+    each row and count. Some architectures count positions from `pad_id`.
     """
     leading, trailing = _count_special_tokens(tokenizer)
     room = max_length - leading - trailing
@@ -262,19 +230,9 @@ def tokenize(
 
 
 def merge_windows(vectors: NDArray[np.float32], rows: TokenRows) -> NDArray[np.float32]:
-    """Average the vectors of each text's rows, weighted by their tokens.
+    """Average the vectors (n_rows, width) of each text's rows by their tokens.
 
-    Parameters
-    ----------
-    vectors : float32 array of shape (n_rows, width)
-        One vector a row, in the order that `tokenize` made them.
-    rows : TokenRows of length n_rows
-        Every text has at least one row.
-
-    Returns
-    -------
-    merged : float32 array of shape (n_texts, width)
-        `vectors` itself where each text is one row.
+    Every text has at least one row. `vectors` itself where each text is one row.
 
     Examples
     --------
@@ -298,21 +256,10 @@ def batches_by_length(
 ) -> list[Ints]:
     """Split rows into batches of like length within a budget of padded tokens.
 
-    Parameters
-    ----------
-    lengths : int array of shape (n_rows,)
-        Tokens of each row.
-    batch_tokens : int
-        Most tokens of a batch, padding included. A longer row is a batch of its own.
-    n_workers : int, default=1
-        With several the batches are as equal as rows can be divided, and as many that
-        each worker has as many: none waits for the last one.
-
-    Returns
-    -------
-    batches : list of int64 arrays
-        Positions of rows; each row is in exactly one batch. The longest come first, so
-        that memory that does not suffice shows at once.
+    A longer row is a batch of its own. With several workers the batches are as equal as
+    rows can be divided, and as many that each worker has as many: none waits for the
+    last one. The longest come first, so that memory that does not suffice shows at
+    once.
 
     Examples
     --------

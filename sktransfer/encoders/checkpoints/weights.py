@@ -134,16 +134,8 @@ class BertWeights:
 def read_weights(folder: Path) -> BertWeights | None:
     """Read a BERT-like checkpoint without transformers.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        With configuration and safetensors.
-
-    Returns
-    -------
-    weights : BertWeights or None
-        None where it is another architecture, another format, or incomplete: then
-        transformers reads it, or says what is wrong.
+    None where it is another architecture, another format, or incomplete: then
+    transformers reads it, or says what is wrong.
     """
     architecture = read_architecture(folder)
     if architecture.get("model_type") not in _RELATIVES:
@@ -155,23 +147,7 @@ def read_weights(folder: Path) -> BertWeights | None:
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """Tensors of a checkpoint's files, mapped: what nobody reads takes no memory.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        With safetensors.
-
-    Returns
-    -------
-    tensors : dict of str to tensor
-        Under the files' names.
-
-    Raises
-    ------
-    OSError, safetensors.SafetensorError
-        If a file is damaged or cannot be read.
-    """
+    """Tensors of a folder's files, mapped: what nobody reads takes no memory."""
     tensors: dict[str, Tensor] = {}
     for path in sorted(folder.glob("model*.safetensors")):
         tensors.update(load_file(path))
@@ -179,18 +155,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def find_table(folder: Path) -> tuple[Path, str]:
-    """File with the token embeddings of a BERT-like encoder, and their name there.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        One that `read_weights` can read.
-
-    Returns
-    -------
-    path : pathlib.Path
-    name : str
-    """
+    """File with the token embeddings of what `read_weights` reads, and their name."""
     kind = str(read_architecture(folder).get("model_type"))
     for path in sorted(folder.glob("model*.safetensors"), reverse=True):
         with safe_open(path, framework="pt") as file:
@@ -203,19 +168,7 @@ def find_table(folder: Path) -> tuple[Path, str]:
 def without_table(
     tensors: Mapping[str, Tensor], architecture: Architecture
 ) -> dict[str, Tensor]:
-    """Tensors of a BERT-like encoder, the token embeddings left out.
-
-    Parameters
-    ----------
-    tensors : mapping of str to tensor
-        As a checkpoint's file names them.
-    architecture : Architecture
-        Entries of the configuration.
-
-    Returns
-    -------
-    others : dict of str to tensor
-    """
+    """Tensors under a file's names, the token embeddings left out."""
     kind = str(architecture.get("model_type"))
     return {
         name: tensor for name, tensor in tensors.items() if _rename(name, kind) != TABLE
@@ -225,19 +178,9 @@ def without_table(
 def name_weights(
     tensors: Mapping[str, Tensor], architecture: Architecture
 ) -> BertWeights | None:
-    """Give tensors BERT's names, if they are those of a BERT-like encoder.
+    """Give tensors BERT's names; None where the encoder computes what BERT does not.
 
-    Parameters
-    ----------
-    tensors : mapping of str to tensor
-        As a checkpoint's file names them, or as a module's ``state_dict`` does.
-    architecture : Architecture
-        Entries of the configuration.
-
-    Returns
-    -------
-    weights : BertWeights or None
-        None where the encoder computes anything that BERT does not.
+    `tensors` have the names of a checkpoint's file, or of a module's ``state_dict``.
     """
     kind = str(architecture.get("model_type"))
     heads = architecture.get("num_attention_heads") or architecture.get("n_heads")
@@ -302,20 +245,10 @@ def _fits(named: Mapping[str, Tensor], architecture: Architecture) -> bool:
 
 
 def share_table(digest: str, folder: Path) -> Tensor | None:
-    """Token embeddings of a checkpoint, the same tensor at each call.
+    """Token embeddings of a checkpoint, (vocabulary, width), one tensor for all calls.
 
-    Parameters
-    ----------
-    digest : str
-        The checkpoint's.
-    folder : pathlib.Path
-        Where its weights lie.
-
-    Returns
-    -------
-    table : tensor of shape (vocabulary, width) or None
-        On the CPU and in the file's number format. It must never be changed. None where
-        `read_weights` leaves the checkpoint to transformers.
+    On the CPU and in the file's number format. It must never be changed. None where
+    `read_weights` leaves the checkpoint to transformers.
     """
     table = _tables.get(digest)
     if table is not None or read_weights(folder) is None:
@@ -338,21 +271,10 @@ def share_table(digest: str, folder: Path) -> Tensor | None:
 
 
 def look_up(ids: Tensor, table: Tensor, **options: Any) -> Tensor:
-    """Rows of a table of embeddings, which may be a shared one.
+    """Rows (..., width) of a table for ids (...), in the table's number format.
 
-    Parameters
-    ----------
-    ids : int64 tensor of any shape
-        Which rows.
-    table : tensor of shape (vocabulary, width)
-        On the device of `ids`.
-    **options
-        For ``torch.nn.functional.embedding``.
-
-    Returns
-    -------
-    rows : tensor of shape (*ids.shape, width)
-        In the table's number format.
+    The table may be a shared one; `options` are those of
+    ``torch.nn.functional.embedding``.
     """
     rows = F.embedding(ids, table, **options)
     found = _mapped.get(table.data_ptr()) if table.device.type == "cpu" else None
@@ -367,18 +289,7 @@ def look_up(ids: Tensor, table: Tensor, **options: Any) -> Tensor:
 
 
 def share_weights(digest: str, folder: Path) -> BertWeights | None:
-    """Weights of a checkpoint, with the token embeddings that others read too.
-
-    Parameters
-    ----------
-    digest, folder
-        As for `share_table`.
-
-    Returns
-    -------
-    weights : BertWeights or None
-        As `read_weights` returns them.
-    """
+    """Weights of a checkpoint, with the token embeddings that others read too."""
     weights, table = read_weights(folder), share_table(digest, folder)
     if weights is None or table is None:
         return None
@@ -398,14 +309,8 @@ class _Shared:
 class TokenTable(nn.Embedding):
     """A module's token embeddings, shared for as long as they do not learn.
 
-    Parameters
-    ----------
-    table : tensor of shape (vocabulary, width)
-        As `share_table` returns it.
-    padding_idx : int or None
-        Row without a gradient.
-    dtype : torch.dtype
-        Number format of what is looked up, and of the table once it is owned.
+    `table` (vocabulary, width) is as `share_table` returns it; `dtype` is the number
+    format of what is looked up, and of the table once it is owned.
     """
 
     def __init__(

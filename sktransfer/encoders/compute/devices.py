@@ -30,21 +30,7 @@ INT8 = "int8"
 
 
 def resolve_device(device: str) -> torch.device:
-    """Return the device of that name; "auto" is a GPU where there is one.
-
-    Parameters
-    ----------
-    device : str
-        "auto", or what ``torch.device`` takes, for example ``"cpu"`` or ``"cuda:1"``.
-
-    Returns
-    -------
-    device : torch.device
-
-    Raises
-    ------
-    InvalidParameterError
-        If torch knows no device of that name or this machine has none.
+    """The device of that name, as torch has it; "auto" is a GPU where there is one.
 
     Examples
     --------
@@ -77,17 +63,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def available_device(device: str) -> str:
-    """`device` where this machine has it; else "auto", with a warning.
-
-    Parameters
-    ----------
-    device : str
-        What a model was trained on, perhaps on another machine.
-
-    Returns
-    -------
-    device : str
-    """
+    """`device` where this machine has it; else "auto", with a warning."""
     try:
         resolve_device(device)
     except InvalidParameterError:
@@ -104,28 +80,11 @@ def available_device(device: str) -> str:
 def resolve_dtype(
     dtype: str, device: torch.device, *, integers: bool = False
 ) -> torch.dtype:
-    """Return the number format of that name; "auto" is the fastest that is safe.
+    """The number format of that name; "auto" is the fastest that is safe.
 
     "auto" takes bfloat16 only where the hardware multiplies it natively: with emulation
-    it is several times slower than float32.
-
-    Parameters
-    ----------
-    dtype : {"auto", "float32", "bfloat16", "float16", "int8"}
-        What a user wrote.
-    device : torch.device
-        Where the numbers will be multiplied.
-    integers : bool, default=False
-        Whether "int8" will do: nothing can be trained in it.
-
-    Returns
-    -------
-    dtype : torch.dtype
-
-    Raises
-    ------
-    InvalidParameterError
-        If there is no such format, or not on this device.
+    it is several times slower than float32. `integers` says whether "int8" will do:
+    nothing can be trained in it.
 
     Examples
     --------
@@ -154,15 +113,8 @@ def resolve_dtype(
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Whether `device` has instructions that multiply bfloat16 matrices.
 
-    Parameters
-    ----------
-    device : torch.device
-        CPUs are judged by their capability flags (AVX512-BF16, AMX-BF16), NVIDIA GPUs
-        by their compute capability (8 and above); all others count as without.
-
-    Returns
-    -------
-    native : bool
+    CPUs are judged by their capability flags (AVX512-BF16, AMX-BF16), NVIDIA GPUs by
+    their compute capability (8 and above); all others count as without.
     """
     if device.type == "cuda":
         # AMD's builds of torch answer to "cuda" too, with numbers of another meaning.

@@ -36,22 +36,11 @@ _WORTH_SHARING = 512
 
 
 def pool(states: Tensor, mask: Tensor | None, pooling: tuple[str, ...]) -> Tensor:
-    """Pool token states into vectors, one pooling beside the other.
+    """Pool token states into vectors, one pooling beside the other, in float32.
 
-    Parameters
-    ----------
-    states : tensor of shape (b, t, w)
-        Of any floating-point format.
-    mask : tensor of shape (b, t) or None
-        1 at tokens and 0 at padding, which stands at the end of a row; None where all
-        are tokens, and their states are read without a copy.
-    pooling : tuple of {"mean", "cls", "max"}
-        What to put side by side.
-
-    Returns
-    -------
-    vectors : tensor of shape (b, len(pooling) * w)
-        In float32. A row without tokens is zeros.
+    `mask` (b, t) is 1 at tokens and 0 at padding, which stands at the end of a row;
+    None where all are tokens, and their states are read without a copy. A row without
+    tokens is zeros.
 
     Examples
     --------
@@ -115,13 +104,7 @@ class Encoder(Protocol):
 
 
 class PaddedEncoder:
-    """A module of transformers, which reads rows padded to the longest.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        A transformers encoder in eval mode, on any device.
-    """
+    """A transformers encoder in eval mode, which reads rows padded to the longest."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         self._module = module
@@ -131,24 +114,7 @@ class PaddedEncoder:
     def run(
         self, rows: TokenRows, indices: Ints, layers: Sequence[tuple[int, ...]]
     ) -> Iterator[tuple[Ints, list[Tensor], Tensor | None]]:
-        """Yield all rows at once.
-
-        Parameters
-        ----------
-        rows : TokenRows
-            Where the rows are.
-        indices : int64 array of shape (b,)
-            Which of them to read.
-        layers : sequence of tuples of int
-            Hidden states to average; each tuple is a result of the same pass.
-
-        Yields
-        ------
-        indices : int64 array of shape (b,)
-        states : list of tensors of shape (b, t, w)
-            One for each of `layers`.
-        mask : tensor of shape (b, t)
-        """
+        """Yield all rows at once: states (b, t, w) for each of `layers`."""
         input_ids, mask = (send(part, self.device) for part in rows.pad(indices))
         if len(layers) == 1:
             yield (
@@ -174,27 +140,12 @@ def encode_rows(
 ) -> NDArray[np.float32]:
     """Run rows of tokens through an encoder and pool its states, without gradients.
 
-    Parameters
-    ----------
-    encoder : Encoder
-        What runs them.
-    rows : TokenRows of length n_rows
-        What to read.
-    layers : sequence of tuples of int, default=((-1,),)
-        Hidden states to average, counted from the last; each tuple is a result of the
-        same forward pass.
-    pooling : tuple of {"mean", "cls", "max"}, default=("mean",)
-        Put side by side, for each of `layers`.
-    batch_tokens : int, default=4096
-        Most padded tokens of one forward pass. Where the memory does not suffice it is
-        halved until it does.
-    on_progress : callable or None, default=None
-        Called with the number of rows done after each forward pass.
+    Each tuple of `layers` is averaged and is one result of the same forward pass,
+    pooled by each of `pooling`. Where the memory does not suffice for `batch_tokens`,
+    padding included, they are halved until it does. `on_progress` gets the number of
+    rows done after each forward pass.
 
-    Returns
-    -------
-    vectors : float32 array of shape (n_rows, len(layers) * len(pooling) * width)
-        In the order of `rows`.
+    Returns vectors of shape (n_rows, len(layers) * len(pooling) * w).
     """
     width = len(layers) * len(pooling) * encoder.width
     vectors = np.empty((len(rows), width), dtype=np.float32)
@@ -251,23 +202,10 @@ def _fits(
 def token_states(
     module: torch.nn.Module, input_ids: Tensor, mask: Tensor, layers: tuple[int, ...]
 ) -> Tensor:
-    """Return the states of the chosen layers, averaged.
+    """The states (b, t, w) of the chosen layers, averaged in float32.
 
-    Gradients flow where they are wanted, so that training can use it too.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        A transformers encoder.
-    input_ids, mask : int64 tensors of shape (b, t)
-        Tokens, and 1 where they are not padding.
-    layers : tuple of int
-        Hidden states to average; 0 is the embeddings, -1 the last layer.
-
-    Returns
-    -------
-    states : tensor of shape (b, t, w)
-        In the number format of `module`; averages are in float32.
+    0 is the embeddings, -1 the last layer. Gradients flow where they are wanted, so
+    that training can use it too.
     """
     if layers == (-1,):
         states: Tensor = module(input_ids=input_ids, attention_mask=mask)[0]
@@ -295,19 +233,9 @@ def _ran_out_of_memory(error: BaseException) -> bool:
 def choose_batch_tokens(device: torch.device, width: int) -> int:
     """Padded tokens of one forward pass that keep `device` busy.
 
-    Parameters
-    ----------
-    device : torch.device
-        Where the pass runs.
-    width : int
-        Length of a token's state.
-
-    Returns
-    -------
-    batch_tokens : int
-        On a CPU 1024 to 4096 were equally fast with 384-wide layers, 512 and 8192
-        slower by a tenth; the fewer, the better they divide over its cores, whose
-        caches wider layers fill sooner. On a GPU as many as keep it busy.
+    On a CPU 1024 to 4096 were equally fast with 384-wide layers, 512 and 8192 slower by
+    a tenth; the fewer, the better they divide over its cores, whose caches wider layers
+    fill sooner. On a GPU as many as keep it busy.
     """
     if device.type == "cpu":
         return max(256, 1024 * 384 // max(384, width))

@@ -7,6 +7,9 @@ All tokens of a batch stand one after another, so that the products with weights
 tenths of the work, see no padding; rows of equal length attend together, without a
 mask. Shapes: t tokens of all rows, n rows of l tokens each in a group, w the width,
 h heads of d.
+
+Measured (benchmarks/encode.md): 1.6 to 2.4 times as many texts a second in float32 as
+sentence-transformers, and 1.5 to 2.2 times as many in bfloat16.
 """
 
 from __future__ import annotations
@@ -44,22 +47,10 @@ class Linear(Protocol):
 
 
 def make_linear(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Linear:
-    """Return an affine map in the form that suits device and number format.
+    """An affine map from (t, i) to (t, o) in the form that suits device and format.
 
-    Parameters
-    ----------
-    weight : tensor of shape (o, i)
-        On the device that shall compute.
-    bias : tensor of shape (o,)
-        On the same device.
-    dtype : torch.dtype
-        Number format of inputs and outputs; ``torch.int8`` takes and gives float32 and
-        multiplies in integers.
-
-    Returns
-    -------
-    linear : callable
-        Gets x of shape (t, i) and returns shape (t, o).
+    `weight` (o, i) and `bias` (o,) are on the device that shall compute. ``torch.int8``
+    takes and gives float32 and multiplies in integers.
 
     Examples
     --------
@@ -158,16 +149,9 @@ class _Int8Linear:
 class PackedEncoder:
     """A frozen BERT-like encoder that computes nothing for padding.
 
-    Parameters
-    ----------
-    weights : BertWeights
-        As `read_weights` returns them; they are copied where the format differs, but
-        the token embeddings on a CPU, which others may share, never are.
-    device : torch.device
-        Where to compute.
-    dtype : torch.dtype
-        Number format of weights and states; with ``torch.int8`` the weights of products
-        are integers and all else is float32.
+    `weights` are copied where the format differs, but the token embeddings on a CPU,
+    which others may share, never are. With ``torch.int8`` the weights of products are
+    integers and all else is float32.
     """
 
     def __init__(

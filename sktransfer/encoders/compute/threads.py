@@ -49,14 +49,10 @@ _first_process: int | None = None
 
 
 def count_cores() -> int:
-    """Return the cores that torch has for an operation of this thread.
+    """The cores that torch has for an operation of this thread.
 
     Who computes asks before all else. A thread takes over the number of threads to come
     at its first question or operation, and must not do so while that is another.
-
-    Returns
-    -------
-    n_cores : int
     """
     with _setting:
         return torch.get_num_threads()
@@ -64,18 +60,7 @@ def count_cores() -> int:
 
 @contextlib.contextmanager
 def limited_cores(n_cores: int) -> Iterator[None]:
-    """Have torch compute with so many cores in this thread.
-
-    Parameters
-    ----------
-    n_cores : int
-        For an operation.
-
-    Yields
-    ------
-    None
-        While it does so; no other thread is concerned.
-    """
+    """Have torch compute with so many cores in this thread, and in no other."""
     before = count_cores()
     try:
         _set_cores(n_cores)
@@ -86,20 +71,7 @@ def limited_cores(n_cores: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def threads_with_cores(n_threads: int, n_cores: int) -> Iterator[ThreadPoolExecutor]:
-    """Make threads in which torch computes with some of the cores.
-
-    Parameters
-    ----------
-    n_threads : int
-        How many.
-    n_cores : int
-        What each has for an operation of torch.
-
-    Yields
-    ------
-    pool : concurrent.futures.ThreadPoolExecutor
-        Of as many threads; they end with the block.
-    """
+    """Make threads in which torch computes with some of the cores."""
     everyone = threading.Barrier(n_threads + 1)
 
     def begin() -> None:
@@ -125,17 +97,8 @@ def on_one_core(compute: Callable[[], Result]) -> Result:
 
     That is another thread, unless this one has only one core itself. It lives on, so
     that a call costs some tens of microseconds; and as it never waits for threads of
-    torch's own, it can also compute in a process that was forked.
-
-    Parameters
-    ----------
-    compute : callable
-        What it returns or raises comes back to the caller. It sets torch's modes, such
-        as ``torch.inference_mode``, by itself.
-
-    Returns
-    -------
-    result : object
+    torch's own, it can also compute in a process that was forked. The function sets
+    torch's modes, such as ``torch.inference_mode``, by itself.
 
     Examples
     --------
@@ -208,21 +171,10 @@ def do_each(
 ) -> list[Item]:
     """Call a function on each item, until one call says that it could not.
 
-    Parameters
-    ----------
-    do : callable
-        Returns whether it did it. It is called by several threads at once, under
-        ``torch.inference_mode``.
-    items : sequence
-        Taken in their order.
-    n_workers : int
-        Threads to use; with 1 it is the calling one, with all cores that torch has.
-
-    Returns
-    -------
-    left : list
-        Items that were not done: none, or the one that could not be and those after.
-        An error of `do` is raised here once all threads have stopped.
+    Several threads call it at once, under ``torch.inference_mode``; with one worker it
+    is the calling thread, with all cores that torch has. Returns the items that were
+    not done: none, or the one that could not be and those after. An error is raised
+    here once all threads have stopped.
 
     Examples
     --------
@@ -282,13 +234,8 @@ def ensure_not_forked() -> None:
     """Raise in a process that was forked after its parent had computed with torch.
 
     Its threads are not there after a fork, and the first parallel operation would wait
-    for them for ever. Call it before each computation: the first call takes note of
-    the process.
-
-    Raises
-    ------
-    ForkedProcessError
-        If an earlier call was made by the parent of this process.
+    for them for ever. Call it before each computation: the first call takes note of the
+    process.
     """
     global _first_process
     process = os.getpid()
@@ -306,24 +253,12 @@ def ensure_not_forked() -> None:
 
 
 def n_texts_encoded() -> int:
-    """Return how many texts went through a model in this process.
-
-    Returns
-    -------
-    n_texts : int
-        Texts that a cache answered for are not among them.
-    """
+    """How many texts went through a model in this process; those of a cache did not."""
     return _n_texts
 
 
 def count_texts(n_texts: int) -> None:
-    """Add to what `n_texts_encoded` returns.
-
-    Parameters
-    ----------
-    n_texts : int
-        Texts that have just gone through a model.
-    """
+    """Add texts that have gone through a model to what `n_texts_encoded` returns."""
     global _n_texts
     with _counting:
         _n_texts += n_texts
