@@ -1,11 +1,10 @@
 """One vocabulary's vectors in another's space: languages, or domains.
 
-Letters in shapes: Q words that ask, N words that may answer, D numbers a vector.
-
 CSLS is twice the cosine less the mean cosine of each side's ten nearest neighbours:
 words that are near to everything ("hubs") lose their advantage.
 
-Letters in shapes: P pairs of words, S and T numbers a vector of source and target.
+Letters in shapes: Q words that ask, N words that may answer, D numbers a vector; P
+pairs of words, S and T numbers a vector of source and target.
 
 References
 ----------
@@ -14,9 +13,6 @@ data". ICLR.
 
 Artetxe, Labaka, Agirre (2016). "Learning principled bilingual mappings of word
 embeddings while preserving monolingual invariance". EMNLP.
-
-Conneau, Lample, Ranzato, Denoyer, Jégou (2018). "Word translation without parallel
-data". ICLR.
 """
 
 from __future__ import annotations
@@ -44,16 +40,7 @@ _ROWS_A_BLOCK = 1024
 
 
 def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Rows scaled to length 1; rows of zeros stay.
-
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (N, D)
-
-    Returns
-    -------
-    units : ndarray of float32, shape (N, D)
-    """
+    """Rows scaled to length 1; rows of zeros stay."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
 
@@ -61,18 +48,9 @@ def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
 def nearest(
     asking: NDArray[np.floating], answering: NDArray[np.floating], n_neighbors: int
 ) -> NDArray[np.int64]:
-    """Nearest rows of `answering` for each row of `asking`, the nearest first.
+    """Nearest rows of `answering` (N, D) to each of `asking` (Q, D), in order.
 
-    Parameters
-    ----------
-    asking : ndarray of float, shape (Q, D)
-    answering : ndarray of float, shape (N, D)
-    n_neighbors : int
-        K; fewer where there are fewer rows.
-
-    Returns
-    -------
-    neighbors : ndarray of int64, shape (Q, K)
+    Shape (Q, n_neighbors), or fewer where there are fewer rows.
 
     Examples
     --------
@@ -94,18 +72,7 @@ def nearest(
 def mutual_neighbors(
     one: NDArray[np.floating], other: NDArray[np.floating]
 ) -> NDArray[np.int64]:
-    """Rows of two sides that are each other's nearest.
-
-    Parameters
-    ----------
-    one : ndarray of float, shape (Q, D)
-    other : ndarray of float, shape (N, D)
-
-    Returns
-    -------
-    pairs : ndarray of int64, shape (2, n_pairs)
-        Rows of `one`, and those of `other`.
-    """
+    """Rows of two sides that are each other's nearest, shape (2, n_pairs)."""
     there = nearest(one, other, 1)[:, 0]
     back = nearest(other, one, 1)[:, 0]
     rows = np.arange(len(one))
@@ -208,14 +175,14 @@ def align_word_vectors(
         )
     rows = _find_pairs(source, target, pairs)
     every = (source.matrix.astype(np.float32), target.matrix.astype(np.float32))
-    turn = _Turn.between(every[0][rows[0]], every[1][rows[1]], center, scale)
+    alignment = _Alignment.between(every[0][rows[0]], every[1][rows[1]], center, scale)
     for _ in range(n_refinements):
         found = mutual_neighbors(
-            turn.apply(every[0][:n_frequent]), every[1][:n_frequent]
+            alignment.apply(every[0][:n_frequent]), every[1][:n_frequent]
         )
-        both = np.hstack([rows, found])
-        turn = _Turn.between(every[0][both[0]], every[1][both[1]], center, scale)
-    return WordVectors(source.words, turn.apply(every[0]))
+        one, other = np.hstack([rows, found])
+        alignment = _Alignment.between(every[0][one], every[1][other], center, scale)
+    return WordVectors(source.words, alignment.apply(every[0]))
 
 
 def translation_precision(
@@ -273,7 +240,7 @@ def translation_precision(
     return dict(zip(numbers, shares, strict=True))
 
 
-class _Turn:
+class _Alignment:
     """Centring, rotation and scale, learnt from pairs of vectors."""
 
     def __init__(
@@ -293,7 +260,7 @@ class _Turn:
         target: NDArray[np.float32],
         center: bool,
         scale: bool,
-    ) -> _Turn:
+    ) -> _Alignment:
         """From vectors of shapes (P, S) and (P, T), row by row a pair."""
         means = [side.mean(axis=0) * np.float32(center) for side in (source, target)]
         centred = [source - means[0], target - means[1]]
@@ -308,8 +275,8 @@ class _Turn:
 
     def apply(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Vectors of shape (n, S) in the target's space, shape (n, T)."""
-        turned = (vectors - self._source_mean) @ self._rotation + self._target_mean
-        return np.asarray(turned, np.float32)
+        moved = (vectors - self._source_mean) @ self._rotation + self._target_mean
+        return np.asarray(moved, np.float32)
 
 
 def _find_pairs(

@@ -7,7 +7,8 @@ scikit-learn's contract. It never imports torch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -16,19 +17,24 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    clone,
 )
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sktransfer.exceptions import InvalidParameterError, StaleFitError
 from sktransfer.texts import check_texts
-from sktransfer.validation import check_parameters
-from sktransfer.words.parameters import (
-    RULES,
-    check_unchanged,
-    find_vectors,
-    freeze_parameters,
+from sktransfer.validation import (
+    FLAG,
+    Rule,
+    check_parameters,
+    exactly,
+    one_of,
+    whole,
 )
-from sktransfer.words.text_vectors import WordReader
+from sktransfer.words.text.lexicon import Lexicon
+from sktransfer.words.text_vectors import POOLINGS, WordReader
+from sktransfer.words.vectors import WordVectors
 from sktransfer.words.weighting import (
     WordWeights,
     common_components,
@@ -37,6 +43,30 @@ from sktransfer.words.weighting import (
 )
 
 __all__ = ["WordVectorFeaturizer"]
+
+
+def _is_pooling(value: Any) -> bool:
+    names = (value,) if isinstance(value, str) else value
+    return (
+        isinstance(names, (tuple, list))
+        and len(names) > 0
+        and all(isinstance(name, str) and name in POOLINGS for name in names)
+    )
+
+
+_RULES = {
+    "weighting": one_of(None, "idf", "sif"),
+    "oov": one_of("skip", "zero", "random", "subword"),
+    "lowercase": FLAG,
+    "normalize": FLAG,
+    "pooling": Rule(_is_pooling, f"one of {list(POOLINGS)}, or a tuple of them"),
+    "n_components_removed": whole(0),
+    "max_length": whole(1, "words") | exactly(None),
+    "tokenizer": Rule(
+        lambda value: callable(value) or exactly("auto").accepts(value),
+        "'auto' or a callable",
+    ),
+}
 
 
 class WordVectorFeaturizer(
@@ -164,13 +194,13 @@ default="glove-6b-50d"
             If the vectors cannot be found or read.
         """
         texts = check_texts(X)
-        check_parameters(self.get_params(deep=False), RULES)
-        self.vectors_ = find_vectors(self, texts)
+        check_parameters(self.get_params(deep=False), _RULES)
+        self.vectors_ = self._find_vectors(texts)
         pooling = self.pooling
         self.pooling_ = (pooling,) if isinstance(pooling, str) else tuple(pooling)
         self.n_features_out_ = self.vectors_.width * len(self.pooling_)
         self._n_features_out = self.n_features_out_
-        self._parameters = freeze_parameters(self)
+        self._parameters = self._freeze_parameters()
         self._reader = WordReader(
             self.vectors_,
             tokenizer=self.tokenizer,
@@ -271,9 +301,48 @@ default="glove-6b-50d"
             return np.ones(len(words), np.float32)
         return self.word_weights_.weigh(words)
 
+    def _find_vectors(self, texts: Sequence[str]) -> WordVectors:
+        """Vectors that `vectors` means; a trainer learns them from the texts."""
+        found = self.vectors
+        if isinstance(found, (str, os.PathLike)):
+            found = WordVectors.load(found)
+        elif hasattr(found, "learn_words"):
+            lexicon = Lexicon(self.tokenizer, self.lowercase)
+            found = clone(found).learn_words(lexicon.read(texts), lexicon.words)
+        elif hasattr(getattr(found, "wv", found), "index_to_key"):
+            found = WordVectors.from_gensim(found)
+        if not isinstance(found, WordVectors):
+            raise InvalidParameterError(
+                f"vectors={found!r:.80}, but a path, the name of packaged vectors, "
+                "WordVectors, a WordVectorTrainer or gensim's KeyedVectors is expected."
+            )
+        if self.oov == "subword" and found.subwords is None:
+            raise InvalidParameterError(
+                f"oov='subword', but {found!r} has no vectors of pieces of words: load "
+                "a fastText .bin file, or choose another oov."
+            )
+        return found
+
+    def _freeze_parameters(self) -> dict[str, Any]:
+        """Parameters as they are now, to be compared with what they are later.
+
+        A trainer is replaced by its own parameters, since `set_params` reaches into it.
+        """
+        parameters: dict[str, Any] = self.get_params(deep=False)
+        if isinstance(self.vectors, BaseEstimator):
+            parameters["vectors"] = repr(sorted(self.vectors.get_params().items()))
+        return parameters
+
     def _check_fitted(self) -> None:
+        """Raise unless fitted, with the parameters that it still has."""
         check_is_fitted(self, "encoder_digest_")
-        check_unchanged(self, self._parameters)
+        for name, value in self._freeze_parameters().items():
+            before = self._parameters[name]
+            if value is not before and value != before:
+                raise StaleFitError(
+                    f"{name} was {before!r:.60} in fit and is {value!r:.60} now, which "
+                    "changes the vectors: call fit again."
+                )
 
     def _draw_seed(self) -> int:
         if self.oov != "random":  # no generator moves on for nothing

@@ -94,16 +94,8 @@ def with_opened_vectors(
 ) -> WordVectorFeaturizer:
     """A featurizer like `given`, whose vectors can be saved.
 
-    Parameters
-    ----------
-    given : WordVectorFeaturizer
-        As a user passed it, perhaps with a path or an object of gensim's.
-    fitted : WordVectorFeaturizer
-        What came of fitting it; the result shares its vectors.
-
-    Returns
-    -------
-    featurizer : WordVectorFeaturizer
+    `given` is as a user passed it, perhaps with a path or an object of gensim's;
+    `fitted` is what came of fitting it.
     """
     if _stays(given.vectors):
         return given

@@ -1,4 +1,4 @@
-"""Texts -> words -> vectors of texts, with everything that `fit` settled.
+"""Texts -> words -> vectors of texts, with all that ``fit`` has fixed.
 
 Letters in shapes: T texts, S words of all texts one behind the other, V distinct
 words, D numbers a vector. Text t has the words ``offsets[t]:offsets[t + 1]``.
@@ -42,26 +42,11 @@ def pool_words(
     weights: NDArray[np.float32] | None = None,
     shares: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """One vector a text.
+    """One vector a text, shape (T, D); a text without words is a row of zeros.
 
-    Parameters
-    ----------
-    words : ndarray of int, shape (S,)
-        Rows of `matrix`, in the order of the texts.
-    offsets : ndarray of int, shape (T + 1,)
-        Where each text begins and the last one ends.
-    matrix : ndarray of float32, shape (V, D)
-    how : {"mean", "sum", "max", "min"}
-        The mean is the weighted sum by the sum of the shares.
-    weights : ndarray of float32, shape (V,), default=None
-        Each word's vector is multiplied by its weight; None stands for ones.
-    shares : ndarray of float32, shape (V,), default=None
-        What a word counts in the divisor of the mean; None stands for ones.
-
-    Returns
-    -------
-    pooled : ndarray of float32, shape (T, D)
-        A text without words is a row of zeros.
+    `words` (S,) are rows of `matrix` (V, D) in the order of the texts. Each word's
+    vector is multiplied by its weight; the mean is the weighted sum by the sum of the
+    shares. Both have shape (V,), and None stands for ones.
 
     Examples
     --------
@@ -126,17 +111,7 @@ def _pool_extreme(
 
 
 def typical_scale(matrix: NDArray[np.floating]) -> float:
-    """Standard deviation of the numbers of the most frequent words.
-
-    Parameters
-    ----------
-    matrix : ndarray of float, shape (n_words, width)
-        The most frequent words first, of which some thousand are enough.
-
-    Returns
-    -------
-    scale : float
-    """
+    """Standard deviation of the numbers of the first, most frequent words."""
     return float(np.std(matrix[:5000], dtype=np.float64))
 
 
@@ -144,19 +119,6 @@ def draw_vector(word: str, seed: int, width: int, scale: float) -> NDArray[np.fl
     """Normal random vector that depends on nothing but the arguments.
 
     So a word has the same vector in every text, batch and process.
-
-    Parameters
-    ----------
-    word : str
-    seed : int
-    width : int
-        Numbers a vector.
-    scale : float
-        Standard deviation of each number.
-
-    Returns
-    -------
-    vector : ndarray of float32, shape (width,)
 
     Examples
     --------
@@ -199,16 +161,7 @@ class WordReader:
     def read(self, texts: Sequence[str]) -> tuple[Ragged, list[str], NDArray[np.int64]]:
         """Words of texts by number, the words that these stand for, and their rows.
 
-        Parameters
-        ----------
-        texts : sequence of str, of length n_texts
-
-        Returns
-        -------
-        ragged : Ragged
-        words : list of str, of length n_words
-        rows : ndarray of int64, shape (n_words,)
-            Where the vectors are, -1 for words without one.
+        The rows say where the vectors are, -1 for words without one.
         """
         memory = self._memory
         if memory is None or memory[0].is_full():
@@ -252,19 +205,7 @@ class WordReader:
         poolings: Sequence[str],
         weights: WordWeights | None = None,
     ) -> NDArray[np.float32]:
-        """One vector a text.
-
-        Parameters
-        ----------
-        texts : sequence of str, of length n_texts
-        poolings : sequence of {"mean", "sum", "max", "min"}
-            What is put side by side.
-        weights : WordWeights, default=None
-
-        Returns
-        -------
-        pooled : ndarray of float32, shape (n_texts, n_poolings * width)
-        """
+        """One vector a text, shape (n_texts, n_poolings * width)."""
         pooled = np.empty((len(texts), len(poolings) * self.vectors.width), np.float32)
         for start in range(0, len(texts), _TEXTS_A_BLOCK):
             stop = start + _TEXTS_A_BLOCK
@@ -279,18 +220,9 @@ class WordReader:
         return pooled
 
     def look_up(self, words: list[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Vectors of words, with those made up that have none.
+        """Vectors (n_words, width) of words, with those made up that have none.
 
-        Parameters
-        ----------
-        words : list of str, of length n_words
-        rows : ndarray of int64, shape (n_words,)
-            Their rows in `vectors`; -1 for words that are not there.
-
-        Returns
-        -------
-        matrix : ndarray of float32, shape (n_words, width)
-            Zeros for such words, unless `oov` is "random" or "subword".
+        Those are zeros, unless `oov` is "random" or "subword".
         """
         matrix = self.vectors.lookup(rows)
         missing = np.flatnonzero(rows < 0)

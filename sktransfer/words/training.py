@@ -138,18 +138,7 @@ class WordVectorTrainer(BaseEstimator):
         return self.learn_words(lexicon.read(check_texts(texts)), lexicon.words)
 
     def learn_words(self, ragged: Ragged, words: Sequence[str]) -> WordVectors:
-        """Learn vectors from texts that are cut already.
-
-        Parameters
-        ----------
-        ragged : Ragged
-            Places in `words`, text by text.
-        words : sequence of str
-
-        Returns
-        -------
-        vectors : WordVectors
-        """
+        """Learn vectors from texts that are cut already, as places in `words`."""
         check_parameters(self.get_params(deep=False), _RULES)
         counts = np.bincount(ragged.words, minlength=len(words))
         if counts.max(initial=0) < self.min_count:

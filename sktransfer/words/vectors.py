@@ -1,7 +1,5 @@
 """WordVectors: a vocabulary and a matrix that never change.
 
-The encoder is anything with ``transform``; what comes out needs it no more.
-
 References
 ----------
 Tulkens, van Dongen (2024). "Model2Vec: fast state-of-the-art static embeddings".
@@ -42,30 +40,7 @@ def distill_matrix(
     n_components: int | None = None,
     counts: ArrayLike | None = None,
 ) -> NDArray[np.float32]:
-    """Vectors of words from an encoder of texts.
-
-    Parameters
-    ----------
-    featurizer : object with ``transform``
-        Fitted; else a clone of it is fitted on `words`.
-    words : sequence of str, of length n_words
-    center : bool, default=False
-        Take the mean of all vectors out of each.
-    n_components : int, default=None
-        Keep so many principal components, of which the first ones carry most; None
-        keeps all numbers as they are.
-    counts : array-like of int, of length n_words, default=None
-        How often each word comes in some corpus. Each vector is multiplied by the
-        word's SIF weight, after everything else; None leaves them as they are.
-
-    Returns
-    -------
-    matrix : ndarray of float32, shape (n_words, n_features or n_components)
-
-    Raises
-    ------
-    InvalidParameterError
-        If `n_components` or `counts` do not fit to words and vectors.
+    """Vectors of words from an encoder of texts, as `WordVectors.distill` has them.
 
     Examples
     --------

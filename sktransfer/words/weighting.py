@@ -59,20 +59,10 @@ def weigh_words(
     words: Sequence[str],
     weighting: str,
 ) -> WordWeights:
-    """Count the words of texts and weigh them.
+    """Count the words of texts and weigh them, by "idf" or "sif".
 
-    Parameters
-    ----------
-    numbers : ndarray of int, shape (S,)
-        Places in `words`.
-    offsets : ndarray of int, shape (T + 1,)
-        Text t has the words ``numbers[offsets[t]:offsets[t + 1]]``.
-    words : sequence of str, of length V
-    weighting : {"idf", "sif"}
-
-    Returns
-    -------
-    weights : WordWeights
+    `numbers` (S,) are places in `words`; text t has ``numbers[offsets[t]:offsets[t +
+    1]]``.
 
     Examples
     --------
@@ -98,19 +88,9 @@ def _by_word(words: Sequence[str], weights: NDArray[np.float32]) -> dict[str, fl
 def document_frequencies(
     words: NDArray[np.integer], offsets: NDArray[np.integer], n_words: int
 ) -> NDArray[np.int64]:
-    """In how many texts each word stands.
+    """In how many texts each of `n_words` distinct words stands.
 
-    Parameters
-    ----------
-    words : ndarray of int, shape (S,)
-    offsets : ndarray of int, shape (T + 1,)
-        Text t has the words ``offsets[t]:offsets[t + 1]``.
-    n_words : int
-        V, the number of distinct words.
-
-    Returns
-    -------
-    frequencies : ndarray of int64, shape (V,)
+    Text t has the words ``words[offsets[t]:offsets[t + 1]]``.
 
     Examples
     --------
@@ -125,21 +105,9 @@ def document_frequencies(
 
 
 def idf_weights(frequencies: NDArray[np.int64], n_texts: int) -> NDArray[np.float32]:
-    """Inverse document frequency, ``ln((1 + T) / (1 + frequency)) + 1``.
+    """Inverse document frequency, ``ln((1 + T) / (1 + frequency)) + 1``, at least 1.
 
     The formula of scikit-learn's ``TfidfVectorizer`` with its defaults.
-
-    Parameters
-    ----------
-    frequencies : ndarray of int64, shape (V,)
-        In how many texts each word stands; 0 for words that no text has.
-    n_texts : int
-        T, the number of texts counted.
-
-    Returns
-    -------
-    weights : ndarray of float32, shape (V,)
-        At least 1.
 
     Examples
     --------
@@ -154,19 +122,10 @@ def idf_weights(frequencies: NDArray[np.int64], n_texts: int) -> NDArray[np.floa
 def sif_weights(
     counts: NDArray[np.int64], smoothing: float = SIF_SMOOTHING
 ) -> NDArray[np.float32]:
-    r"""Smooth inverse frequency, :math:`a / (a + p(w))`.
+    """Smooth inverse frequency, :math:`a / (a + p(w))`, in (0, 1].
 
-    Parameters
-    ----------
-    counts : ndarray of int64, shape (V,)
-        How often each word stands in all texts; p(w) is its share of all words.
-    smoothing : float, default=1e-3
-        The `a` of the formula; the paper uses 1e-3 to 1e-4.
-
-    Returns
-    -------
-    weights : ndarray of float32, shape (V,)
-        In (0, 1]; words without a count have 1.
+    p(w) is a word's share of all `counts`; words without a count have 1. The paper uses
+    1e-3 to 1e-4 for a, the `smoothing`.
 
     References
     ----------
@@ -187,24 +146,11 @@ def sif_weights(
 def common_components(
     vectors: NDArray[np.float32], n_components: int
 ) -> NDArray[np.float32]:
-    """Directions that most texts share: the first right singular vectors.
+    """Directions that most texts share: the first K right singular vectors, (K, D).
 
-    Parameters
-    ----------
-    vectors : ndarray of float32, shape (T, D)
-        Not centred, as in the paper: the first direction is close to the mean.
-    n_components : int
-        K, from 1 to min(T, D).
-
-    Returns
-    -------
-    components : ndarray of float32, shape (K, D)
-        Orthonormal; the sign of each is such that its largest number is positive.
-
-    Raises
-    ------
-    InvalidParameterError
-        If there are fewer than K texts or numbers.
+    The vectors (T, D) are not centred, as in the paper: the first direction is close to
+    the mean. The components are orthonormal; the sign of each is such that its largest
+    number is positive.
     """
     if n_components > min(vectors.shape):
         raise InvalidParameterError(
@@ -224,17 +170,7 @@ def common_components(
 def remove_components(
     vectors: NDArray[np.float32], components: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    r"""Take directions out of each vector, :math:`v - u u^\top v`.
-
-    Parameters
-    ----------
-    vectors : ndarray of float32, shape (T, D)
-    components : ndarray of float32, shape (K, D)
-        Orthonormal.
-
-    Returns
-    -------
-    rest : ndarray of float32, shape (T, D)
+    r"""Take orthonormal directions (K, D) out of vectors, :math:`v - u u^\top v`.
 
     Examples
     --------

@@ -40,18 +40,19 @@ from sktransfer.words.files.gensim_files import (
     read_gensim,
 )
 from sktransfer.words.files.tables import (
+    WORDS_A_BLOCK,
     Block,
     Source,
     Table,
     find_others,
     is_table,
     open_table,
+    split_source,
     write_table,
 )
 
 __all__ = ["FORMATS", "read_source", "write_vectors"]
 
-_WORDS_A_BLOCK = 8192
 _BYTES_A_READ = 1 << 22
 
 FORMATS = ("sktransfer", "word2vec", "word2vec-binary", "gensim")
@@ -60,26 +61,10 @@ FORMATS = ("sktransfer", "word2vec", "word2vec-binary", "gensim")
 def read_source(
     path: Path, limit: int | None = None, format: str | None = None
 ) -> Source:
-    """Start to read the vectors at `path`.
+    """Start to read the vectors at `path`, an existing file or folder.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        An existing file or folder.
-    limit : int, default=None
-        Only the first `limit` words; None is all.
-    format : {None, "gensim"}, default=None
-        None tells it by the content and refuses pickles; "gensim" has gensim unpickle.
-
-    Returns
-    -------
-    source : Source
-
-    Raises
-    ------
-    WordVectorsError
-        If no reader knows the format, or if the file is broken; for most faults only
-        when the blocks are read.
+    `format` None tells it by the content and refuses pickles; "gensim" has gensim
+    unpickle. Most faults of a file show only when the blocks are read.
     """
     if format == "gensim":
         return read_gensim(path, limit)
@@ -181,7 +166,7 @@ def _read_text(
             file.readline()
             n_line = 1
         lines = iter(file) if limit is None else itertools.islice(file, limit)
-        while block := list(itertools.islice(lines, _WORDS_A_BLOCK)):
+        while block := list(itertools.islice(lines, WORDS_A_BLOCK)):
             words, matrix = _parse_lines(block, width, path, n_line)
             n_line += len(block)
             n_read += len(words)
@@ -255,7 +240,7 @@ def _read_binary(path: Path, wanted: int, width: int) -> Iterator[Block]:
             place = space + 1 + n_bytes
             numbers.append(buffer[space + 1 : place])
             n_read += 1
-            if len(words) == _WORDS_A_BLOCK or n_read == wanted:
+            if len(words) == WORDS_A_BLOCK or n_read == wanted:
                 matrix = np.frombuffer(b"".join(numbers), "<f4").reshape(-1, width)
                 yield words, matrix
                 words, numbers = [], []
@@ -273,13 +258,7 @@ def _read_folder(path: Path, limit: int | None) -> Source:
         raise WordVectorsError(
             f"{path} has {len(words)} words, but {len(matrix)} vectors: get it again."
         )
-    return Source(matrix.shape[1], _slice(words[:limit], matrix[:limit]), subwords)
-
-
-def _slice(words: Any, matrix: np.ndarray) -> Iterator[Block]:
-    for start in range(0, len(words), _WORDS_A_BLOCK):
-        part = slice(start, start + _WORDS_A_BLOCK)
-        yield list(words[part]), matrix[part]
+    return split_source(words, matrix, limit, subwords)
 
 
 def _open_kumo(path: Path) -> tuple[list[str], np.ndarray]:
@@ -308,20 +287,7 @@ def _open_kumo(path: Path) -> tuple[list[str], np.ndarray]:
 def write_vectors(path: Path, table: Table, format: str) -> None:
     """Write vectors to `path`, which is either whole afterwards or as it was.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        A folder for "sktransfer", else a file, compressed where its name ends in .gz.
-    table : Table
-    format : {"sktransfer", "word2vec", "word2vec-binary", "gensim"}
-
-    Raises
-    ------
-    InvalidParameterError
-        If `format` is none of these.
-    WordVectorsError
-        If a word cannot be written in the format, or if a folder of vectors would
-        replace something else.
+    A folder for "sktransfer", else a file, compressed where its name ends in .gz.
     """
     if format not in FORMATS:
         raise InvalidParameterError(

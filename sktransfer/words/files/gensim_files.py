@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sktransfer.exceptions import WordVectorsError
-from sktransfer.words.files.tables import Block, Source
+from sktransfer.words.files.tables import Source, split_source
 from sktransfer.words.files.vocabulary import Subwords
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 _FASTTEXT_MAGIC = struct.pack("<i", 793712314)
-_WORDS_A_BLOCK = 8192
 
 
 def is_fasttext(start: bytes) -> bool:
@@ -36,24 +35,7 @@ def is_pickle(start: bytes) -> bool:
 
 
 def read_fasttext(path: Path, limit: int | None) -> Source:
-    """Have gensim read a file of fastText, which is numbers and words.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An existing file, for which `is_fasttext` holds.
-    limit : int or None
-        Only the first `limit` words.
-
-    Returns
-    -------
-    source : Source
-
-    Raises
-    ------
-    WordVectorsError
-        If gensim cannot read it.
-    """
+    """Have gensim read a file of fastText, which is numbers and words."""
     from gensim.models.fasttext import load_facebook_vectors
 
     return _have_read(load_facebook_vectors, path, limit)
@@ -63,23 +45,7 @@ def read_gensim(path: Path, limit: int | None) -> Source:
     """Have gensim open a file of its own: a pickle, which runs the code that it holds.
 
     No name and no content of a file may lead here, nor anything that a saved model
-    says: only a caller who asked for this very format.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An existing file, from people that the caller trusts.
-    limit : int or None
-        Only the first `limit` words.
-
-    Returns
-    -------
-    source : Source
-
-    Raises
-    ------
-    WordVectorsError
-        If gensim cannot read it, or if it holds something else.
+    says: only a caller who asked for this very format, and trusts who wrote it.
     """
     from gensim.utils import SaveLoad
 
@@ -98,25 +64,9 @@ def _have_read(read: Callable[[str], Any], path: Path, limit: int | None) -> Sou
 
 
 def source_of_keyed_vectors(keyed: Any, limit: int | None, name: str) -> Source:
-    """Hand over gensim's KeyedVectors.
+    """Hand over gensim's KeyedVectors, with subwords where they are fastText's.
 
-    Parameters
-    ----------
-    keyed : gensim.models.KeyedVectors
-        With subwords where it is FastTextKeyedVectors.
-    limit : int or None
-        Only the first `limit` words.
-    name : str
-        How the error message calls it.
-
-    Returns
-    -------
-    source : Source
-
-    Raises
-    ------
-    WordVectorsError
-        If `keyed` is something else.
+    `name` is how the error message calls what holds something else.
     """
     words = getattr(keyed, "index_to_key", None)
     matrix = getattr(keyed, "vectors", None)
@@ -131,10 +81,4 @@ def source_of_keyed_vectors(keyed: Any, limit: int | None, name: str) -> Source:
         subwords = Subwords(
             np.ascontiguousarray(buckets, np.float32), keyed.min_n, keyed.max_n
         )
-    return Source(matrix.shape[1], _slice(words[:limit], matrix), subwords)
-
-
-def _slice(words: list[Any], matrix: np.ndarray) -> Iterator[Block]:
-    for start in range(0, len(words), _WORDS_A_BLOCK):
-        part = words[start : start + _WORDS_A_BLOCK]
-        yield [str(word) for word in part], matrix[start : start + len(part)]
+    return split_source([str(word) for word in words[:limit]], matrix, limit, subwords)

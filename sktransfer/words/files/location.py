@@ -38,30 +38,15 @@ __all__ = ["lasting_name", "load_table", "locate"]
 # Part of every key: a change here, or in how files are read, makes old entries void.
 _READERS = 2
 
-# What is not told by the content, as it is opened only where the caller says so.
-_SAID = (None, "gensim")
+# A pickle is opened only where the caller says so, whatever its content.
+_FORMATS = (None, "gensim")
 
 
 def locate(source: str | os.PathLike[str]) -> Path:
-    """File or folder of vectors that a user means.
+    """Absolute path of the vectors that a user means.
 
-    Parameters
-    ----------
-    source : str or os.PathLike
-        The name of packaged vectors, which means the package whatever lies in the
-        working directory, or a path, as `looks_like_path` tells them apart.
-
-    Returns
-    -------
-    path : pathlib.Path
-        Absolute.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it is neither a str nor a path.
-    WordVectorsError
-        If there is neither such a file nor such a package.
+    A packaged name means the package whatever lies in the working directory; paths are
+    told from names by `looks_like_path`.
     """
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source
     if not isinstance(name, str):
@@ -96,14 +81,7 @@ def locate(source: str | os.PathLike[str]) -> Path:
 def lasting_name(source: str | os.PathLike[str]) -> str:
     """What means the same file in another process.
 
-    Parameters
-    ----------
-    source : str or os.PathLike
-
-    Returns
-    -------
-    name : str
-        An absolute path; a packaged name stays, as it is right on every machine.
+    An absolute path; a packaged name stays, as it is right on every machine.
     """
     return str(locate(source)) if looks_like_path(source) else os.fspath(source)
 
@@ -114,35 +92,11 @@ def load_table(
     dtype: str = "float32",
     format: str | None = None,
 ) -> Table:
-    """Open vectors of any format that is read.
+    """Open vectors of any format that is read, by a path or a packaged name.
 
-    Parameters
-    ----------
-    source : str or os.PathLike
-        A path or a packaged name.
-    limit : int, default=None
-        Only the first `limit` words, which are the most frequent ones in files of most
-        kinds; None is all.
-    dtype : {"float32", "float16"}, default="float32"
-        What the numbers are stored as.
-    format : {None, "gensim"}, default=None
-        None tells it by the content and opens no pickle. "gensim" is a pickle, and runs
-        what it holds.
-
-    Returns
-    -------
-    table : Table
-
-    Raises
-    ------
-    WordVectorsError
-        If there is no such file, or if it is broken, or a pickle and `format` does not
-        say so.
-
-    Warns
-    -----
-    CacheWarning
-        If the cache folder cannot be written.
+    The first `limit` words are the most frequent ones in files of most kinds. `format`
+    None tells it by the content and opens no pickle; "gensim" is a pickle, and runs
+    what it holds. Warns where the cache folder cannot be written.
     """
     if dtype not in {"float32", "float16"}:
         raise InvalidParameterError(
@@ -153,7 +107,7 @@ def load_table(
             f"limit={limit!r}, but a whole number of words, at least 1, or None is "
             "expected."
         )
-    if format not in _SAID:
+    if format not in _FORMATS:
         raise InvalidParameterError(
             f"format={format!r}, but None, which tells it by the content, or 'gensim' "
             "is expected."

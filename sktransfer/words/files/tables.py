@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from sktransfer.words.files.vocabulary import (
 )
 
 __all__ = [
+    "WORDS_A_BLOCK",
     "Block",
     "Source",
     "Table",
@@ -40,11 +41,14 @@ __all__ = [
     "gather_table",
     "is_table",
     "open_table",
+    "split_source",
     "write_table",
 ]
 
 Block = tuple[list[str], NDArray[np.floating]]
 """Some words and their vectors, of shape (n_words, width)."""
+
+WORDS_A_BLOCK = 8192
 
 _FORMAT = 1
 _FACTS = "vectors.json"
@@ -99,26 +103,7 @@ class Table:
 def build_table(
     words: list[str], matrix: ArrayLike, subwords: Subwords | None = None
 ) -> Table:
-    """Vectors that lie in memory.
-
-    Parameters
-    ----------
-    words : list of str, of length N
-        Distinct.
-    matrix : array-like of shape (N, width)
-        Finite; copied.
-    subwords : Subwords, default=None
-
-    Returns
-    -------
-    table : Table
-        Without a digest.
-
-    Raises
-    ------
-    WordVectorsError
-        If words and matrix do not belong together.
-    """
+    """Vectors that lie in memory, without a digest; the matrix (N, width) is copied."""
     for row, word in enumerate(words):
         if not isinstance(word, str):
             raise WordVectorsError(
@@ -147,18 +132,23 @@ def build_table(
     return Table(Vocabulary(words), numbers, "", subwords)
 
 
+def split_source(
+    words: Sequence[str],
+    matrix: NDArray[np.floating],
+    limit: int | None,
+    subwords: Subwords | None = None,
+) -> Source:
+    """The first `limit` words and their vectors, some thousand at a time."""
+    words = words[:limit]
+    matrix = matrix[: len(words)]
+    starts = range(0, len(words), WORDS_A_BLOCK)
+    parts = [slice(start, start + WORDS_A_BLOCK) for start in starts]
+    blocks = ((list(words[part]), matrix[part]) for part in parts)
+    return Source(matrix.shape[1], blocks, subwords)
+
+
 def gather_table(source: Source) -> Table:
-    """Vectors in memory, from all blocks of a source.
-
-    Parameters
-    ----------
-    source : Source
-
-    Returns
-    -------
-    table : Table
-        Without a digest.
-    """
+    """Vectors in memory, from all blocks of a source; without a digest."""
     blocks = list(source.blocks)
     words = [word for block, _ in blocks for word in block]
     empty = np.empty((0, source.width), np.float32)
@@ -167,17 +157,7 @@ def gather_table(source: Source) -> Table:
 
 
 def digest_table(table: Table) -> str:
-    """SHA-256 over the words, the numbers and the subwords of a table.
-
-    Parameters
-    ----------
-    table : Table
-        Its own `digest` is ignored.
-
-    Returns
-    -------
-    digest : str of 64 characters
-    """
+    """SHA-256 over the words, the numbers and the subwords of a table."""
     packed = table.vocabulary.pack()
     parts = [packed.letters, packed.offsets, table.matrix]
     header = [str(table.matrix.shape), str(table.matrix.dtype)]
@@ -193,20 +173,8 @@ def digest_table(table: Table) -> str:
 def write_table(folder: Path, source: Source, dtype: str, name: str) -> None:
     """Write vectors into an empty folder, block by block.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        An empty folder.
-    source : Source
-        A word that comes again is left out with a warning: the first vector counts.
-    dtype : {"float32", "float16"}
-    name : str
-        How the messages call the vectors.
-
-    Raises
-    ------
-    WordVectorsError
-        If a number is infinite or none at all, or if there is no word.
+    A word that comes again is left out with a warning: the first vector counts. `name`
+    is how the messages call the vectors.
     """
     seen: dict[str, None] = {}
     n_repeated = 0
@@ -251,17 +219,9 @@ def is_table(folder: Path) -> bool:
 
 
 def find_others(folder: Path) -> list[str]:
-    """Find what is in a folder beside vectors that `write_table` wrote.
+    """Names in a folder beside vectors that `write_table` wrote.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        An existing one.
-
-    Returns
-    -------
-    names : list of str
-        All there are where no vectors are.
+    All there are where no vectors are.
     """
     arrays = {f"{part}.bin" for part in ("matrix", "buckets", *_PACKED)}
     ours = {_FACTS, *arrays} if is_table(folder) else set()
@@ -269,21 +229,7 @@ def find_others(folder: Path) -> list[str]:
 
 
 def open_table(folder: Path) -> Table:
-    """Open what `write_table` wrote; nothing but a small JSON file is read.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-
-    Returns
-    -------
-    table : Table
-
-    Raises
-    ------
-    WordVectorsError
-        If a file is missing, or shorter or longer than the JSON file says.
-    """
+    """Open what `write_table` wrote; nothing but a small JSON file is read."""
     facts = read_json(folder / _FACTS)
     if facts["format"] != _FORMAT:
         raise WordVectorsError(

@@ -1,9 +1,8 @@
 """Distinct words and the row of each, without a Python object a word.
 
-And vectors for words never seen, from the pieces they are made of (fastText).
-
-Lowest module of ``words``. The packed form is four arrays that open memory-mapped: two
-million words cost nothing until some of them are looked up.
+`Subwords` gives vectors to words never seen, from the pieces they are made of
+(fastText). Lowest module of ``words``. The packed form is four arrays that open
+memory-mapped: two million words cost nothing until some of them are looked up.
 
 References
 ----------
@@ -61,17 +60,7 @@ class Subwords:
         return cls(buckets, facts["shortest"], facts["longest"])
 
     def vector(self, word: str) -> NDArray[np.float32]:
-        """Mean of the vectors of the word's pieces.
-
-        Parameters
-        ----------
-        word : str
-
-        Returns
-        -------
-        vector : ndarray of float32, shape (width,)
-            Zeros where the word is too short for a piece.
-        """
+        """Mean of the vectors of the word's pieces; zeros where it has none."""
         # gensim hashes in C exactly as fastText does, bugs with accents included.
         from gensim.models.fasttext import ft_ngram_hashes
 
@@ -106,14 +95,6 @@ class PackedWords:
 
 def pack_words(words: Sequence[str]) -> PackedWords:
     """Arrays from which `Vocabulary` finds each of `words`.
-
-    Parameters
-    ----------
-    words : sequence of str, of length N
-
-    Returns
-    -------
-    packed : PackedWords
 
     Examples
     --------
@@ -185,16 +166,7 @@ class Vocabulary:
         return self._packed or pack_words(self.words)
 
     def find(self, word: str) -> int:
-        """Row of `word`, or -1.
-
-        Parameters
-        ----------
-        word : str
-
-        Returns
-        -------
-        row : int
-        """
+        """Row of `word`, or -1."""
         row = self._rows.get(word)
         if row is None:
             if self._packed is None:
@@ -205,16 +177,7 @@ class Vocabulary:
         return row
 
     def find_all(self, words: Iterable[str]) -> NDArray[np.int64]:
-        """Row of each of `words`, -1 for those that are missing.
-
-        Parameters
-        ----------
-        words : iterable of str, of length n_words
-
-        Returns
-        -------
-        rows : ndarray of int64, shape (n_words,)
-        """
+        """Row of each of `words`, -1 for those that are missing."""
         asked = list(words)
         rows = list(map(self._rows.get, asked))
         if None not in rows:

@@ -3,6 +3,9 @@
 Batches are cut into spans in numpy (`spans`), and only a span that was never seen
 before is cut into words by the rules of `segmentation`. Word frequencies are so uneven
 that nearly all spans have been seen before.
+
+Measured (benchmarks/words.md), pooling included: 2,706 English reviews a second with
+nothing seen before, and 3,533 with other texts seen; model2vec encodes 779.
 """
 
 from __future__ import annotations
@@ -31,24 +34,11 @@ _MOST_WORDS = 2_000_000
 
 
 class Lexicon:
-    """Numbers the words of texts as it meets them.
+    """Numbers the words of texts as it meets them, and remembers what it has cut.
 
-    It remembers what it has cut, up to a bound; threads may share it.
-
-    Parameters
-    ----------
-    tokenizer : "auto" or callable, default="auto"
-        "auto" is `segment`; a callable takes a text and returns a list of str.
-    lowercase : bool, default=True
-        Whether texts are lowercased before they are cut.
-    known : callable, default=None
-        Whether the vectors have a word: those that they do not have are cut finer.
-        None keeps words as they are.
-
-    Attributes
-    ----------
-    words : list of str
-        All words met so far; a word's number is its place here.
+    Threads may share it. `known` says whether the vectors have a word: those that they
+    do not have are cut finer; None keeps words as they are. A word's number is its
+    place in `words`.
 
     Examples
     --------
@@ -79,18 +69,7 @@ class Lexicon:
     def read(self, texts: Sequence[str]) -> Ragged:
         """The words of each text, by number.
 
-        Parameters
-        ----------
-        texts : sequence of str, of length T
-
-        Returns
-        -------
-        ragged : Ragged
-
-        Raises
-        ------
-        InvalidInputError
-            If the user's tokenizer does not return a list of str.
+        Raises InvalidInputError if the user's tokenizer does not return a list of str.
         """
         if self._lowercase:
             texts = [text.lower() for text in texts]
@@ -118,7 +97,7 @@ class Lexicon:
     def _cut_pieces(self, pieces: list[str]) -> Ragged:
         """Words of what is left once Chinese words stand by themselves."""
         chinese = list(map(has_han, pieces))
-        self._learn(list(itertools.compress(pieces, chinese)))
+        self._add_han_parts(list(itertools.compress(pieces, chinese)))
         return _ragged(
             [
                 self._parts[piece] if han else self._cut_chunk(piece)
@@ -132,7 +111,7 @@ class Lexicon:
         parts = map(self._parts.__getitem__, segment_chunk(chunk))
         return tuple(itertools.chain.from_iterable(parts))
 
-    def _learn(self, words: list[str]) -> None:
+    def _add_han_parts(self, words: list[str]) -> None:
         """Parts of new Chinese words: the same as `_cut_finer`, but faster.
 
         Of distinct Chinese words every second one is unknown to the vectors.

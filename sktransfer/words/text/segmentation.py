@@ -55,23 +55,11 @@ _APOSTROPHE = re.compile(r"'+")
 def segment(text: str) -> list[str]:
     """Words of a text, as coarse as possible.
 
-    Runs of Han characters are cut by rjieba (a dictionary and a hidden Markov model);
-    everything else is cut at white space, and letters from punctuation. What holds
-    letters together stays: don't, well-made, 3.5, at&t. `split_unknown` cuts finer
-    where the vectors do not know the whole. Letter case is kept.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    words : list of str
-
-    Raises
-    ------
-    MissingExtraError
-        If the text has Han characters and the extra ``chinese`` is not installed.
+    Runs of Han characters are cut by rjieba (a dictionary and a hidden Markov model),
+    which the extra ``chinese`` brings; everything else is cut at white space, and
+    letters from punctuation. What holds letters together stays: don't, well-made, 3.5,
+    at&t. `split_unknown` cuts finer where the vectors do not know the whole. Letter
+    case is kept.
 
     Examples
     --------
@@ -85,14 +73,6 @@ def segment(text: str) -> list[str]:
 def tidy(text: str) -> str:
     r"""The text in composed letters (Unicode NFC) and with straight apostrophes.
 
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    text : str
-
     Examples
     --------
     >>> from sktransfer.words.text.segmentation import tidy
@@ -105,16 +85,7 @@ def tidy(text: str) -> str:
 
 
 def segment_chunk(chunk: str) -> list[str]:
-    """Words of a piece of tidy text that has no white space.
-
-    Parameters
-    ----------
-    chunk : str
-
-    Returns
-    -------
-    words : list of str
-    """
+    """Words of a piece of tidy text that has no white space."""
     if chunk.isascii() and chunk.isalpha():
         return [chunk]
     words: list[str] = []
@@ -127,16 +98,7 @@ def segment_chunk(chunk: str) -> list[str]:
 
 
 def has_han(chunk: str) -> bool:
-    """Whether a Chinese segmenter is needed for a text.
-
-    Parameters
-    ----------
-    chunk : str
-
-    Returns
-    -------
-    needed : bool
-    """
+    """Whether a Chinese segmenter is needed for a text."""
     return not chunk.isascii() and _HAN_START.search(chunk) is not None
 
 
@@ -145,22 +107,8 @@ def separate_han(chunks: Sequence[str]) -> list[str]:
 
     Calling rjieba for each run costs more than the cutting, and so would a Python
     object for each word. All runs go through it together, with a tab between them,
-    which it always cuts at.
-
-    Parameters
-    ----------
-    chunks : sequence of str
-        Tidy and without white space.
-
-    Returns
-    -------
-    separated : list of str
-        What stands between runs is as it was, not cut yet.
-
-    Raises
-    ------
-    MissingExtraError
-        If the extra ``chinese`` is not installed.
+    which it always cuts at. The chunks are tidy and without white space; what stands
+    between runs is as it was, not cut yet.
 
     Examples
     --------
@@ -203,19 +151,8 @@ def split_unknown(word: str, known: Callable[[str], bool]) -> list[str]:
 
     Vectors differ in what they call a word: GloVe was trained on "do n't", others on
     "don't"; some know "well-made" or ":)", others only "well" and ")". So the whole is
-    tried first, then its parts.
-
-    Parameters
-    ----------
-    word : str
-        As `segment` gives it.
-    known : callable
-        Whether the vectors have a word.
-
-    Returns
-    -------
-    parts : list of str
-        ``[word]`` where it is known, or where none of its parts is.
+    tried first, then its parts. ``[word]`` where it is known, or where none of its
+    parts is.
 
     Examples
     --------

@@ -42,18 +42,10 @@ _FACTORS = np.array([0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93], np.uint64)
 def split_spans(
     letters: NDArray[np.uint8],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Begin and end of each run of letters and of each run of punctuation.
+    """Begin and end of each run of letters and of each run of punctuation, shape (S,).
 
     A mark that holds letters together, as in don't and 3.5, counts as a letter.
-
-    Parameters
-    ----------
-    letters : ndarray of uint8, shape (B,)
-        Text in UTF-8, with a space at either end.
-
-    Returns
-    -------
-    starts, stops : ndarray of int64, shape (S,)
+    `letters` (B,) is text in UTF-8, with a space at either end.
 
     Examples
     --------
@@ -75,18 +67,10 @@ def split_spans(
 def key_spans(
     letters: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]
 ) -> NDArray[np.uint64]:
-    """A number for each span that is the same wherever its bytes are the same.
+    """A number for each span (S,) that is the same wherever its bytes are the same.
 
-    Parameters
-    ----------
-    letters : ndarray of uint8, shape (B,)
-        With at least `LONGEST_KEY` bytes behind the last start.
-    starts, stops : ndarray of int64, shape (S,)
-
-    Returns
-    -------
-    keys : ndarray of uint64, shape (S,)
-        Never 0. Only the first `LONGEST_KEY` bytes and the length count.
+    Never 0. Only the first `LONGEST_KEY` bytes and the length count; `letters` has so
+    many bytes behind the last start.
     """
     windows = np.lib.stride_tricks.sliding_window_view(letters, _PIECE)
     lengths = stops - starts
@@ -123,16 +107,7 @@ class KeyTable:
         self._resize(12)
 
     def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """Number of each key, -1 for those that were not added.
-
-        Parameters
-        ----------
-        keys : ndarray of uint64, shape (S,)
-
-        Returns
-        -------
-        numbers : ndarray of int32, shape (S,)
-        """
+        """Number of each key (S,), -1 for those that were not added."""
         slots = (keys >> self._shift).astype(np.int64)
         there = self._keys[slots]
         numbers = np.where(there == keys, self._numbers[slots], np.int32(-1))
@@ -148,15 +123,7 @@ class KeyTable:
         return numbers
 
     def add(self, keys: NDArray[np.uint64], numbers: NDArray[np.integer]) -> None:
-        """Remember distinct keys that are new.
-
-        Parameters
-        ----------
-        keys : ndarray of uint64, shape (S,)
-            None of them 0.
-        numbers : ndarray of int, shape (S,)
-            At least 0.
-        """
+        """Remember distinct keys that are new, none of them 0."""
         self._n_keys += len(keys)
         n_bits = len(self._keys).bit_length() - 1
         # A table that is at most half full is searched in one step, mostly.
@@ -233,18 +200,10 @@ class SpanWords:
     def read(
         self, texts: Sequence[bytes], cut: Callable[[list[str]], Ragged]
     ) -> Ragged:
-        """Numbers of the words of texts.
+        """Numbers of the words of texts, in UTF-8.
 
-        Parameters
-        ----------
-        texts : sequence of bytes, of length T
-            In UTF-8; the only white space beyond ASCII's is inside of spans.
-        cut : callable
-            Gets distinct spans that are new, and returns the numbers of their words.
-
-        Returns
-        -------
-        ragged : Ragged
+        White space beyond ASCII's stands only inside of spans. `cut` gets distinct
+        spans that are new, and returns the numbers of their words.
         """
         joined = b" ".join([b"", *texts, b" " * LONGEST_KEY])
         letters = np.frombuffer(joined, np.uint8)

@@ -161,7 +161,7 @@ def test_bytes_that_are_no_utf8_are_replaced(tmp_path):
 
 
 def test_of_repeated_words_the_first_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "_WORDS_A_BLOCK", 3)
+    monkeypatch.setattr(readers, "WORDS_A_BLOCK", 3)
     path = tmp_path / "glove.txt"
     path.write_text("a 1 2\nb 3 4\na 5 6\nc 7 8\nb 9 9\nc 9 9\n")
     with pytest.warns(SktransferWarning, match="3 words stand more than once in"):
@@ -232,7 +232,7 @@ def test_binary_numbers_that_are_not_finite(tmp_path):
 
 def test_binary_is_read_in_pieces(vectors, tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "_BYTES_A_READ", 7)
-    monkeypatch.setattr(readers, "_WORDS_A_BLOCK", 5)
+    monkeypatch.setattr(readers, "WORDS_A_BLOCK", 5)
     assert_same(vectors.save(tmp_path / "toy", format="word2vec-binary"), vectors)
 
 
