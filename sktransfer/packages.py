@@ -107,16 +107,9 @@ PACKAGED: dict[str, PackagedResource] = {
 def looks_like_path(source: str | os.PathLike[str]) -> bool:
     """Whether what a user gave for weights or vectors is a path rather than a name.
 
-    Parameters
-    ----------
-    source : str or os.PathLike
-
-    Returns
-    -------
-    is_path : bool
-        False for the names of packaged resources, always. True for objects such as
-        ``pathlib.Path``, and for a str with a separator or a suffix or with ``.`` or
-        ``~`` in front. Whether anything is there makes no difference.
+    False for the names of packaged resources, always. True for objects such as
+    ``pathlib.Path``, and for a str with a separator or a suffix or with ``.`` or ``~``
+    in front. Whether anything is there makes no difference.
 
     Examples
     --------
@@ -137,16 +130,7 @@ def looks_like_path(source: str | os.PathLike[str]) -> bool:
 
 
 def spell(source: str | os.PathLike[str]) -> str:
-    """A str that means the same as `source`.
-
-    Parameters
-    ----------
-    source : str or os.PathLike
-
-    Returns
-    -------
-    text : str
-        A path without a separator gets one, as it would be a name without.
+    """A str that means the same; a path without a separator gets one.
 
     Examples
     --------
@@ -162,17 +146,9 @@ def spell(source: str | os.PathLike[str]) -> str:
 
 
 def existing_path(text: str) -> Path | None:
-    """Where a path leads, if anything is there.
+    """Absolute path without links, if anything is there; it may begin with ``~``.
 
-    Parameters
-    ----------
-    text : str
-        A path, which may begin with ``~``.
-
-    Returns
-    -------
-    path : pathlib.Path or None
-        Absolute, without links. None also for what no file can be called.
+    None also for what no file can be called.
     """
     try:
         # pathlib raises where a name is too long or a home unknown; these do not.
@@ -185,14 +161,7 @@ def existing_path(text: str) -> Path | None:
 def explain_bare_name(name: str) -> str:
     """What to say of a name that nothing is known by, where a file is called so.
 
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    hint : str
-        A sentence with a space before it; empty where there is no such file or folder.
+    A sentence with a space before it; empty where there is no such file or folder.
     """
     if looks_like_path(name) or not os.path.lexists(name):
         return ""
@@ -203,20 +172,7 @@ def explain_bare_name(name: str) -> str:
 
 
 def find_packaged(name: str, *kinds: str) -> Path | None:
-    """Path of the packaged resource `name`, if it is known and installed.
-
-    Parameters
-    ----------
-    name : str
-        One of the keys of `PACKAGED`.
-    *kinds : str
-        Only resources of these kinds count; all of them where none is given.
-
-    Returns
-    -------
-    path : pathlib.Path or None
-        None where no package of that name is known, where it is of another kind, or
-        where it is not installed.
+    """Path of the packaged resource `name`, if it is known, of a kind, and installed.
 
     Examples
     --------
@@ -231,21 +187,10 @@ def find_packaged(name: str, *kinds: str) -> Path | None:
 
 
 def require_extra(module: str, extra: str, purpose: str) -> None:
-    """Raise unless `module` can be imported, naming the extra that installs it.
+    """Raise MissingExtraError unless `module` can be imported.
 
-    Parameters
-    ----------
-    module : str
-        Import name, for example ``"rjieba"``.
-    extra : str
-        Extra of sktransfer that brings it, for example ``"chinese"``.
-    purpose : str
-        What needs it, as the subject of a sentence.
-
-    Raises
-    ------
-    MissingExtraError
-        If the module is not installed.
+    The message names the extra that installs it; `purpose` is what needs it, as the
+    subject of a sentence.
     """
     if importlib.util.find_spec(module) is None:
         raise MissingExtraError(

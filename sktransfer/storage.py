@@ -42,16 +42,8 @@ _SETTLED = 2.0
 def cache_folder(*parts: str) -> Path:
     """Folder for what can be made again, created if it is missing.
 
-    Parameters
-    ----------
-    *parts : str
-        Names of nested folders, for example ``"checkpoints"``.
-
-    Returns
-    -------
-    folder : pathlib.Path
-        Below the environment variable ``SKTRANSFER_CACHE`` where it is set, else below
-        the operating system's cache folder of the user.
+    Below the environment variable ``SKTRANSFER_CACHE`` where it is set, else below the
+    operating system's cache folder of the user.
     """
     root = os.environ.get("SKTRANSFER_CACHE") or platformdirs.user_cache_dir(
         "sktransfer", appauthor=False
@@ -67,15 +59,6 @@ def digest_file(path: Path) -> str:
     The digest is remembered for as long as the file's inode, size and both times stay
     as they are, of which the system alone sets one, so asking again costs one look at
     the folder. Those of large files are noted in the user's cache for other processes.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An existing file.
-
-    Returns
-    -------
-    digest : str of 64 characters
 
     Examples
     --------
@@ -142,12 +125,8 @@ def _seal(note: Path, digest: str) -> str:
 def locked(path: Path, timeout: float = -1) -> Iterator[None]:
     """Hold a lock that other processes of this machine respect.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        What is about to be made; the lock is a file beside it, ending in ``.lock``.
-    timeout : float, default=-1
-        Seconds to wait before ``filelock.Timeout`` is raised; negative waits for good.
+    It is a file beside what is about to be made, ending in ``.lock``. After `timeout`
+    seconds ``filelock.Timeout`` is raised; a negative number waits for good.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(path.name + ".lock"), timeout=timeout):
@@ -159,16 +138,7 @@ def write_file_beside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on leaving, it becomes `path`.
 
     An error inside the block removes the temporary file and leaves `path` as it was.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Destination; its folder must exist.
-
-    Yields
-    ------
-    beside : pathlib.Path
-        An empty file to write to.
+    The folder must exist.
     """
     beside = _make_beside(path, _make_file)
     usual = beside.stat().st_mode
@@ -190,16 +160,6 @@ def write_folder_beside(path: Path) -> Iterator[Path]:
     moment either the old or the new one is complete on the disk. A process that is
     killed between the two renames leaves nothing at `path`, and the old folder beside
     it under a hidden name that ends in ``.old``.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Destination; its parent is created if it is missing.
-
-    Yields
-    ------
-    beside : pathlib.Path
-        An empty folder to write to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _make_beside(path, os.mkdir)
@@ -223,29 +183,15 @@ def write_folder_beside(path: Path) -> Iterator[Path]:
 
 
 def read_json(path: Path) -> Any:
-    """Content of a JSON file in UTF-8.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An existing file.
-
-    Returns
-    -------
-    content : object
-    """
+    """Content of a JSON file in UTF-8."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write `content` to `path` as JSON that is pleasant to read and to compare.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        Destination, overwritten. Call it inside one of the ``write_..._beside`` blocks.
-    content : object
-        What the json module can write; NaN is refused, as JSON has none.
+    Call it inside one of the ``write_..._beside`` blocks. NaN is refused, as JSON has
+    none.
     """
     text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")

@@ -64,15 +64,6 @@ def holds_numbers(X: Any) -> bool:
     Looks at the container and, for a plain list, at its first entry only; whichever
     check follows (`check_texts` or scikit-learn's) judges the rest.
 
-    Parameters
-    ----------
-    X : object
-        What a user passed.
-
-    Returns
-    -------
-    numeric : bool
-
     Examples
     --------
     >>> import numpy as np

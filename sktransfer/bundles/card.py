@@ -24,29 +24,16 @@ model = load("path/to/this/folder")
 def write_card(
     estimator: Any, scores: Mapping[str, float], description: str | None = None
 ) -> str:
-    """Card of a fitted estimator.
+    """Card of a fitted estimator, in Markdown.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-    scores : mapping of str to float
-        What was measured, by name.
-    description : str or None, default=None
-        What the model is for.
-
-    Returns
-    -------
-    card : str
-        Markdown.
+    `scores` are what was measured, by name; `description` says what the model is for.
     """
     kind = "text-classification" if hasattr(estimator, "classes_") else "embeddings"
     sections = [
         f"---\nlibrary_name: sktransfer\ntags:\n- {kind}\n---",
         f"# {type(estimator).__name__}",
         description or "A model saved by sktransfer.",
-        '```python\nfrom sktransfer import load\n\nmodel = load("path/to/this/folder")'
-        "\n```",
+        _USE,
     ]
     facts = dict(_facts(estimator))
     if facts:

@@ -49,20 +49,9 @@ _MISFITS = (
 def write_bundle(folder: str | os.PathLike[str], value: Any, card: str) -> None:
     """Write an object to a folder, in place of an older one once it is whole.
 
-    Parameters
-    ----------
-    folder : str or os.PathLike
-        New, empty, or written by this function.
-    value : object
-        Of plain values, arrays, and estimators of this package and of scikit-learn.
-    card : str
-        Markdown for people.
-
-    Raises
-    ------
-    ModelFolderError
-        If the folder holds something else, or is the current one, or if the object
-        cannot be saved.
+    The value is made of plain values, arrays, and estimators of this package and of
+    scikit-learn; `card` is Markdown for people. Raises ModelFolderError if the folder
+    holds something else, or is the current one, or if the object cannot be saved.
     """
     # Through links: what they point to is replaced, and they stay.
     folder = Path(folder).expanduser().resolve()
@@ -86,19 +75,8 @@ def write_bundle(folder: str | os.PathLike[str], value: Any, card: str) -> None:
 def read_bundle(folder: str | os.PathLike[str]) -> Any:
     """Object that `write_bundle` wrote.
 
-    Parameters
-    ----------
-    folder : str or os.PathLike
-
-    Returns
-    -------
-    value : object
-
-    Raises
-    ------
-    ModelFolderError
-        If the folder is missing, damaged, of a later format, or asks for anything but
-        plain values and known types.
+    Raises ModelFolderError if the folder is missing, damaged, of a later format, or
+    asks for anything but plain values and known types.
     """
     path = Path(folder).expanduser().absolute()
     for _ in range(_MOST_TRIES):
@@ -144,17 +122,7 @@ def _is_still(folder: Path, manifest: dict[str, Any]) -> bool:
 
 
 def manifest_digest(folder: str | os.PathLike[str]) -> str:
-    """SHA-256 that changes with whatever is in the folder.
-
-    Parameters
-    ----------
-    folder : str or os.PathLike
-        Of a saved model.
-
-    Returns
-    -------
-    digest : str of 64 characters
-    """
+    """SHA-256 that changes with whatever is in the folder of a saved model."""
     path = Path(folder).expanduser().absolute()
     _read_manifest(path)
     return digest_file(path / _MANIFEST)
@@ -163,15 +131,8 @@ def manifest_digest(folder: str | os.PathLike[str]) -> str:
 def check_place(folder: Path) -> None:
     """Refuse to save where something of somebody else's would be lost.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Absolute; it may be missing.
-
-    Raises
-    ------
-    ModelFolderError
-        If it holds anything but a model that was saved, or is the current folder.
+    Raises ModelFolderError if the folder, which may be missing, holds anything but a
+    model that was saved, or is the current one.
     """
     if folder.exists() and not folder.is_dir():
         raise ModelFolderError(f"{folder} is a file, but a model is saved to a folder.")

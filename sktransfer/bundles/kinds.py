@@ -1,16 +1,13 @@
 """How objects of a class are taken apart into plain values, and put together again.
 
-Scikit-learn's scorers and splitters too. What comes out of a folder may not choose
-files that it would open: joblib keeps pickles in the folder that `memory` names, and a
-later fit opens them; a search sets such a parameter, or the weights of an encoder, when
-it is fitted.
+Estimators of this package say so in the module ``saving`` of their folder; those of
+scikit-learn are their parameters and fitted attributes. Scorers and splitters are no
+estimators, and yet estimators hold them: a search holds both, and a classifier with a
+tuned threshold holds the scorer, whose positive label it predicts with.
 
-joblib keeps pickles in the folder that `memory` names, and a later fit opens them. A
-search sets parameters of that kind, or the weights of an encoder, when it is fitted.
-
-They are no estimators, and yet estimators hold them once they are fitted: a search
-holds both, and a classifier with a tuned threshold holds the scorer, whose positive
-label it predicts with.
+What comes out of a folder may not choose files that a later fit would open: joblib
+keeps pickles in the folder that `memory` names, and a search may set it, or the weights
+of an encoder.
 """
 
 from __future__ import annotations
@@ -39,16 +36,13 @@ from sktransfer.exceptions import ModelFolderError
 from sktransfer.packages import PACKAGED
 
 __all__ = [
-    "PAIRS",
-    "SPLITTERS",
     "Kind",
     "check_choices",
     "estimator_kind",
     "estimators_in",
     "kind_named",
     "kind_of",
-    "put_splitter_together",
-    "take_splitter_apart",
+    "take_estimator_apart",
 ]
 
 _GRIDS = ("param_grid", "param_distributions")
@@ -58,32 +52,19 @@ _HARMLESS: dict[str, set[str]] = {
     "model": {"passthrough", "drop", *PACKAGED},
 }
 
-SPLITTERS = (BaseCrossValidator, BaseShuffleSplit, _RepeatedSplits)
+_SPLITTERS = (BaseCrossValidator, BaseShuffleSplit, _RepeatedSplits)
 
-# Parts of the package, by the names that they have in files, and where each says how
-# its classes are saved: in a dictionary KINDS. It is imported when an object of that
-# part comes along, so that a folder of word vectors opens without torch.
-_PARTS = {
-    "baselines": "sktransfer.baselines.saving",
-    "classifier": "sktransfer.classifier.saving",
-    "comparison": "sktransfer.comparison.saving",
-    "encoders": "sktransfer.encoders.saving",
-    "words": "sktransfer.words.saving",
-}
+# Folders of the package whose module ``saving`` says how their classes are saved, in a
+# dictionary KINDS. It is imported when an object of that folder comes along, so that a
+# folder of word vectors opens without torch.
+_PARTS = ("baselines", "classifier", "comparison", "encoders", "words")
 
 
 def check_choices(attributes: Mapping[str, Any]) -> None:
     """Refuse an estimator that would open files of its own choice in a fit.
 
-    Parameters
-    ----------
-    attributes : mapping of str to object
-        Of an estimator, or its parameters.
-
-    Raises
-    ------
-    ModelFolderError
-        If it has a cache of joblib's, or if a search would set one, or name weights.
+    `attributes` are an estimator's, or its parameters. Raises ModelFolderError if it
+    has a cache of joblib's, or if a search would set one, or name weights.
     """
     if attributes.get("memory") is not None:
         raise ModelFolderError("it asks for a cache in a folder of its own choice.")
@@ -108,17 +89,7 @@ def _names_files(parameter: str, values: Any) -> bool:
 
 
 def estimators_in(value: Any) -> list[BaseEstimator]:
-    """Estimators anywhere in `value`.
-
-    Parameters
-    ----------
-    value : object
-
-    Returns
-    -------
-    estimators : list of estimator
-        Each once.
-    """
+    """Estimators anywhere in `value`, each once."""
     return [one for one in _walk(value) if isinstance(one, BaseEstimator)]
 
 
@@ -145,41 +116,14 @@ def _walk(value: Any, *, objects: bool = True) -> Iterator[Any]:
             waiting += vars(one).values()
 
 
-def take_splitter_apart(splitter: Any) -> dict[str, Any]:
-    """Arguments of the constructor that make a splitter.
-
-    Parameters
-    ----------
-    splitter : splitter
-        Of scikit-learn.
-
-    Returns
-    -------
-    fields : dict
-    """
+def _take_splitter_apart(splitter: Any) -> dict[str, Any]:
+    """Arguments of the constructor that make a splitter of scikit-learn."""
     _check_unrouted(splitter)
     # Those that repeat another splitter keep its arguments in a dict.
     inner = getattr(splitter, "cvargs", {})
     names = [*list(inspect.signature(type(splitter)).parameters), *inner]
     found = {name: inner.get(name, getattr(splitter, name, None)) for name in names}
     return {name: value for name, value in found.items() if name != "cvargs"}
-
-
-def put_splitter_together(cls: type[Any], fields: dict[str, Any]) -> Any:
-    """Splitter of a class.
-
-    Parameters
-    ----------
-    cls : type
-        One of scikit-learn's.
-    fields : dict
-        As `take_splitter_apart` gives them.
-
-    Returns
-    -------
-    splitter : splitter
-    """
-    return cls(**fields)
 
 
 def _take_scorer_apart(scorer: Any) -> dict[str, Any]:
@@ -238,21 +182,6 @@ def _check_unrouted(value: Any) -> None:
         )
 
 
-# Ways apart and together again, by class.
-PAIRS: dict[
-    type[Any],
-    tuple[Callable[[Any], dict[str, Any]], Callable[[dict[str, Any]], Any]],
-] = {
-    _Scorer: (_take_scorer_apart, _put_scorer_together),
-    _CurveScorer: (_take_scorer_apart, _put_curve_together),
-    # What stands for the score that an estimator has itself.
-    _PassthroughScorer: (
-        lambda scorer: {"estimator": scorer._estimator},
-        lambda fields: _PassthroughScorer(**fields),
-    ),
-}
-
-
 @dataclass(frozen=True)
 class Kind:
     """The way of one class into a folder and back.
@@ -271,51 +200,28 @@ class Kind:
 
 
 def kind_of(value: object) -> tuple[str, Kind] | None:
-    """Name and kind of an object of this package or of scikit-learn.
-
-    Parameters
-    ----------
-    value : object
-
-    Returns
-    -------
-    named : tuple of str and Kind, or None
-        None for everything else.
-    """
+    """Name and kind of an object of this package or of scikit-learn, else None."""
     cls = type(value)
     package, _, rest = cls.__module__.partition(".")
     if package == "sktransfer":
-        home = f"sktransfer.{rest.partition('.')[0]}.saving"
-        part = next((name for name, at in _PARTS.items() if at == home), None)
-        kind = _kinds_of_part(part).get(cls) if part else None
+        part = rest.partition(".")[0]
+        kind = _kinds_of_part(part).get(cls) if part in _PARTS else None
         return (f"{part}.{cls.__name__}", kind) if kind else None
     if package == "sklearn" and isinstance(value, BaseEstimator):
         return _name(cls), estimator_kind(cls)
     if cls in _HELD:
         return _name(cls), _HELD[cls]
-    if package == "sklearn" and issubclass(cls, SPLITTERS):
+    if package == "sklearn" and issubclass(cls, _SPLITTERS):
         return _name(cls), _splitter_kind(cls)
     return None
 
 
 def kind_named(name: str) -> Kind:
-    """Kind that `kind_of` gave this name.
+    """Kind that `kind_of` gave this name; ModelFolderError if there is none.
 
-    Parameters
-    ----------
-    name : str
-        From a file, so nothing is imported but modules of scikit-learn and the ones
-        that say how this package saves, and nothing is taken from scikit-learn but
-        estimators and what they hold.
-
-    Returns
-    -------
-    kind : Kind
-
-    Raises
-    ------
-    ModelFolderError
-        If there is none of this name.
+    The name is from a file, so nothing is imported but modules of scikit-learn and the
+    ones that say how this package saves, and nothing is taken from scikit-learn but
+    estimators and what they hold.
     """
     for held, kind in _HELD.items():
         if name == _name(held):
@@ -347,7 +253,7 @@ def _is_estimator_of(module: str, found: object) -> TypeGuard[type[BaseEstimator
 
 
 def _is_splitter_of(module: str, found: object) -> TypeGuard[type[Any]]:
-    is_splitter = isinstance(found, type) and issubclass(found, SPLITTERS)
+    is_splitter = isinstance(found, type) and issubclass(found, _SPLITTERS)
     return is_splitter and found.__module__ == module
 
 
@@ -356,17 +262,7 @@ def _name(cls: type[Any]) -> str:
 
 
 def estimator_kind(cls: type[BaseEstimator]) -> Kind:
-    """Kind of an estimator whose state is its parameters and fitted attributes.
-
-    Parameters
-    ----------
-    cls : type
-        A subclass of BaseEstimator.
-
-    Returns
-    -------
-    kind : Kind
-    """
+    """Kind of an estimator whose state is its parameters and fitted attributes."""
     return Kind(take_estimator_apart, functools.partial(_put_estimator_together, cls))
 
 
@@ -404,18 +300,26 @@ def _put_calibrated_together(fields: dict[str, Any]) -> _CalibratedClassifier:
 
 
 def _splitter_kind(cls: type[Any]) -> Kind:
-    return Kind(take_splitter_apart, functools.partial(put_splitter_together, cls))
+    return Kind(_take_splitter_apart, lambda fields: cls(**fields))
 
 
 # No estimators themselves, but held by scikit-learn's, around one of ours perhaps.
 _HELD: dict[type[Any], Kind] = {
     _CalibratedClassifier: Kind(
         lambda value: dict(vars(value)), _put_calibrated_together
-    )
-} | {cls: Kind(*ways) for cls, ways in PAIRS.items()}
+    ),
+    _Scorer: Kind(_take_scorer_apart, _put_scorer_together),
+    _CurveScorer: Kind(_take_scorer_apart, _put_curve_together),
+    # What stands for the score that an estimator has itself.
+    _PassthroughScorer: Kind(
+        lambda scorer: {"estimator": scorer._estimator},
+        lambda fields: _PassthroughScorer(**fields),
+    ),
+}
 
 
 @functools.cache
 def _kinds_of_part(part: str) -> dict[type[Any], Kind]:
-    kinds: dict[type[Any], Kind] = importlib.import_module(_PARTS[part]).KINDS
+    module = importlib.import_module(f"sktransfer.{part}.saving")
+    kinds: dict[type[Any], Kind] = module.KINDS
     return kinds

@@ -49,22 +49,9 @@ class Packer:
         self._packed: dict[int, tuple[object, Any]] = {}
 
     def pack(self, value: Any, where: str = "") -> Any:
-        """JSON for `value`.
+        """JSON for `value`; `where` is the way to it, for names and messages.
 
-        Parameters
-        ----------
-        value : object
-        where : str, default=""
-            The way to it, for names of tensors and messages.
-
-        Returns
-        -------
-        packed : object
-
-        Raises
-        ------
-        ModelFolderError
-            If the value, or a part of it, could only be pickled.
+        Raises ModelFolderError if the value, or a part of it, could only be pickled.
         """
         if isinstance(value, np.generic):  # some are Python's own numbers and texts
             _check_dtype(value, where)
@@ -147,14 +134,7 @@ class Packer:
 
 
 class Unpacker:
-    """Puts together what a `Packer` took apart.
-
-    Parameters
-    ----------
-    objects : sequence of dict
-    tensors : mapping of str to ndarray
-    parts : mapping of str to bytes
-    """
+    """Puts together what a `Packer` took apart."""
 
     def __init__(
         self,
@@ -171,18 +151,7 @@ class Unpacker:
     def unpack(self, packed: Any) -> Any:
         """Value of which `packed` is the JSON.
 
-        Parameters
-        ----------
-        packed : object
-
-        Returns
-        -------
-        value : object
-
-        Raises
-        ------
-        ModelFolderError
-            If it asks for a type that is not made from files.
+        Raises ModelFolderError if it asks for a type that is not made from files.
         """
         if isinstance(packed, list):
             return [self.unpack(item) for item in packed]

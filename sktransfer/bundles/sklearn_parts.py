@@ -36,22 +36,10 @@ _PLAIN_TYPES = sorted(
 
 
 def write_part(value: Any) -> bytes:
-    """A file of skops that `read_part` opens.
+    """A file of skops that `read_part` opens, of an object of scikit-learn.
 
-    Parameters
-    ----------
-    value : object
-        Of scikit-learn, with all that it holds.
-
-    Returns
-    -------
-    data : bytes
-
-    Raises
-    ------
-    ValueError
-        If it could only be pickled, or holds what is not made from files, or if a
-        search in it names files.
+    Raises ValueError if it could only be pickled, or holds what is not made from files,
+    or if a search in it names files.
     """
     # Imported late: skops imports all that scikit-learn has, and torch with it.
     import skops.io
@@ -73,23 +61,9 @@ def write_part(value: Any) -> bytes:
 
 
 def read_part(data: bytes, name: str) -> Any:
-    """What `write_part` wrote.
+    """What `write_part` wrote, perhaps forged; `name` is the file's, for messages.
 
-    Parameters
-    ----------
-    data : bytes
-        Perhaps forged.
-    name : str
-        Of the file, for messages.
-
-    Returns
-    -------
-    value : object
-
-    Raises
-    ------
-    ModelFolderError
-        If it asks for what is not made from files.
+    Raises ModelFolderError if it asks for what is not made from files.
     """
     import skops.io
 
