@@ -169,6 +169,7 @@ def _encode_through(
                         store.put_many(others, piece)
                 yield done, result[done, columns]
 
+        # An earlier pooling's passes gave all: there is nothing to look up.
         if spare[number].all():
             store.put_many(keys[part], result[:, columns])
         else:
@@ -187,6 +188,7 @@ def _compute(
         list(range(start, min(start + _BLOCK, len(texts))))
         for start in range(0, len(texts), _BLOCK)
     ]
+    # Parts differ in layers and pooling alone, so that one pass gives all of them.
     layers = list(dict.fromkeys(part.layers for part in parts))
     pooling = tuple(dict.fromkeys(itertools.chain(*(part.pooling for part in parts))))
     with ThreadPoolExecutor(1) as ahead:
@@ -323,6 +325,7 @@ def look_up(
                 # While this process waited for the lock, another may have done it.
                 part = look_again(part)
                 for done, vectors in compute(part) if part else ():
+                    # At once: Ctrl-C in the next part loses nothing of this one.
                     store.put_many([keys[index] for index in done], vectors)
                     result[done] = vectors
         finally:

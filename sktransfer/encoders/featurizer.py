@@ -214,7 +214,7 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         -------
         vectors : float32 array of shape (n_texts, n_features_out_)
         """
-        X = list(X) if isinstance(X, Iterator) else X
+        X = list(X) if isinstance(X, Iterator) else X  # fit would use it up
         vectors: NDArray[np.float32] = self.fit(X, y).transform(X)
         return vectors
 
@@ -283,6 +283,7 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         jobs: list[Job] = []
 
         def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+            # For each block: weights that were replaced meanwhile void the fit.
             texts, recipe = self._prepare(texts)
             jobs.append(self._make_job(recipe))
             return self._encode(texts, jobs[-1], warn=False)
@@ -347,6 +348,7 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             self._warn_of_cuts([job])
         if self.normalize:
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            # A vector of zeros stays one.
             vectors /= np.maximum(lengths, np.finfo(np.float32).tiny)
         return vectors
 

@@ -82,6 +82,7 @@ def load_module(
     with _loading:
         module = _modules.get(key)
         if module is None:
+            # The encoder of the same checkpoint may hold it already.
             table = share_table(checkpoint.digest, checkpoint.folder)
             module = read_module(checkpoint.folder, dtype, table).to(device)
             _modules[key] = module.requires_grad_(False)
@@ -185,6 +186,7 @@ def read_module(
         )
         kind = MODEL_MAPPING[type(config)]
         options: dict[str, Any] = {"config": config, "dtype": dtype}
+        # Nobody reads it, and where the file has none it would be drawn at random.
         if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
             options["add_pooling_layer"] = False
         source: str | None = str(folder)
@@ -194,6 +196,7 @@ def read_module(
             options["state_dict"] = without_table(
                 read_tensors(folder), read_architecture(folder)
             )
+        # Modules are drawn at random before their weights are read.
         with _quietly(), torch.random.fork_rng(devices=[]):
             module, report = kind.from_pretrained(
                 source, local_files_only=True, output_loading_info=True, **options

@@ -141,6 +141,7 @@ class WordVectorTrainer(BaseEstimator):
         """Learn vectors from texts that are cut already, as places in `words`."""
         check_parameters(self.get_params(deep=False), _RULES)
         counts = np.bincount(ragged.words, minlength=len(words))
+        # gensim's own error would speak of its build_vocab.
         if counts.max(initial=0) < self.min_count:
             raise TrainingError(
                 f"No word comes min_count={self.min_count} times in the "

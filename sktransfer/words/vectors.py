@@ -332,9 +332,11 @@ default="sktransfer"
         return self
 
     def __setattr__(self, name: str, value: object) -> None:
+        # Clones and threads share them.
         raise AttributeError(f"WordVectors never change, so {name!r} cannot be set.")
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # The digest proves later that the file still holds these numbers.
         if self._origin is not None:
             return _reload, (*self._origin[:3], self.digest, self._origin[3])
         return _restore, (self.words, self.matrix, self.subwords)

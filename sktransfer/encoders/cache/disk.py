@@ -42,6 +42,7 @@ from sktransfer.exceptions import CacheWarning
 
 __all__ = ["DiskStore", "RecentStore", "disk_store", "lock_keys"]
 
+# Locks of a recipe: so many processes can compute for it at the same time.
 _N_SHARES = 4
 # Keys of one lock: enough to fill batches, few enough that nobody waits for long.
 _KEYS_A_LOCK = 1024
@@ -130,6 +131,7 @@ class DiskStore:
         with self._lock:
             known = [self._segments[path] for path in self._of(home)]
             self._search(known, numbers, order, out, found)
+            # The folder is listed only if something is missing: mostly nothing is.
             if not found.all():
                 self._search(self._refresh(home), numbers, order, out, found)
             if count:
@@ -139,6 +141,7 @@ class DiskStore:
 
     def put_many(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
         """Keep each row of vectors (n, width); all keys are of one recipe."""
+        # More than may be kept would drive out all else, and then itself.
         if not len(keys) or vectors.nbytes > self._max_bytes:
             return
         home = self._home(keys[0])
@@ -242,7 +245,7 @@ class DiskStore:
             try:
                 self._segments[path] = Segment(path)
                 new.append(self._segments[path])
-            except FileNotFoundError:
+            except FileNotFoundError:  # merged or removed by another process since
                 continue
             except (SegmentError, OSError) as error:
                 self._discard(path, error)

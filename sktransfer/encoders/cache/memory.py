@@ -101,6 +101,7 @@ class MemoryStore:
                 self._hits += len(there)
                 self._misses += len(values) - len(there)
         if there:
+            # One copy of all vectors together is faster than one of each.
             joined = np.frombuffer(b"".join(there), dtype=np.float32)
             if len(there) == len(values):
                 out[:] = joined.reshape(out.shape)
@@ -115,6 +116,7 @@ class MemoryStore:
         with self._lock:
             for key, vector in zip(keys, vectors, strict=True):
                 self._forget(key)
+                # Bytes cannot be changed by whoever gave the vector.
                 self._values[key] = vector.tobytes()
                 self._n_bytes += _cost(key, self._values[key])
             self._shrink()
@@ -156,6 +158,7 @@ class MemoryStore:
             self._n_bytes -= _cost(key, value)
 
     def _shrink(self) -> None:
+        # What was used last stands at the end.
         while self._n_bytes > self._max_bytes:
             self._forget(next(iter(self._values)))
 

@@ -203,6 +203,7 @@ def find_checkpoint(
     """
     root = find_folder(model, revision=revision, local_files_only=local_files_only)
     folder = _find_weights_folder(root)
+    # Files may be replaced between fit and transform: their states are looked at anew.
     content, declarations = _list_files(root, folder)
     found = _describe(spell(model), root, folder, _stat(content), _stat(declarations))
     return found if revision is None else replace(found, revision=revision)
@@ -348,6 +349,7 @@ def _describe(
             f"{folder / 'config.json'} names no width and number of layers, but those "
             "of a text encoder are expected: pass a BERT-like checkpoint."
         )
+    # By name, not by folder: a copy elsewhere gives the same vectors.
     digest = hashlib.sha256()
     for path, *_ in content:
         digest.update(f"{path.name} {digest_file(path)}\n".encode())

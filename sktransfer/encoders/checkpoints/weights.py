@@ -157,6 +157,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 def find_table(folder: Path) -> tuple[Path, str]:
     """File with the token embeddings of what `read_weights` reads, and their name."""
     kind = str(read_architecture(folder).get("model_type"))
+    # From the last: where two files name a tensor, `read_tensors` takes the later one.
     for path in sorted(folder.glob("model*.safetensors"), reverse=True):
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - the file is no mapping
@@ -257,6 +258,7 @@ def share_table(digest: str, folder: Path) -> Tensor | None:
     with path.open("rb") as file:
         (n_bytes,) = struct.unpack("<Q", file.read(8))
         entry = json.loads(file.read(n_bytes))[name]
+        # Copied when written to, as torch warns of memory that cannot be written.
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     table = torch.frombuffer(
         mapping,

@@ -151,10 +151,11 @@ def _load_cached(
         folder = cache / noted["key"]
         if noted["state"] == state and is_table(folder):
             return open_table(folder)
+    # Hashing a large file takes seconds; the note spares that while the file stays.
     key = _hash([_checksum(path), *options[1:]])
     folder = cache / key
     with locked(folder):
-        if not is_table(folder):
+        if not is_table(folder):  # another process may have made it meanwhile
             with write_folder_beside(folder) as beside:
                 source = read_source(path, limit, format)
                 write_table(beside, source, dtype, str(path))

@@ -110,6 +110,7 @@ def build_table(
                 f"words[{row}] is {word!r:.40} of type {type(word).__name__}, but a "
                 "str is expected."
             )
+    # A copy, so that nobody else can change it.
     numbers = np.array(matrix, dtype=np.float32, order="C")
     if numbers.ndim != 2 or len(numbers) != len(words) or not numbers.size:
         raise WordVectorsError(
@@ -209,6 +210,7 @@ def write_table(folder: Path, source: Source, dtype: str, name: str) -> None:
     if source.subwords is not None:
         source.subwords.buckets.tofile(folder / "buckets.bin")
         facts["subwords"] = source.subwords.facts()
+    # The digest is that of the opened arrays, and the facts are needed to open them.
     write_json(folder / _FACTS, facts | {"digest": ""})
     write_json(folder / _FACTS, facts | {"digest": digest_table(open_table(folder))})
 
