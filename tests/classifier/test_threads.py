@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
-from sktransfer.classifier.cpu import halves
+from sktransfer.classifier.cpu import batch_halves
 from sktransfer.classifier.network import network
 from sktransfer.persistence import load, save
 
@@ -250,7 +250,7 @@ class TestTokens:
         def fail(*args):
             raise AssertionError("threads were made")
 
-        monkeypatch.setattr(halves, "threads_with_cores", fail)
+        monkeypatch.setattr(batch_halves, "threads_with_cores", fail)
         assert len(model.predict(texts[:3])) == 3
         with pytest.raises(AssertionError, match="threads were made"):
             model.predict(texts[:4])

@@ -3,6 +3,10 @@
 torch has a fused kernel for attention on CPUs, but not with dropout, and its backward
 pass in bfloat16 takes several times as long as one made of plain products. Here both
 passes are batched products, with the mask of dropout drawn quickly.
+
+Private names: ``torch._softmax_backward_data``; ``config._attn_implementation``,
+``masking_utils.sdpa_mask`` and ``integrations.sdpa_attention`` of transformers. Where
+one is missing, a model keeps the attention that it has.
 """
 
 from __future__ import annotations
@@ -15,7 +19,8 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from sktransfer.classifier.cpu.dropout import draw_kept
-from sktransfer.classifier.cpu.products import multiply_each
+from sktransfer.classifier.cpu.half_precision import multiply_each
+from sktransfer.classifier.cpu.switch import tricks_on
 
 __all__ = ["ATTENTION", "Attention", "attend", "use_quick_attention"]
 
@@ -42,24 +47,10 @@ class Attention(torch.autograd.Function):
         p: float,
         scale: float,
     ) -> torch.Tensor:
-        """Output (b, heads, t, w).
+        """Output (b, heads, t, w) of queries, keys and values of one dtype.
 
-        Parameters
-        ----------
-        ctx : object
-            What `backward` reads.
-        query, key, value : torch.Tensor of shape (b, heads, t, w)
-            All of one dtype.
-        attended : bool torch.Tensor, which spreads to (b, heads, t, t), or None
-            False where a key is not to be seen.
-        p : float in [0, 1)
-            Share of the weights that dropout silences.
-        scale : float
-            Factor of the scores.
-
-        Returns
-        -------
-        output : torch.Tensor of shape (b, heads, t, w)
+        `attended` spreads to (b, heads, t, t) and is False where a key is not to be
+        seen; `p` is the share of the weights that dropout silences.
         """
         n_tokens = query.shape[-2]
         query, key, value = (_fill_up(part) for part in (query, key, value))
@@ -85,20 +76,7 @@ class Attention(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Gradients of query, key and value.
-
-        Parameters
-        ----------
-        ctx : object
-            What `forward` kept.
-        grad : torch.Tensor of shape (b, heads, t, w)
-            That of the output.
-
-        Returns
-        -------
-        gradients : tuple of torch.Tensor or None
-            One for each argument of `forward`.
-        """
+        """Gradients of query, key and value, from that of the output."""
         query, key, value, weights, kept = ctx.saved_tensors
         n_tokens = grad.shape[-2]
         grad = _fill_up(grad)
@@ -121,7 +99,7 @@ class Attention(torch.autograd.Function):
 def _fill_up(part: torch.Tensor, *, both: bool = False) -> torch.Tensor:
     """Zeros after the tokens (b, heads, t, w), or on both sides (b, heads, t, t).
 
-    They make for few different shapes, as in `products`. Float32 needs none.
+    They make for few different shapes, as in `half_precision`. Float32 needs none.
     """
     more = 0 if part.dtype == torch.float32 else -part.shape[-2] % _TOKENS
     if not more:
@@ -141,30 +119,14 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """Attention as transformers' models call it; quick where it learns on a CPU.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The layer that calls.
-    query, key, value : torch.Tensor of shape (b, heads, t, w)
-        What attends to what.
-    attention_mask : torch.Tensor or None
-        As for "sdpa": False where a key is not to be seen.
-    dropout : float, default=0.0
-        Share of the weights that is silenced.
-    scaling : float or None, default=None
-        Factor of the scores; None is 1 / sqrt(w).
-    **kwargs
-        What only some models pass; such calls go to "sdpa".
-
-    Returns
-    -------
-    output : torch.Tensor of shape (b, t, heads, w)
-    weights : None
-        They are not kept.
+    The output is (b, t, heads, w); weights are not kept. `attention_mask` is False
+    where a key is not to be seen, and `scaling` None is 1 / sqrt(w). What only some
+    models pass, or ask for, goes to "sdpa" of transformers.
     """
     ours = (
         query.device.type == "cpu"
         and torch.is_grad_enabled()
+        and tricks_on()
         and query.shape == key.shape
         and not kwargs.get("is_causal")
         and not (attention_mask is None and getattr(module, "is_causal", False))
@@ -188,16 +150,22 @@ def attend(
 def use_quick_attention(model: Any) -> None:
     """Have a model of transformers call `attend`, if it lets its attention be chosen.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        Changed.
+    Where torch or transformers lack what `attend` needs, the model stays as it is.
     """
-    if getattr(model.config, "_attn_implementation", None) == "sdpa":
+    if getattr(model.config, "_attn_implementation", None) != "sdpa":
+        return
+    if not hasattr(torch, "_softmax_backward_data"):
+        return
+    try:
         # Only who trains a transformer waits for this import.
         from transformers import AttentionInterface, AttentionMaskInterface
+        from transformers.integrations.sdpa_attention import (
+            sdpa_attention_forward,  # noqa: F401 - `attend` needs it later
+        )
         from transformers.masking_utils import sdpa_mask
 
         AttentionInterface.register(ATTENTION, attend)
         AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-        model.config._attn_implementation = ATTENTION
+    except (ImportError, AttributeError, TypeError):
+        return
+    model.config._attn_implementation = ATTENTION

@@ -2,6 +2,8 @@
 
 torch draws a number of 64 bits for each element, of which dropout needs a few. Here one
 such number decides about four elements. A share p is rounded to 1 / 65 536.
+
+No private names.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
+
+from sktransfer.classifier.cpu.switch import tricks_on
 
 __all__ = ["Dropout", "draw_kept", "drawing_from", "replace_dropout"]
 
@@ -26,17 +30,7 @@ def drawing_from(seed: int | None) -> Iterator[None]:
     """Have this thread draw its masks from a generator of its own.
 
     Threads that drew from the global generator would do so in an order that nobody
-    decides.
-
-    Parameters
-    ----------
-    seed : int or None
-        Of the generator; with None the global one stays.
-
-    Yields
-    ------
-    None
-        While the masks are drawn from it.
+    decides. With None as the seed they do.
     """
     generator = None
     if seed is not None:
@@ -52,20 +46,8 @@ def drawing_from(seed: int | None) -> Iterator[None]:
 def draw_kept(shape: Sequence[int], p: float, dtype: torch.dtype) -> torch.Tensor:
     """Draw 0 with probability `p` and 1 otherwise, from the generator of the thread.
 
-    That is torch's global one, unless it is `drawing_from` another.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Of the result.
-    p : float in [0, 1]
-        Share of zeros, rounded to 1 / 65 536.
-    dtype : torch.dtype
-        Of the result, any floating type.
-
-    Returns
-    -------
-    kept : torch.Tensor of that shape, on the CPU
+    That is torch's global one, unless it is `drawing_from` another. The result is on
+    the CPU, in any floating type.
     """
     n = math.prod(shape)
     # Without the bounds the highest bit would always be 0.
@@ -86,20 +68,15 @@ class Dropout(nn.Dropout):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Silence a share of the elements in training, and scale up the others."""
-        if not self.training or self.p in (0, 1) or input.device.type != "cpu":
+        ours = self.training and self.p not in (0, 1) and input.device.type == "cpu"
+        if not ours or not tricks_on():
             return super().forward(input)
         kept = draw_kept(input.shape, self.p, input.dtype)
         return input * kept.mul_(1 / (1 - self.p))
 
 
 def replace_dropout(module: nn.Module) -> None:
-    """Put the quick one in the place of each dropout inside of a module.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Changed; its parameters and their names stay as they are.
-    """
+    """Put the quick one in the place of each dropout inside of a module."""
     for parent in list(module.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.Dropout:

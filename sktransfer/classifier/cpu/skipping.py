@@ -3,6 +3,9 @@
 A model of transformers prepares masks, positions and what else its layers read, and
 calls its layers one after another. Layers that pass on what they are given let all of
 that stay as it is, whatever the architecture.
+
+Private names: layers take their states first or as ``hidden_states``, and give them
+first. Where they do not, `frozen_prefix` finds out and has every layer run.
 """
 
 from __future__ import annotations
@@ -24,17 +27,7 @@ def skipping(
 ) -> Iterator[None]:
     """Have layers pass on the states that they are given.
 
-    Parameters
-    ----------
-    blocks : sequence of torch.nn.Module
-        Layers of a transformer.
-    n_extra : int or None, default=None
-        What they give beside their states, in a tuple; None is no tuple.
-
-    Yields
-    ------
-    None
-        While the layers do so.
+    `n_extra` is what they give beside their states, in a tuple; None is no tuple.
     """
 
     def pass_on(hidden_states: torch.Tensor, *_: Any, **__: Any) -> Any:
@@ -55,15 +48,7 @@ def skipping(
 def replacing_input(block: nn.Module) -> Iterator[threading.local]:
     """Have a layer read other states than those that it is given.
 
-    Parameters
-    ----------
-    block : torch.nn.Module
-        A layer of a transformer.
-
-    Yields
-    ------
-    replacement : threading.local
-        Its `states`, of shape (n, t, w), are what the layer reads in this thread.
+    The `states` (n, t, w) of what is yielded are those that it reads in this thread.
     """
     replacement = threading.local()
 
@@ -80,22 +65,16 @@ def replacing_input(block: nn.Module) -> Iterator[threading.local]:
 
 @contextlib.contextmanager
 def catching_input(block: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collect the states that a layer is given.
+    """Collect the states that a layer is given, one entry for each pass.
 
-    Parameters
-    ----------
-    block : torch.nn.Module
-        A layer of a transformer.
-
-    Yields
-    ------
-    caught : list of torch.Tensor
-        One entry for each pass.
+    A pass whose states cannot be told from other arguments leaves no entry.
     """
     caught: list[torch.Tensor] = []
 
     def catch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        caught.append(args[0] if args else kwargs["hidden_states"])
+        states = args[0] if args else kwargs.get("hidden_states")
+        if isinstance(states, torch.Tensor):
+            caught.append(states)
 
     with block.register_forward_pre_hook(catch, with_kwargs=True):
         yield caught

@@ -1,24 +1,59 @@
-"""Parts of a transformer in forms that learn on a CPU in less time and memory."""
+"""The switch of this folder: whether transformers learn in ways of our own on a CPU.
+
+Each trick asks `tricks_on` when it is about to be used. So the switch also holds for a
+network that was built before it was turned.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
 
-from sktransfer.classifier.cpu.attention import use_quick_attention
-from sktransfer.classifier.cpu.dropout import replace_dropout
-from sktransfer.classifier.cpu.products import replace_linear
+from sktransfer.exceptions import InvalidParameterError
 
-__all__ = ["quicken"]
+__all__ = ["VARIABLE", "plain", "tricks_on"]
+
+#: Environment variable; "0" turns all tricks off.
+VARIABLE = "SKTRANSFER_CPU_TRICKS"
+
+_plain: ContextVar[bool] = ContextVar("plain", default=False)
 
 
-def quicken(transformer: Any) -> None:
-    """Put our dropout, products and attention in the place of torch's.
+def tricks_on() -> bool:
+    """Whether the quick ways are to be used in this context.
 
-    Parameters
-    ----------
-    transformer : transformers.PreTrainedModel
-        Changed; its parameters and their names stay as they are.
+    Raises
+    ------
+    InvalidParameterError
+        If the environment variable is something else than 0, 1 or nothing.
     """
-    replace_dropout(transformer)
-    replace_linear(transformer)
-    use_quick_attention(transformer)
+    if _plain.get():
+        return False
+    value = os.environ.get(VARIABLE, "")
+    if value not in ("", "0", "1"):
+        raise InvalidParameterError(
+            f"the environment variable {VARIABLE} is {value!r}, but 0 (the plain ways "
+            "of torch and transformers) or 1 (quick ways where there are any) is "
+            "expected: set it to one of them, or unset it."
+        )
+    return value != "0"
+
+
+@contextlib.contextmanager
+def plain() -> Iterator[None]:
+    """Turn the tricks off for what this thread does, whoever computes for it.
+
+    Examples
+    --------
+    >>> from sktransfer.classifier.cpu.switch import plain, tricks_on
+    >>> with plain():
+    ...     tricks_on()
+    False
+    """
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)

@@ -13,9 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from sktransfer.classifier.cpu.halves import encode_batch
+from sktransfer.classifier.cpu.attention import use_quick_attention
+from sktransfer.classifier.cpu.batch_halves import encode_batch
+from sktransfer.classifier.cpu.dropout import replace_dropout
+from sktransfer.classifier.cpu.half_precision import replace_linear
 from sktransfer.classifier.cpu.skipping import replacing_input, skipping
-from sktransfer.classifier.cpu.switch import quicken
+from sktransfer.classifier.cpu.switch import tricks_on
 from sktransfer.classifier.network.adapters import (
     Adaptation,
     add_adapters,
@@ -40,18 +43,8 @@ __all__ = ["TransformerBody"]
 class TransformerBody(Body):
     """A trainable copy of a checkpoint, with the featurizer's layers and pooling.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        Where the weights come from.
-    pooling : tuple of {"mean", "cls", "max"}
-        Parts of a text's vector.
-    layers : "auto", int or tuple of int, default=-1
-        Hidden states that are averaged, as in the featurizer.
-    normalize : bool, default=False
-        Whether vectors are scaled to length 1.
-    adaptation : Adaptation or None, default=None
-        Adapters that `take_tuned` is to find, as another body's `adaptation` has them.
+    An `adaptation` names adapters that `take_tuned` is to find, as another body's
+    attribute has them.
     """
 
     def __init__(
@@ -69,7 +62,10 @@ class TransformerBody(Body):
         self.layers = resolve_layers(layers, checkpoint)
         self.normalize = normalize
         self.transformer: Any = copy_module(checkpoint)
-        quicken(self.transformer)
+        # They learn in less time and memory; names of parameters stay as they are.
+        replace_dropout(self.transformer)
+        replace_linear(self.transformer)
+        use_quick_attention(self.transformer)
         self.tuned = set()
         # What a layer gives beside its states, in a tuple; most give no tuple.
         self.n_extra: int | None = None
@@ -87,21 +83,13 @@ class TransformerBody(Body):
         attention_mask: torch.Tensor,
         states: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Features (n, w) of tokens.
+        """Features (n, w) of tokens (n, t), with a mask that is 0 at padding.
 
-        Parameters
-        ----------
-        input_ids, attention_mask : torch.Tensor of shape (n, t)
-            Tokens, and 1 where they are not padding.
-        states : torch.Tensor of shape (n, t, h) or None
-            What the resting layers give, if it is known; they are passed over then.
-
-        Returns
-        -------
-        features : torch.Tensor of shape (n, w)
+        `states` (n, t, h) are what the resting layers give, if it is known; they are
+        passed over then.
         """
         tokens = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if states is None:
+        if states is None or not tricks_on():
             return encode_batch(self._features, tokens)
         blocks, n_layers = self.blocks(), self.n_resting()
 
@@ -147,8 +135,8 @@ class TransformerBody(Body):
     def n_resting(self) -> int:
         """Layers at the bottom whose states are the same in every epoch.
 
-        None is where something below the lowest learning layer learns. Layers whose own
-        states are read do not count.
+        There are none where something below the lowest learning layer learns. Layers
+        whose own states are read do not count.
         """
         blocks = self.blocks()
         rests = [not any(p.requires_grad for p in b.parameters()) for b in blocks]
@@ -174,10 +162,7 @@ class TransformerBody(Body):
     def adapt(self, rank: int) -> None:
         """Put adapters of `rank` beside the linear layers, or take up those there are.
 
-        Parameters
-        ----------
-        rank : int
-            Where there are adapters of another rank, they become part of the weights.
+        Adapters of another rank become part of the weights.
         """
         if self.adaptation is not None and self.adaptation["rank"] == rank:
             self._unmerge()

@@ -3,6 +3,9 @@
 Frozen layers run in evaluation mode, so that the states which enter the first layer
 that learns are the same in every epoch. With them kept, an epoch costs only what
 learns.
+
+Private names are those of `cpu.skipping`; whether an architecture suits is tried out,
+and where it does not, every epoch runs the whole body.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ import numpy.typing as npt
 import torch
 
 from sktransfer.classifier.cpu.skipping import catching_input, skipping
+from sktransfer.classifier.cpu.switch import tricks_on
 from sktransfer.classifier.data.batches import EvaluationBatches, LabelledRows
 from sktransfer.classifier.data.inputs import TokenTexts
+from sktransfer.classifier.network.body import Body
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.encoders.tokens import gather
 
@@ -34,14 +39,8 @@ _TOLERANCE = 1e-3
 class KeptTexts:
     """Tokenised texts as `Rows`, with the states that enter the first learning layer.
 
-    Parameters
-    ----------
-    texts : TokenTexts
-        Their tokens.
-    states : torch.Tensor of shape (n_tokens, w)
-        One row a token, in the order of the tokens, without padding.
-    dtype : torch.dtype
-        Number format that the layer reads; `states` may be kept in a smaller one.
+    `states` (n_tokens, w) are in the order of the tokens, without padding; `dtype` is
+    the number format that the layer reads, which may be a larger one than theirs.
     """
 
     def __init__(
@@ -82,33 +81,20 @@ class KeptTexts:
 
 
 def keep_states(
-    body: Any, data: LabelledRows, device: torch.device, dtype: torch.dtype
+    body: Body | None, data: LabelledRows, device: torch.device, dtype: torch.dtype
 ) -> LabelledRows:
     """Rows with what the frozen layers give for them, where that can be kept.
 
     It cannot where no layer is frozen below the first that learns, where the states of
     a frozen layer are read for themselves, where they would take more than
     `MEMORY_LIMIT`, or where an architecture hands more from layer to layer than states.
-    Then the rows come back as they were, and every epoch runs the whole body.
-
-    Parameters
-    ----------
-    body : Body or None
-        With a strategy applied.
-    data : LabelledRows
-        What it reads.
-    device : torch.device
-        Where it runs.
-    dtype : torch.dtype
-        Precision of its matrix products.
-
-    Returns
-    -------
-    data : LabelledRows
-        The same rows, labels and weights.
+    Then the rows come back as they were, and every epoch runs the whole body, which has
+    its strategy applied. `dtype` is the precision of the body's matrix products.
     """
     texts = data.rows
     if not isinstance(body, TransformerBody) or not isinstance(texts, TokenTexts):
+        return data
+    if not tricks_on():
         return data
     n_layers, exact = body.n_resting(), dtype == torch.float32
     n_numbers = len(texts.tokens.ids) * body.checkpoint.hidden_size
@@ -142,6 +128,8 @@ def _can_resume(
         lowest.register_forward_hook(lambda *passed: given.append(passed[-1])),
     ):
         expected = body(**tokens)
+    if len(caught) != 1:
+        return False
     states = caught[0]
     if states.shape[:2] != tokens["input_ids"].shape:
         return False

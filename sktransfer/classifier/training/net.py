@@ -14,8 +14,9 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 from torch import nn
 
-from sktransfer.classifier.cpu.halves import MIN_ROWS, in_halves
-from sktransfer.classifier.cpu.sparse_table import dense_gradients, sparse_gradient
+from sktransfer.classifier.cpu.batch_halves import MIN_ROWS, in_halves
+from sktransfer.classifier.cpu.sparse_gradient import dense_gradients, sparse_gradient
+from sktransfer.classifier.cpu.switch import tricks_on
 from sktransfer.classifier.data.batches import (
     Batch,
     EvaluationBatches,
@@ -196,8 +197,9 @@ class PredictingNet(NeuralNet):
         return nullcontext()
 
     def _divides(self, rows: Rows) -> bool:
-        """Whether batches of these rows go through layers."""
-        return rows.lengths is not None and not self.module_.body.is_table
+        """Whether batches of these rows go through layers, in halves."""
+        layers = rows.lengths is not None and not self.module_.body.is_table
+        return layers and tricks_on()
 
     @staticmethod
     def _ensure_threads(rows: Rows) -> None:

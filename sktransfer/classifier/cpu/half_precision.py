@@ -4,6 +4,8 @@ Under autocast torch keeps a copy of each weight in half precision for the backw
 pass, one for each time that the layer is called, and one of the input for each layer
 that reads it. Here a weight is converted again when the gradient of its input is asked
 for, and layers share the copy of their input.
+
+Private names: ``torch.Tensor._version``, without which inputs are not shared.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from sktransfer.classifier.cpu.switch import tricks_on
 
 __all__ = ["Linear", "multiply_each", "replace_linear"]
 
@@ -29,7 +33,8 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the affine map of the input (..., i), of shape (..., o)."""
-        if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        ours = input.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+        if not ours or not tricks_on():
             return super().forward(input)
         rows = _rows_of(input, torch.get_autocast_dtype("cpu"))
         output: Tensor = _Product.apply(input, rows, self.weight, self.bias)
@@ -39,10 +44,7 @@ class Linear(nn.Linear):
 def replace_linear(module: nn.Module) -> None:
     """Put `Linear` in the place of each linear layer inside of a module.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Changed; its parameters and their names stay as they are.
+    Parameters and their names stay as they are.
     """
     for parent in list(module.modules()):
         for name, child in parent.named_children():
@@ -86,16 +88,8 @@ class _Product(torch.autograd.Function):
 def multiply_each(left: Tensor, right: Tensor) -> Tensor:
     """Matrix products (n, h, a, c) of (n, h, a, b) with (n, h, b, c).
 
-    In half precision they are computed for few different numbers of rows n.
-
-    Parameters
-    ----------
-    left, right : torch.Tensor
-        Of one dtype, with n and h as a contiguous tensor has them.
-
-    Returns
-    -------
-    products : torch.Tensor
+    In half precision they are computed for few different numbers of rows n. Both are of
+    one dtype, with n and h as a contiguous tensor has them.
     """
     if left.dtype == torch.float32:
         return left @ right
@@ -114,10 +108,12 @@ def _rows_of(input: Tensor, dtype: torch.dtype) -> Tensor:
     """The input's rows in half precision; those who read the same input share them."""
     if not torch.is_grad_enabled() or input.is_inference():
         return _fill_up(input, dtype)
-    made: tuple[int, Tensor] | None = getattr(input, "_rows", None)
-    if made is None or made[0] != input._version or made[1].dtype != dtype:
+    version: int | None = getattr(input, "_version", None)
+    made: tuple[int | None, Tensor] | None = getattr(input, "_rows", None)
+    stale = made is None or made[0] != version or made[1].dtype != dtype
+    if made is None or stale or version is None:
         with torch.no_grad():
-            made = input._version, _fill_up(input, dtype)
+            made = version, _fill_up(input, dtype)
         input._rows = made  # type: ignore[attr-defined]
     return made[1]
 

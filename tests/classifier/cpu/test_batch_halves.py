@@ -7,8 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from sktransfer.classifier.cpu.batch_halves import (
+    cut_by_length,
+    encode_batch,
+    in_halves,
+)
 from sktransfer.classifier.cpu.dropout import Dropout
-from sktransfer.classifier.cpu.halves import cut_by_length, encode_batch, in_halves
 from sktransfer.classifier.data.inputs import TokenInput
 from sktransfer.classifier.network.transformer import TransformerBody
 

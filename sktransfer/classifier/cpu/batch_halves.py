@@ -3,6 +3,8 @@
 torch divides every operation of a batch over its threads, and waits for the slowest at
 the end of each; forth and back these are hundreds. Two halves wait for one another once
 a pass, and the half of shorter texts needs no padding up to the longest.
+
+No private names.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from sktransfer.classifier.cpu.dropout import drawing_from
+from sktransfer.classifier.cpu.switch import tricks_on
 from sktransfer.encoders.compute.threads import count_cores, threads_with_cores
 
 __all__ = ["MIN_ROWS", "cut_by_length", "encode_batch", "in_halves"]
@@ -41,15 +44,7 @@ _current: ContextVar[_Halves | None] = ContextVar("halves", default=None)
 def in_halves(device: torch.device) -> Iterator[None]:
     """Have batches on a CPU divided that are given to `encode_batch`.
 
-    Parameters
-    ----------
-    device : torch.device
-        Where the batches are computed. A GPU wants them whole.
-
-    Yields
-    ------
-    None
-        While two threads wait for halves.
+    A GPU wants them whole.
     """
     n_cores = count_cores()
     if device.type != "cpu" or _current.get() is not None:
@@ -69,32 +64,23 @@ def in_halves(device: torch.device) -> Iterator[None]:
 def encode_batch(encode: Encode, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
     """Compute `encode` of the rows of a batch, in halves where that has been asked for.
 
-    Parameters
-    ----------
-    encode : callable
-        Gives one row of features for each row of its inputs.
-    inputs : dict of str to torch.Tensor
-        Its keyword arguments, of shape (n, t, ...), padded on the right;
-        ``attention_mask`` is 1 where there is no padding.
-
-    Returns
-    -------
-    features : torch.Tensor of shape (n, w)
-        A gradient adds to the parameters' ``grad`` what both halves give: two numbers,
-        whose sum is the same in either order.
+    `encode` gives features (n, w) of inputs (n, t, ...), its keyword arguments, padded
+    on the right; ``attention_mask`` is 1 where there is no padding. A gradient adds to
+    the parameters' ``grad`` what both halves give: two numbers, whose sum is the same
+    in either order.
     """
     halves = _current.get()
-    return encode(**inputs) if halves is None else halves.encode(encode, inputs)
+    # Asked in this thread: those of the pool compute only while tricks are on.
+    if halves is None or not tricks_on():
+        return encode(**inputs)
+    return halves.encode(encode, inputs)
 
 
 class _Halves:
     """Computes the halves of batches, and takes gradients back through both.
 
-    Parameters
-    ----------
-    pool : concurrent.futures.ThreadPoolExecutor or None
-        Of two threads; with None the halves are computed one after the other, with the
-        same masks of dropout, so that a seed means the same on one core.
+    Without a pool of two threads the halves are computed one after the other, with the
+    same masks of dropout, so that a seed means the same on one core.
     """
 
     def __init__(self, pool: ThreadPoolExecutor | None) -> None:
@@ -124,10 +110,9 @@ class _Halves:
 
     def _learn(self, compute: Compute, halves: list[Half]) -> list[torch.Tensor]:
         seeds = torch.randint(2**62, (2,)).tolist()
-        before = torch.default_generator.get_state()
+        before = torch.get_rng_state()
         outputs = self._both(compute, halves, seeds, at_once=self._draws_apart)
-        after = torch.default_generator.get_state()
-        self._draws_apart = torch.equal(before, after)
+        self._draws_apart = torch.equal(before, torch.get_rng_state())
         return outputs
 
     def _both(
@@ -186,20 +171,10 @@ def _in_this_context(encode: Encode, inputs: dict[str, torch.Tensor]) -> Compute
 
 
 def cut_by_length(lengths: torch.Tensor) -> tuple[torch.Tensor, list[Half]]:
-    """Cut a batch into two halves that cost about the same.
+    """Cut a batch of rows, at least two, into halves that cost about the same.
 
-    Parameters
-    ----------
-    lengths : int64 torch.Tensor of shape (n,)
-        Of n rows, at least two.
-
-    Returns
-    -------
-    order : torch.Tensor of shape (n,)
-        Rows by length, as they stand in the halves.
-    halves : list of two lists of (torch.Tensor, int)
-        Rows that are computed together, and the longest of them. It is one entry for
-        each half, or two where that saves much padding.
+    First come the rows by length, as they stand in the halves. A half has two entries
+    where that saves much padding, else one.
     """
     order = torch.argsort(lengths, stable=True)
     ordered = lengths[order]

@@ -2,6 +2,8 @@
 
 Kept as these rows while it is computed, it spares a table of zeros for each pass; only
 what both halves of a batch have summed up is made dense, for the optimiser.
+
+No private names.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import nn
 
+from sktransfer.classifier.cpu.switch import tricks_on
 from sktransfer.encoders.checkpoints.weights import TokenTable
 
 __all__ = ["dense_gradients", "sparse_gradient"]
@@ -21,22 +24,15 @@ __all__ = ["dense_gradients", "sparse_gradient"]
 def sparse_gradient(embedding: nn.Module | None) -> Iterator[None]:
     """Have the gradient of a table hold the rows that a batch reads.
 
-    Parameters
-    ----------
-    embedding : torch.nn.Module or None
-        Anything but a plain ``torch.nn.Embedding`` that learns on a CPU stays as it
-        is: not every other device knows sparse tensors.
-
-    Yields
-    ------
-    None
-        While it does so.
+    Anything but a plain ``torch.nn.Embedding`` that learns on a CPU stays as it is: not
+    every other device knows sparse tensors.
     """
     if (
         not isinstance(embedding, nn.Embedding)
         or type(embedding) not in (nn.Embedding, TokenTable)
         or not embedding.weight.requires_grad
         or embedding.weight.device.type != "cpu"
+        or not tricks_on()
     ):
         yield
         return
@@ -51,13 +47,7 @@ def sparse_gradient(embedding: nn.Module | None) -> Iterator[None]:
 
 
 def dense_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Make sparse gradients dense.
-
-    Parameters
-    ----------
-    parameters : iterable of torch.nn.Parameter
-        Changed in place.
-    """
+    """Make sparse gradients dense."""
     for parameter in parameters:
         if parameter.grad is not None and parameter.grad.is_sparse:
             parameter.grad = parameter.grad.to_dense()

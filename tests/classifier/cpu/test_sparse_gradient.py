@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sktransfer.classifier.cpu.sparse_table import dense_gradients, sparse_gradient
+from sktransfer.classifier.cpu.sparse_gradient import dense_gradients, sparse_gradient
 
 IDS = torch.tensor([[1, 2, 2], [4, 0, 0]])
 

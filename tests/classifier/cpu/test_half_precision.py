@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from sktransfer.classifier.cpu.products import Linear, multiply_each, replace_linear
+from sktransfer.classifier.cpu.half_precision import (
+    Linear,
+    multiply_each,
+    replace_linear,
+)
 
 
 def half_precision():
