@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 # One set of versions for everything, the ones that were tested. torch goes first and by
 # itself, as a range would let pip choose a build with several GB of CUDA libraries.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+# A process for each core; tests go to whichever is free. Products of small matrices lose
+# time by threads that wait for one another.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 SPHINXOPTS ?=
 
 # Weights come from installed packages: nothing here may ask a hub for them.
@@ -16,22 +19,31 @@ export TOKENIZERS_PARALLELISM = false
 # training took a third of the time.
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test test-fast coverage check bench docs clean
 .NOTPARALLEL:
 
 help:
-	@echo "make demo    compare transfer strategies on real reviews (under 5 minutes)"
-	@echo "make test    everything that has to hold: make check, then the tests"
-	@echo "make check   style, types and the direction of imports"
-	@echo "make bench   measure, and write the tables in benchmarks/"
-	@echo "make docs    build the documentation into docs/_build/html"
-	@echo "make clean   remove what the others made, but for $(VENV)"
+	@echo "make demo       compare transfer strategies on real reviews (under 5 minutes)"
+	@echo "make test       everything that has to hold: make check, then the tests"
+	@echo "make test-fast  the tests but for those marked real or slow"
+	@echo "make coverage   all tests, and which lines and branches they reach"
+	@echo "make check      style, types and the direction of imports"
+	@echo "make bench      measure, and write the tables in benchmarks/"
+	@echo "make docs       build the documentation into docs/_build/html"
+	@echo "make clean      remove what the others made, but for $(VENV)"
 
 demo: $(VENV)/.dev
 	$(BIN)/python examples/plot_strategies.py
 
 test: check
-	$(BIN)/python -m pytest --cov --cov-branch
+	$(PYTEST)
+
+test-fast: $(VENV)/.dev
+	$(PYTEST) -m "not real and not slow"
+
+# Following each line makes Python 3.11 three times as slow: not in every run.
+coverage: $(VENV)/.dev
+	$(PYTEST) --cov --cov-branch
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,10 +44,12 @@ class TestImports:
         heavy = {"torch", "transformers", "gensim", "skorch", "sklearn", "numpy"}
         assert not heavy & loaded_after("import sktransfer")
 
+    @pytest.mark.slow
     def test_word_vectors_load_no_torch(self):
         heavy = {"torch", "transformers", "skorch"}
         assert not heavy & loaded_after("from sktransfer import WordVectorFeaturizer")
 
+    @pytest.mark.slow
     def test_data_sets_load_no_torch(self):
         heavy = {"torch", "transformers", "gensim", "skorch"}
         code = "import sktransfer\nsktransfer.load_mini_reviews()"
@@ -99,7 +102,24 @@ class TestDocstrings:
         assert ">>> " in inspect.getdoc(getattr(sktransfer, name))
 
 
-class TestModules:
+# What stands in several folders under one name, as it has the same role in each.
+ROLES = {"featurizer", "location", "parameters", "saving"}
+
+
+class TestRooms:
+    @pytest.mark.parametrize(
+        "folder",
+        sorted({path.parent for path in MODULES} - {ROOT / "sktransfer"}),
+        ids=lambda path: path.relative_to(ROOT).as_posix(),
+    )
+    def test_each_is_taken_in_at_a_glance(self, folder):
+        siblings = [path for path in folder.iterdir() if path.name != "__pycache__"]
+        assert len(siblings) <= 12
+
+    def test_a_name_stands_once_or_for_one_role(self):
+        names = Counter(path.stem for path in MODULES if path.stem != "__init__")
+        assert {name for name, n in names.items() if n > 1} <= ROLES
+
     def test_none_is_called_utils(self):
         assert not [path for path in MODULES if "util" in path.stem]
 

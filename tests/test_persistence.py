@@ -376,6 +376,7 @@ class TestTheFolder:
         with pytest.raises(CheckpointError, match="not those that this model was fit"):
             load(tmp_path / "model")
 
+    @pytest.mark.slow
     def test_a_process_that_never_saw_it_opens_it(self, make, tmp_path):
         model = make(strategy="fine_tune").fit(TEXTS, LABELS)
         save(model, tmp_path / "model")
@@ -391,6 +392,7 @@ class TestTheFolder:
         )
         assert done.stdout.strip() == str(model.predict(["good film", "awful"]))
 
+    @pytest.mark.slow
     def test_word_vectors_open_without_torch(self, vectors, tmp_path):
         save(WordVectorFeaturizer(vectors).fit(TEXTS), tmp_path / "model")
         script = (

@@ -137,6 +137,7 @@ class TestWriting:
             write_bundle(folder, {"name": print}, "")
         assert read_bundle(folder)["name"] == "first"
 
+    @pytest.mark.slow
     def test_a_process_killed_while_it_writes_leaves_the_older_model(self, folder):
         script = f"""
             import os, signal

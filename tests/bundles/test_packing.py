@@ -62,6 +62,7 @@ class TestValues:
         assert again.tolist() == [1, None]
         assert again.mask.tolist() == [False, True]
 
+    @pytest.mark.slow
     @given(plain)
     def test_plain_values_come_back_as_they_were(self, value):
         assert repr(there_and_back(value)) == repr(value)

@@ -104,6 +104,7 @@ class TestLabels:
         np.testing.assert_array_equal(model.decision_function(rows), expected)
         assert set(model.predict(rows)) == {"pos", "neg"}
 
+    @pytest.mark.slow
     def test_a_thousand_classes(self):
         rows = np.random.default_rng(0).normal(size=(3000, 2))
         model = fast(max_epochs=1).fit(rows, np.arange(3000) % 1000)
@@ -462,6 +463,7 @@ class TestPickles:
         assert copy.history_[:, "train_loss"] == model.history_[:, "train_loss"]
         assert copy.n_parameters_ == model.n_parameters_
 
+    @pytest.mark.slow
     def test_a_fresh_process_opens_them(self, make, sentiment_texts, tmp_path):
         texts, labels = sentiment_texts
         chances = {}

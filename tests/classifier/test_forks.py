@@ -31,6 +31,7 @@ os.wait()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_an_encoder_is_refused_after_a_fork_and_a_head_is_not(tiny_bert):
     result = subprocess.run(

@@ -161,6 +161,7 @@ class TestBareClassifier:
         widths = [model.net_.module_.layout.n_features for model in ran.models[::2]]
         assert widths == [32, 64]
 
+    @pytest.mark.slow
     def test_two_processes(self, make, words, sentiment_texts):
         texts, labels = sentiment_texts
         grid = {"strategy": ["feature_extraction", "fine_tune"], "encoder": [words()]}
@@ -174,6 +175,7 @@ class TestBareClassifier:
         assert one == two
         assert results[1].predict(texts[:3]).shape == (3,)
 
+    @pytest.mark.slow
     def test_a_transformer_in_two_processes(self, make, sentiment_texts):
         texts, labels = sentiment_texts
         grid = {"strategy": ["feature_extraction", "partial"]}

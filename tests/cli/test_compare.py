@@ -52,6 +52,7 @@ class TestAnswer:
         sizes = [line.split()[1] for line in result.stdout.splitlines()[1:10]]
         assert sizes == ["8"] * 3 + ["32"] * 3 + ["64"] * 3
 
+    @pytest.mark.slow
     def test_several_encoders_fit_80_columns_too(
         self, compare, tiny_bert, other_tiny_bert
     ):
@@ -229,6 +230,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 # Starts a process that loads torch.
+@pytest.mark.slow
 def test_a_killed_comparison_goes_on(compare, labelled, tmp_path):
     folder = tmp_path / "out"
     options = [*CHEAP, "--report", str(folder), "--no-model"]

@@ -302,6 +302,7 @@ class TestFresh:
             assert "was not written by this version" in str(result.exception)
             assert path.read_bytes() == written
 
+    @pytest.mark.slow
     def test_its_own_is_removed(self, compare, tmp_path, labelled):
         out = tmp_path / "out"
         assert compare(out).exit_code == 0

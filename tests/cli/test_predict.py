@@ -304,6 +304,7 @@ class TestGoingOn:
         )
 
     # Both start a process that loads torch.
+    @pytest.mark.slow
     @pytest.mark.parametrize("to", ["csv", "parquet"])
     def test_after_kill_9_every_row_is_there_once(
         self, table, model, predict, tmp_path, read_rows, to
@@ -329,6 +330,7 @@ class TestGoingOn:
         left = {path.name for path in tmp_path.iterdir()}
         assert left == {"in.csv", out.name, straight.name}
 
+    @pytest.mark.slow
     def test_ctrl_c_is_a_line_and_130(self, table, model, predict, tmp_path):
         path, out = table("in.csv", self.TEXTS), tmp_path / "out.csv"
         arguments = ["predict", model, path, "-t", "review", "-o", out]
@@ -404,6 +406,7 @@ class TestGoingOn:
 
 
 # Starts a process of its own, and the reader of its output ends early.
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pipes break in other ways there")
 def test_a_reader_who_has_seen_enough_is_no_error(table, model, command):
     path = table("in.csv", TestGoingOn.TEXTS * 2000)
@@ -414,6 +417,7 @@ def test_a_reader_who_has_seen_enough_is_no_error(table, model, command):
     assert process.returncode == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_running_command(table, model, command, tmp_path):
     # Enough rows for the signal to come in the middle.
     path = table("in.csv", TestGoingOn.TEXTS * 20_000)

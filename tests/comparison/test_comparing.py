@@ -164,6 +164,7 @@ class TestTrainSizes:
         merged = (table["label"] == table["predicted"]).mean()
         assert merged == pytest.approx(found.results["accuracy"].iloc[-1])
 
+    @pytest.mark.slow
     def test_what_learns_from_the_source_alone_has_size_0(
         self, compare, network, source_texts
     ):
@@ -179,6 +180,7 @@ class TestTrainSizes:
 
 
 class TestEachTextOnce:
+    @pytest.mark.slow
     def test_all_strategies_share_the_vectors(
         self, compare, network, counted, source_texts
     ):
@@ -369,6 +371,7 @@ class TestSource:
 
 
 class TestNestedSearch:
+    @pytest.mark.slow
     def test_each_training_part_is_searched(self, compare, words):
         grid = {"logisticregression__C": [1e-6, 1.0]}
         found = compare({"words": words}, param_grids={"words": grid})
@@ -479,6 +482,7 @@ class TestResultsAsTheyCome:
 
 
 class TestWorkers:
+    @pytest.mark.slow
     def test_they_give_the_same_table(self, compare, words, network):
         strategies = {"words": words, "n": network()}
         one, other = (compare(strategies, n_jobs=n_jobs) for n_jobs in (1, 2))
@@ -486,6 +490,7 @@ class TestWorkers:
         assert one.folds[columns].equals(other.folds[columns])
         assert one.predictions["n"]["row"].equals(other.predictions["n"]["row"])
 
+    @pytest.mark.slow
     def test_they_train_models_of_the_source_too(
         self, compare, network, source_texts, tmp_path
     ):

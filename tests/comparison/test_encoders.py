@@ -291,6 +291,7 @@ class TestTimeBudget:
         """Encoders that cannot be told apart on these texts."""
         return [sees, BertFeaturizer(sees.model, dtype="float32", pooling="max")]
 
+    @pytest.mark.slow
     def test_others_are_tuned_after_the_leader(self, compare, alike):
         found = compare(["frozen_64_32", "partial"], encoder=alike, time_budget=600)
         leader, other = found.encoders["encoder"]
@@ -305,6 +306,7 @@ class TestTimeBudget:
         assert f"{other} is " in told
         assert ", not told apart, tuned as well)" in told
 
+    @pytest.mark.slow
     def test_they_are_skipped_when_it_is_used_up(self, compare, alike, monkeypatch):
         finished = []
 
@@ -322,10 +324,12 @@ class TestTimeBudget:
         assert found.results["encoder"].iloc[-1] == found.encoders["encoder"].iloc[-1]
         assert not any("tuned as well" in verdict for verdict in found.verdicts)
 
+    @pytest.mark.slow
     def test_without_one_only_the_leader_is(self, compare, alike):
         found = compare(["frozen_64_32"], encoder=alike)
         assert len(found.results) == 3
 
+    @pytest.mark.slow
     def test_what_falls_behind_is_not_tuned(self, compare, sees, blind):
         found = compare(["frozen_64_32"], encoder=[sees, blind], time_budget=600)
         assert len(found.results) == 3
@@ -371,6 +375,7 @@ class TestGoingOn:
         assert found.folds[columns[2:]].equals(straight.folds[columns[2:]])
         assert found.results["encoder"].equals(straight.results["encoder"])
 
+    @pytest.mark.slow
     def test_an_encoder_that_is_added_may_lead(self, compare, sees, blind, tmp_path):
         other = BertFeaturizer(blind.model, dtype="float32", max_length=2)
         options = {"folder": tmp_path}

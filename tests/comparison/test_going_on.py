@@ -66,6 +66,7 @@ def without_seconds(table):
 
 class TestKill:
     # Starts a process that has to load torch.
+    @pytest.mark.slow
     def test_the_table_is_as_if_nothing_had_been(
         self, tiny_bert, tmp_path, sentiment_texts, source_texts, compare, strategies,
         monkeypatch,
@@ -108,6 +109,7 @@ class TestKill:
 
 
 class TestGoingOn:
+    @pytest.mark.slow
     def test_a_finished_comparison_runs_nothing_again(
         self, compare, strategies, source_texts, tmp_path, monkeypatch
     ):

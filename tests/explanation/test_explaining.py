@@ -127,6 +127,7 @@ class TestEstimators:
         assert not found.contributions.any()
 
 
+@pytest.mark.slow
 def test_counts_are_explained_without_torch():
     code = """
 import sys

@@ -216,6 +216,7 @@ class TestStyle:
         assert max(map(len, wrap_name("冻结的中文编码器" * 3).splitlines())) <= 13
 
 
+@pytest.mark.slow
 def test_importing_displays_opens_no_matplotlib():
     code = (
         "import sys, sktransfer\nsktransfer.ScoreDisplay, sktransfer.DomainMapDisplay\n"

@@ -215,6 +215,7 @@ class TestFilesOfOthers:
         page = write_report(make_comparison(4), tmp_path, title="two")
         assert "<h1>two</h1>" in page.read_text("utf-8")
 
+    @pytest.mark.slow
     def test_so_is_one_that_was_killed_half_way(
         self, make_comparison, tmp_path, monkeypatch
     ):

@@ -140,6 +140,7 @@ class TestCorrectedResampledTTest:
                 **{"differences": [1, 2], "n_train": 80, "n_test": 20} | parameters
             )
 
+    @pytest.mark.slow
     def test_under_the_null_one_test_in_twenty_rejects(self):
         """Two models of noise, 200 times: 2 to 8 % is found to differ at 5 %."""
         generator = np.random.default_rng(0)

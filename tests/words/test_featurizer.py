@@ -202,6 +202,7 @@ class TestInput:
         featurizer = WordVectorFeaturizer(SMALL).fit(container(TEXTS))
         np.testing.assert_array_equal(featurizer.transform(TEXTS), expected)
 
+    @pytest.mark.slow
     @given(st.lists(st.text(), min_size=1, max_size=6))
     def test_any_text_has_a_finite_vector_of_its_own(self, texts):
         featurizer = fit(pooling=("mean", "max"), weighting="idf")
@@ -367,6 +368,7 @@ class TestPickles:
         )
         assert again.encoder_digest_ == featurizer.encoder_digest_
 
+    @pytest.mark.slow
     def test_in_a_fresh_process_without_torch(self, saved, tmp_path):
         featurizer = WordVectorFeaturizer(saved).fit(TEXTS)
         path = tmp_path / "model.pkl"
@@ -384,6 +386,7 @@ assert not {{"torch", "transformers", "skorch", "gensim"}} & set(sys.modules)
         assert float(answer.stdout) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_grid_search_in_two_processes(toy_words, toy_matrix, sentiment_texts):
     texts, labels = sentiment_texts
     vectors = WordVectors(toy_words, toy_matrix)

@@ -42,6 +42,7 @@ class TestBothAlgorithms:
         assert one.digest == same.digest
         assert one.digest != learn(algorithm=algorithm, random_state=1).digest
 
+    @pytest.mark.slow
     def test_parameters_reach_gensim(self, algorithm):
         base = learn(algorithm=algorithm).digest
         for change in (
@@ -55,6 +56,7 @@ class TestBothAlgorithms:
         assert len(learn(algorithm=algorithm, min_count=7)) < len(learn())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_vectors_in_another_process():
     code = f"""
 from sktransfer import WordVectorTrainer

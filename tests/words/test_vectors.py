@@ -124,6 +124,7 @@ def test_a_pickle_notices_other_vectors_at_its_path(vectors, tmp_path):
         pickle.loads(pickled)
 
 
+@pytest.mark.slow
 def test_reading_vectors_loads_neither_torch_nor_gensim(vectors, tmp_path):
     vectors.save(tmp_path / "toy")
     vectors.save(tmp_path / "toy.txt", format="word2vec")

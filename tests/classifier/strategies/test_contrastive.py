@@ -52,6 +52,7 @@ def cosines(model, texts):
 
 
 class TestEncoder:
+    @pytest.mark.slow
     def test_texts_of_a_class_come_together_and_others_part(
         self, pairs, sentiment_texts
     ):
@@ -121,6 +122,7 @@ class TestHead:
             model.predict_proba(texts), peer.predict_proba(scaled), atol=1e-3
         )
 
+    @pytest.mark.slow
     def test_one_with_hidden_layers_is_trained_as_on_frozen_features(
         self, pairs, sentiment_texts
     ):
@@ -133,6 +135,7 @@ class TestHead:
         losses = [line["train_loss"] for line in model.history_[3:]]
         assert losses[-1] < 0.7 * losses[0]
 
+    @pytest.mark.slow
     def test_sizes_make_other_models(self, pairs, sentiment_texts):
         texts, labels = sentiment_texts
         found = {
@@ -204,6 +207,7 @@ class TestData:
 
 
 class TestTraining:
+    @pytest.mark.slow
     def test_the_seed_makes_the_model(self, pairs, sentiment_texts):
         texts, labels = sentiment_texts
         torch_state = torch.get_rng_state()
@@ -219,6 +223,7 @@ class TestTraining:
         assert found[3] == found[4] != found[5]
         assert torch.equal(torch.get_rng_state(), torch_state)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("n", "n_epochs"), [(16, 20), (40, 10), (64, 20), (96, 14)]
     )
@@ -318,6 +323,7 @@ class TestSourceAndMore:
             moved.append(sum((ours[n] - theirs[n]).norm().item() for n in theirs))
         assert moved[1] < 0.7 * moved[0]
 
+    @pytest.mark.slow
     def test_a_warm_start_goes_on(self, pairs, sentiment_texts):
         texts, labels = sentiment_texts
         model = pairs(warm_start=True, max_epochs=40).fit(texts[:32], labels[:32])

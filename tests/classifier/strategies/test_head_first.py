@@ -69,6 +69,7 @@ class TestHead:
         assert "valid_loss" in model.history_[-1]
         assert "valid_loss" not in model.history_[0]
 
+    @pytest.mark.slow
     def test_weights_count(self, still, sentiment_texts):
         texts, labels = sentiment_texts
         heavy = still(class_weight={"pos": 5, "neg": 1}).fit(texts[:32], labels[:32])
@@ -106,6 +107,7 @@ class TestLayers:
         assert found[0] == found[1]
         assert found[0][0]
 
+    @pytest.mark.slow
     def test_they_rest_until_then(self, first, sentiment_texts):
         seen = []
 
@@ -150,6 +152,7 @@ class TestLayers:
 
 
 class TestElsewhere:
+    @pytest.mark.slow
     @pytest.mark.parametrize("strategy", ["feature_extraction", "contrastive"])
     def test_where_the_head_is_alone_anyway_it_changes_nothing(
         self, first, sentiment_texts, strategy
@@ -206,6 +209,7 @@ class TestElsewhere:
 
 
 class TestTraining:
+    @pytest.mark.slow
     def test_the_seed_makes_the_model(self, first, sentiment_texts):
         texts, labels = sentiment_texts
         torch_state = torch.get_rng_state()

@@ -103,6 +103,7 @@ ARCHITECTURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_other_architectures_give_what_they_gave(save_encoder, name):
     config, options = ARCHITECTURES[name]
@@ -215,19 +216,23 @@ class TestTraining:
 
         return both
 
+    @pytest.mark.slow
     def test_a_fit_is_what_it_is_without(self, both):
         kept, recomputed = both(encoder_learning_rate=1e-3)
         np.testing.assert_allclose(kept, recomputed, atol=1e-4)
 
+    @pytest.mark.slow
     def test_so_it_is_with_windows(self, both, bert):
         encoder = bert(max_length=5, long_text="window")
         kept, recomputed = both(encoder=encoder)
         np.testing.assert_allclose(kept, recomputed, atol=1e-4)
 
+    @pytest.mark.slow
     def test_so_it_is_with_validation_rows_and_a_temperature(self, both):
         kept, recomputed = both(n=96, early_stopping=True, calibrate=True)
         np.testing.assert_allclose(kept, recomputed, atol=1e-4)
 
+    @pytest.mark.slow
     def test_so_it_is_with_given_validation_rows(self, both, sentiment_texts):
         texts, labels = sentiment_texts
 
@@ -238,6 +243,7 @@ class TestTraining:
         kept, recomputed = both(train=train)
         np.testing.assert_allclose(kept, recomputed, atol=1e-4)
 
+    @pytest.mark.slow
     def test_a_warm_start_reads_the_layers_as_they_are_by_then(
         self, both, sentiment_texts
     ):
@@ -252,6 +258,7 @@ class TestTraining:
         kept, recomputed = both(train=train)
         np.testing.assert_allclose(kept, recomputed, atol=1e-4)
 
+    @pytest.mark.slow
     def test_it_starts_from_a_tuned_source(self, both, make, sentiment_texts):
         source = make(strategy="fine_tune", encoder_learning_rate=1e-2)
         source.fit(*sentiment_texts)

@@ -23,16 +23,19 @@ def chosen(X, y, weight=None, start=None):
     return choose_decay(problem, start, np.zeros(1))
 
 
+@pytest.mark.slow
 def test_noise_is_penalised_more_than_signal(draw):
     assert chosen(*draw(200, slope=0.2)) > 3 * chosen(*draw(200, slope=9.0))
 
 
+@pytest.mark.slow
 def test_the_order_of_the_rows_does_not_matter(draw):
     X, y = draw(100)
     order = np.random.default_rng(1).permutation(100)
     assert chosen(X[order], y[order]) == pytest.approx(chosen(X, y), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_weights_choose_what_repeated_rows_would(draw):
     X, y = draw(80)
     counts = np.arange(80) % 3 + 1
@@ -40,6 +43,7 @@ def test_weights_choose_what_repeated_rows_would(draw):
     assert chosen(X, y, counts / counts.mean()) == pytest.approx(repeated, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_sparse_rows_choose_what_dense_ones_do(draw):
     X, y = draw(80)
     X[np.abs(X) < 0.5] = 0.0
@@ -47,6 +51,7 @@ def test_sparse_rows_choose_what_dense_ones_do(draw):
     assert chosen(sparse.csr_array(X), y) == pytest.approx(dense, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_start_that_is_right_is_held_more_firmly_than_a_wrong_one(draw):
     X, y = draw(30)
     start = np.zeros((1, 20))
@@ -54,6 +59,7 @@ def test_a_start_that_is_right_is_held_more_firmly_than_a_wrong_one(draw):
     assert chosen(X, y, start=start) > chosen(X, y, start=-start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_rare", [1, 2, 3])
 def test_a_class_of_few_rows_leaves_a_choice(draw, n_rare):
     X, y = draw(40)
@@ -66,6 +72,7 @@ def test_two_rows_get_the_usual_penalty(draw):
     assert chosen(X, np.array([0, 1])) == pytest.approx(1 / (10 * 2))
 
 
+@pytest.mark.slow
 def test_thousands_of_rows_are_chosen_on_a_part(draw, monkeypatch):
     X, y = draw(900)
     whole = chosen(X, y)

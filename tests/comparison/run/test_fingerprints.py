@@ -83,6 +83,7 @@ class TestDescription:
         ]
         assert digests[0] == digests[1] != digests[2]
 
+    @pytest.mark.slow
     def test_it_is_the_same_in_another_process(self):
         code = (
             "from sklearn.pipeline import make_pipeline\n"

@@ -29,6 +29,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there, parents leave no trace")
 def test_workers_end_with_a_parent_that_was_killed(tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path)]

@@ -208,6 +208,7 @@ class TestFaults:
             monkeypatch.setattr(os, name, refuse)
         assert look(DiskStore(tmp_path), keys).all()
 
+    @pytest.mark.slow
     def test_a_killed_writer_leaves_whole_files_only(self, tmp_path):
         code = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -343,6 +344,7 @@ print(json.dumps([n_texts_encoded(), float(vectors.sum())]))
 """
 
 
+@pytest.mark.slow
 def test_processes_encode_each_text_once(tiny_bert, tmp_path):
     def start():
         command = [sys.executable, "-c", ENCODE, tiny_bert, str(tmp_path)]

@@ -46,6 +46,7 @@ def test_one_thread_waits_for_nobody(monkeypatch):
     ensure_not_forked()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_real_fork_is_refused_and_the_remedy_works(tiny_bert):
     code = FORK.format(folder=tiny_bert)

@@ -19,6 +19,7 @@ def spell(lexicon: Lexicon, ragged: Ragged) -> list[list[str]]:
     return [[lexicon.words[number] for number in row] for row in rows]
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(), min_size=1, max_size=5))
 def test_words_are_those_of_segment(texts):
     lexicon = Lexicon(lowercase=False)
@@ -38,6 +39,7 @@ MIXED = st.text(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(MIXED, min_size=1, max_size=5), st.sets(st.sampled_from("不好这个很a")))
 def test_a_batch_of_chinese_gives_what_each_text_gives_alone(texts, letters):
     known = (letters | {"酒店", "没有"}).__contains__
