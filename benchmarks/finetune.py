@@ -271,7 +271,7 @@ def train_and_tell(side: str) -> None:
 def measure_grid(number: int) -> dict[str, float]:
     from sklearn.model_selection import GridSearchCV
 
-    from sktransfer.classifier.strategies.base import STRATEGIES
+    from sktransfer.classifier.strategies.registry import STRATEGIES
 
     texts, labels = sentences(60)
     grid = {

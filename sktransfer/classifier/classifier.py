@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -11,13 +12,25 @@ from sklearn.utils import check_random_state
 from sklearn.utils._tags import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.classifier.data.checks import check_rows
-from sktransfer.classifier.fitting import fit_classifier, update_classifier
-from sktransfer.classifier.network.heads import to_probabilities
-from sktransfer.classifier.parameters import CONSTRAINTS
-from sktransfer.validation import check_parameters
+from sktransfer.classifier.data.checks import Columns, check_rows
+from sktransfer.classifier.data.rows import Encoder
+from sktransfer.classifier.fitting import (
+    Fitted,
+    fit_classifier,
+    update_classifier,
+)
+from sktransfer.classifier.network.network import ACTIVATIONS, to_probabilities
+from sktransfer.classifier.parameters import CONSTRAINTS, FitOptions
+from sktransfer.classifier.strategies.registry import STRATEGIES
+from sktransfer.validation import check_parameters, one_of
 
 __all__ = ["TransferSentimentClassifier"]
+
+_RULES = {
+    "strategy": one_of(*STRATEGIES),
+    "activation": one_of(*ACTIVATIONS),
+    **CONSTRAINTS,
+}
 
 
 class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
@@ -171,7 +184,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        encoder: Any = None,
+        encoder: Encoder | None = None,
         strategy: str = "feature_extraction",
         *,
         n_trainable_layers: int = 2,
@@ -182,7 +195,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         dropout: float = 0.2,
         scale_features: bool | str = "auto",
         head_first: bool = False,
-        init_from: Any = None,
+        init_from: object = None,
         l2_sp: float = 0.0,
         max_epochs: int | str = "auto",
         batch_size: int | str = "auto",
@@ -195,7 +208,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
-        class_weight: Any = None,
+        class_weight: Mapping[object, float] | str | None = None,
         label_smoothing: float = 0.0,
         calibrate: bool = False,
         warm_start: bool = False,
@@ -203,7 +216,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         net_params: dict[str, Any] | None = None,
         device: str = "auto",
         dtype: str = "auto",
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         self.encoder = encoder
@@ -242,11 +255,11 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
+        X: object,
+        y: object,
+        sample_weight: object = None,
+        X_val: object = None,
+        y_val: object = None,
     ) -> Self:
         """Train on texts or numbers.
 
@@ -275,13 +288,15 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         TrainingError
             If the loss is no longer a number.
         """
-        check_parameters(self.get_params(deep=False), CONSTRAINTS)
+        check_parameters(self.get_params(deep=False), _RULES)
         random_state = check_random_state(self.random_state)
-        fit_classifier(self, X, y, sample_weight, X_val, y_val, random_state)
-        return self
+        options = FitOptions.of(self)
+        before = self._fitted() if options.warm_start else None
+        rows = (X, y, sample_weight, X_val, y_val)
+        return self._take(fit_classifier(self, options, before, random_state, *rows))
 
     def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+        self, X: object, y: object, classes: object = None, sample_weight: object = None
     ) -> Self:
         """Train for one more pass over these rows, at constant rates.
 
@@ -302,12 +317,13 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         -------
         self : TransferSentimentClassifier
         """
-        check_parameters(self.get_params(deep=False), CONSTRAINTS)
+        check_parameters(self.get_params(deep=False), _RULES)
         random_state = check_random_state(self.random_state)
-        update_classifier(self, X, y, classes, sample_weight, random_state)
-        return self
+        options, before = FitOptions.of(self), self._fitted()
+        rows = (X, y, classes, sample_weight)
+        return self._take(update_classifier(self, options, before, random_state, *rows))
 
-    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
+    def decision_function(self, X: object) -> npt.NDArray[np.float64]:
         """Logits: of the second of two classes, or of each class.
 
         Parameters
@@ -323,7 +339,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         logits = self._logits(X)
         return logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+    def predict_proba(self, X: object) -> npt.NDArray[np.float64]:
         """Probability of each class.
 
         Parameters
@@ -338,7 +354,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         """
         return to_probabilities(self._logits(X), self.temperature_)
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
+    def predict(self, X: object) -> npt.NDArray[Any]:
         """Most probable label of each row.
 
         Parameters
@@ -357,9 +373,53 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         labels: npt.NDArray[Any] = self.classes_[numbers]
         return labels
 
-    def _logits(self, X: Any) -> npt.NDArray[np.float64]:
+    def _fitted(self) -> Fitted | None:
+        """What the last fit gave."""
+        if not hasattr(self, "net_"):
+            return None
+        columns = None
+        if self.encoder_ is None:
+            names = getattr(self, "feature_names_in_", None)
+            columns = Columns(self.n_features_in_, names)
+        return Fitted(
+            self.net_,
+            self._input,
+            self.encoder_,
+            self.classes_,
+            self.class_count_,
+            columns,
+            self.temperature_,
+        )
+
+    def _take(self, fitted: Fitted) -> Self:
+        """Set the fitted attributes; an interrupt goes on up after that."""
+        columns = fitted.columns
+        for left in ("feature_names_in_", "n_features_in_"):
+            self.__dict__.pop(left, None)
+        if columns is not None and columns.names is not None:
+            self.feature_names_in_ = columns.names
+        if columns is not None:
+            self.n_features_in_ = columns.n_features
+        self.net_ = fitted.net
+        self.class_count_ = fitted.class_count
+        self.classes_ = fitted.classes
+        self.encoder_ = fitted.encoder
+        self._input = fitted.input
+        self.history_ = fitted.net.history
+        parameters = list(fitted.net.module_.parameters())
+        self.n_parameters_ = sum(p.numel() for p in parameters)
+        self.n_trainable_parameters_ = sum(
+            p.numel() for p in parameters if p.requires_grad
+        )
+        self.temperature_ = fitted.temperature
+        if fitted.net.interrupted_:
+            raise KeyboardInterrupt
+        return self
+
+    def _logits(self, X: object) -> npt.NDArray[np.float64]:
         check_is_fitted(self)
-        rows = self._input.rows(check_rows(self, X, texts=self.encoder_ is not None))
+        checked = check_rows(self, X, texts=self.encoder_ is not None)
+        rows = self._input.rows(checked)
         return np.asarray(self.net_.predict_logits(rows), dtype=np.float64)
 
     def __sklearn_is_fitted__(self) -> bool:

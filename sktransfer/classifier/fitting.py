@@ -1,59 +1,60 @@
-"""From checked data to a trained net: the steps of one fit."""
+"""The steps of a fit: check, split, build, walk the strategy's phases, finish."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from skorch.helper import predefined_split
+import torch
+from sklearn.base import BaseEstimator
 
-from sktransfer.classifier.construction import (
-    Construction,
-    construct,
-    label_rows,
-    reopen,
-)
-from sktransfer.classifier.data.batches import LabelledRows
 from sktransfer.classifier.data.checks import (
+    Columns,
     TrainingData,
     check_data,
     check_validation,
     split_rows,
 )
-from sktransfer.classifier.nets import (
-    make_net,
-    make_schedule,
-    make_updates,
-    settings_for,
+from sktransfer.classifier.data.rows import (
+    Encoder,
+    FeatureRows,
+    Input,
+    LabelledRows,
+    Rows,
+    TokenTexts,
 )
-from sktransfer.classifier.network.heads import find_temperature
-from sktransfer.classifier.network.network import restored_on_failure
-from sktransfer.classifier.parameters import check_parameters
-from sktransfer.classifier.strategies.base import learns_by_pairs
-from sktransfer.classifier.strategies.contrastive import (
-    refuse_updates,
-    scale_adapted,
+from sktransfer.classifier.network.adapters import is_adapter
+from sktransfer.classifier.network.build import Built, build, refer_to_source, reopen
+from sktransfer.classifier.network.network import (
+    find_temperature,
+    restored_on_failure,
+)
+from sktransfer.classifier.parameters import FitOptions
+from sktransfer.classifier.strategies.base import (
+    FitState,
+    Phase,
+    layer_settings,
     train_head,
-    tune_by_pairs,
 )
-from sktransfer.classifier.strategies.head_first import (
-    train_after_head,
-    train_head_first,
-)
+from sktransfer.classifier.strategies.head_first import train_head_first
+from sktransfer.classifier.strategies.registry import STRATEGIES
 from sktransfer.classifier.training.callbacks import diverged
-from sktransfer.classifier.training.frozen_prefix import keep_states
-from sktransfer.classifier.training.linear_head import fit_head
-from sktransfer.classifier.training.net import TransferNet
+from sktransfer.classifier.training.net import TransferNet, features_of
 from sktransfer.classifier.training.randomness import draw_seed, private_randomness
+from sktransfer.classifier.training.schedule import (
+    FROZEN,
+    make_net,
+    make_updates,
+    resolve_settings,
+)
 from sktransfer.encoders.compute.devices import resolve_device, resolve_dtype
 from sktransfer.encoders.compute.threads import count_cores
 from sktransfer.exceptions import InvalidParameterError
 
-__all__ = ["fit_classifier", "update_classifier"]
+__all__ = ["Fitted", "fit_classifier", "update_classifier"]
 
 # Parameters that a call of partial_fit reads when it makes its net.
 _OF_UPDATES = (
@@ -73,227 +74,312 @@ _OF_UPDATES = (
 )
 
 
-def fit_classifier(
-    model: Any,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    X_val: Any,
-    y_val: Any,
-    random_state: np.random.RandomState,
-) -> None:
-    """Set the fitted attributes of `model`.
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit gives, and the next one may go on from.
 
-    Parameters
+    Attributes
     ----------
-    model : TransferSentimentClassifier
-        Its parameters are valid each for itself.
-    X, y, sample_weight, X_val, y_val
-        As in its ``fit``.
-    random_state : numpy.random.RandomState
-        Source of the seeds.
+    net : TransferNet
+        Trained, or interrupted.
+    input : Input
+        Turns checked X into rows of the network.
+    encoder : Encoder or None
+        The fitted encoder.
+    classes, class_count : ndarray of shape (n_classes,)
+        Labels, and rows of each that were learnt from.
+    columns : Columns or None
+        Of numbers.
+    temperature : float
+        What logits are divided by.
+    """
+
+    net: TransferNet
+    input: Input
+    encoder: Encoder | None
+    classes: npt.NDArray[Any]
+    class_count: npt.NDArray[np.int64]
+    columns: Columns | None
+    temperature: float = 1.0
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether X is texts; else it is numbers."""
+        return self.encoder is not None
+
+    def built(self) -> Built:
+        """The network and what feeds it, to be trained again."""
+        return Built(self.net.module_, self.input, self.encoder)
+
+
+def fit_classifier(
+    model: BaseEstimator,
+    options: FitOptions,
+    before: Fitted | None,
+    random_state: np.random.RandomState,
+    X: object,
+    y: object,
+    sample_weight: object,
+    X_val: object,
+    y_val: object,
+) -> Fitted:
+    """Fit on all rows, from the parameters of the fit `before` if there is one.
+
+    `model` stays as it is: scikit-learn's checks read its name and its columns.
     """
     count_cores()  # before the first operation
-    goes_on = model.warm_start and hasattr(model, "net_")
-    check_parameters(model)
-    known = model.classes_ if goes_on else None
-    data = check_data(model, X, y, sample_weight, known, reset=not goes_on)
+    data = check_data(
+        model,
+        X,
+        y,
+        sample_weight,
+        options.class_weight,
+        None if before is None else before.classes,
+        texts=None if before is None else before.reads_texts,
+    )
     given = check_validation(model, data, X_val, y_val)
     split_seed, seed = draw_seed(random_state), draw_seed(random_state)
-    train, held_out = np.arange(len(data.numbers)), None
-    if given is None:
-        train, held_out = split_rows(
-            data.numbers,
-            data.texts,
-            early_stopping=_stops_early(model, data),
-            validation_fraction=model.validation_fraction,
-            seed=split_seed,
-        )
-    if model.calibrate and given is None and held_out is None:
+    train, held_out = _split(options, data, given, split_seed)
+    device = resolve_device(options.device)
+    with private_randomness(seed, device), contextlib.ExitStack() as stack:
+        state = _begin(options, before, data, train, device, seed)
+        if before is not None:
+            stack.enter_context(restored_on_failure(state.network))
+        state = replace(state, held_out=held_out, given=_label(state.built, given))
+        for phase in _phases(state):
+            state = phase(state)
+        return _finish(state, data)
+
+
+def _split(
+    options: FitOptions,
+    data: TrainingData,
+    given: TrainingData | None,
+    seed: int,
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp] | None]:
+    """Rows to learn from, and rows to validate on where the user gave none."""
+    if given is not None:
+        return np.arange(len(data.numbers)), None
+    early_stopping = options.early_stopping
+    alone = data.texts is None or not STRATEGIES[options.strategy].stops_early
+    if early_stopping == "auto" and alone and not options.calibrate:
+        early_stopping = False
+    train, held_out = split_rows(
+        data.numbers,
+        data.texts,
+        early_stopping=early_stopping,
+        validation_fraction=options.validation_fraction,
+        seed=seed,
+    )
+    if options.calibrate and held_out is None:
         raise InvalidParameterError(
             "calibrate=True needs rows to validate on, and there are none: pass X_val "
             "and y_val to fit, or set early_stopping=True."
         )
-    device = resolve_device(model.device)
-    with private_randomness(seed, device), contextlib.ExitStack() as stack:
-        if goes_on:
-            built = reopen(model, data, seed)
-            stack.enter_context(restored_on_failure(built.network))
-        else:
-            head_first = model.head_first
-            built = construct(model, data, train, seed, head_first=head_first)
-        dtype = resolve_dtype(model.dtype, device)
-        rows = label_rows(built, data, device, dtype)
-        tuning = None
-        if learns_by_pairs(model.strategy, built.network):
-            tuning = tune_by_pairs(model, built, rows.take(train), device, seed)
-            # The body rests now, and what it gives is what the head learns from.
-            built.rows = rows.rows
-            rows = label_rows(built, data, device, dtype)
-            if model.scale_features and not goes_on:
-                scale_adapted(built.network, rows.take(train), built.carried)
-        learning, validation = rows, None
-        if given is not None:
-            validation = label_rows(built, given, device, dtype)
-        elif held_out is not None:
-            learning, validation = rows.take(train), rows.take(held_out)
-        body = built.network.body
-        train_net = _train_all
-        if body is None or not body.learns():
-            train_net = functools.partial(fit_head, decay=_decay(model))
-        if tuning is not None:
-            train_net = functools.partial(train_head, tuning=tuning)
-        if built.features is not None:
-            head = train_head_first(model, built, learning, train, device, seed)
-            train_net = functools.partial(train_after_head, head=head)
-        settings = settings_for(
-            model, built.network, len(learning), after_head=model.head_first
-        )
-        if settings.max_epochs > 1:
-            learning = keep_states(body, learning, device, dtype)
-            if validation is not None:
-                validation = keep_states(body, validation, device, dtype)
-        callbacks = make_schedule(model, built, settings, len(learning), validation)
-        net = make_net(model, built.network, settings, callbacks, device, seed)
-        if validation is not None:
-            net.set_params(train_split=predefined_split(validation))
-        _train(model, built, net, data.classes, learning, train_net)
-        if model.calibrate and validation is not None:
-            model.temperature_ = find_temperature(
-                net.predict_logits(validation.rows),
-                validation.classes.numpy(),
-                validation.weight.numpy(),
-            )
+    return train, held_out
 
 
-def _stops_early(model: Any, data: TrainingData) -> bool | str:
-    """What `early_stopping` means: "auto" leaves a head alone all of its rows.
+def _begin(
+    options: FitOptions,
+    before: Fitted | None,
+    data: TrainingData,
+    train: npt.NDArray[np.intp],
+    device: torch.device,
+    seed: int,
+) -> FitState:
+    """Build the network, or take it up again, and apply the strategy to it."""
+    strategy = STRATEGIES[options.strategy]
+    needs, dtype = strategy.needs, resolve_dtype(options.dtype, device)
+    if before is None:
+        built, rows = build(options, needs, data, train, seed)
+    else:
+        built = reopen(before.built(), options, needs, data, seed)
+        rows = built.input.rows(data.X)
+    labelled = LabelledRows(rows, data.numbers, data.weight)
+    state = FitState(options, strategy, built, labelled, train, device, dtype, seed)
+    if before is None:
+        state = replace(state, first=_measure(state, data))
+    strategy.apply(built.network, options)
+    if before is not None:
+        built = refer_to_source(built, options, data.classes)
+    elif options.init_from is not None:
+        # Adapters begin at nothing, so that towards where they began is to the source.
+        names = (name for name, _ in built.network.named_parameters())
+        built = replace(built, carried=built.carried | set(filter(is_adapter, names)))
+    return replace(state, built=built, goes_on=before is not None)
 
-    With one row in ten of the rarer class, the loss of a validation part follows a few
-    rows, and the head went back to epochs in which it knew one class only.
+
+def _measure(state: FitState, data: TrainingData) -> Rows | None:
+    """Set the scale to what the head reads before anything learns, unless it has one.
+
+    Returns the features of all rows where the head is to learn from them first. The
+    encoder would give the same, for a second copy of its weights in memory.
     """
-    alone = model.strategy == "feature_extraction" or data.texts is None
-    if model.early_stopping == "auto" and alone and not model.calibrate:
-        return False
-    value: bool | str = model.early_stopping
-    return value
+    options, strategy, network = state.options, state.strategy, state.network
+    rows, weight = state.rows.rows, data.weights_of(state.train)
+    scales = options.init_from is None and bool(options.scale_features)
+    if isinstance(rows, FeatureRows):
+        if scales:
+            network.set_scale(rows.matrix[state.train], weight)
+        return None
+    scales = scales and strategy.scales_first
+    keeps = options.head_first and strategy.head_can_go_first
+    if not (scales or keeps):
+        return None
+    first = features_of(network, rows, state.device, state.dtype)
+    means = first.matrix
+    if isinstance(rows, TokenTexts):
+        # As the encoder averages them, over whose vectors the scale is measured.
+        shares, starts = rows.tokens.weights[:, None], rows.first_row[:-1]
+        total = np.add.reduceat(means * shares, starts)
+        means = np.asarray(total / np.add.reduceat(shares, starts), dtype=np.float32)
+        first = FeatureRows(means)
+    if scales:
+        network.set_scale(means[state.train], weight)
+    return first if keeps else None
 
 
-def _decay(model: Any) -> float | str:
-    """Penalty of a linear head that is solved for."""
-    value: float | str = model.l2_sp or model.weight_decay
-    return value
+def _label(built: Built, data: TrainingData | None) -> LabelledRows | None:
+    if data is None:
+        return None
+    return LabelledRows(built.input.rows(data.X), data.numbers, data.weight)
+
+
+def _phases(state: FitState) -> tuple[Phase, ...]:
+    """Phases of a fit; where there is no encoder to tune, it is the head's alone."""
+    if state.network.body is None:
+        return (train_head,)
+    before = () if state.first is None else (train_head_first,)
+    return (*before, *state.strategy.phases)
+
+
+def _finish(
+    state: FitState, data: TrainingData, before: Fitted | None = None
+) -> Fitted:
+    """Check what was learnt and make the network ready to predict.
+
+    `before` is given where this was an update: rows are added up, and its temperature
+    stays. An interrupt leaves the best so far, which is not calibrated.
+    """
+    net, network = state.net, state.network
+    assert net is not None
+    net.train_split = None  # A fitted model keeps no texts to validate on.
+    learnt = network.learning_tensors().values()
+    if not net.interrupted_ and not all(bool(t.isfinite().all()) for t in learnt):
+        # No loss was measured after the last step.
+        raise diverged("the last step left parameters that are no numbers")
+    if network.body is not None:
+        network.body.merge()
+    # Set here, and not by whoever predicts first: others may be about to do the same.
+    network.eval()
+    count = np.bincount(data.numbers[state.train], minlength=len(data.classes))
+    found = Fitted(
+        net,
+        state.built.input,
+        state.built.encoder,
+        data.classes,
+        count if before is None else count + before.class_count,
+        data.columns,
+        1.0 if before is None else before.temperature,
+    )
+    validation = state.validation
+    if validation is None or not state.options.calibrate or net.interrupted_:
+        return found
+    temperature = find_temperature(
+        net.predict_logits(validation.rows),
+        validation.classes.numpy(),
+        validation.weight.numpy(),
+    )
+    return replace(found, temperature=temperature)
 
 
 def update_classifier(
-    model: Any,
-    X: Any,
-    y: Any,
-    classes: Any,
-    sample_weight: Any,
+    model: BaseEstimator,
+    options: FitOptions,
+    before: Fitted | None,
     random_state: np.random.RandomState,
-) -> None:
-    """One more pass of `model` over the rows.
-
-    Parameters
-    ----------
-    model : TransferSentimentClassifier
-        Fitted or not; the first call builds its network.
-    X, y, classes, sample_weight
-        As in its ``partial_fit``.
-    random_state : numpy.random.RandomState
-        Source of the seeds.
-    """
+    X: object,
+    y: object,
+    classes: object,
+    sample_weight: object,
+) -> Fitted:
+    """One more pass over these rows, or the first, where there was no fit `before`."""
     count_cores()  # before the first operation
-    first = not hasattr(model, "net_")
-    check_parameters(model)
-    if first and classes is None:
+    known = _known_classes(before, classes)
+    data = check_data(
+        model,
+        X,
+        y,
+        sample_weight,
+        options.class_weight,
+        known,
+        texts=None if before is None else before.reads_texts,
+    )
+    refused = STRATEGIES[options.strategy].no_updates
+    if refused and data.texts is not None:
+        raise InvalidParameterError(refused)
+    options = replace(options, head_first=False)
+    seed, device = draw_seed(random_state), resolve_device(options.device)
+    everything = np.arange(len(data.numbers))
+    with private_randomness(seed, device), contextlib.ExitStack() as stack:
+        state = _begin(options, before, data, everything, device, seed)
+        if before is not None:
+            stack.enter_context(restored_on_failure(state.network))
+        net = _train_once(state.encoded(), None if before is None else before.net)
+        return _finish(replace(state, net=net), data, before)
+
+
+def _known_classes(before: Fitted | None, classes: object) -> npt.NDArray[Any]:
+    """All classes that may come in calls of ``partial_fit``."""
+    if before is None and classes is None:
         raise InvalidParameterError(
             "classes must be passed on the first call to partial_fit: name all labels "
             "that will ever come, as in partial_fit(X, y, classes=['neg', 'pos'])."
         )
-    known = model.classes_ if classes is None else np.unique(classes)
+    if before is not None and classes is None:
+        return before.classes
+    known = np.unique(np.asarray(classes))
     if len(known) < 2:
         raise InvalidParameterError(
             f"classes={known.tolist()} names 1 class or none, but 2 or more are needed "
             "to learn a difference: name all labels that will ever come."
         )
-    if not first and not np.array_equal(known, model.classes_):
+    if before is not None and not np.array_equal(known, before.classes):
         raise InvalidParameterError(
             f"classes={known.tolist()} is not the same as on last call to partial_fit, "
-            f"{model.classes_.tolist()}: pass the same ones, or None."
+            f"{before.classes.tolist()}: pass the same ones, or None."
         )
-    data = check_data(model, X, y, sample_weight, known, reset=first)
-    refuse_updates(model.strategy, data.texts)
-    seed, device = draw_seed(random_state), resolve_device(model.device)
-    with private_randomness(seed, device), contextlib.ExitStack() as stack:
-        everything = np.arange(len(data.numbers))
-        if first:
-            built = construct(model, data, everything, seed)
+    return known
+
+
+def _train_once(state: FitState, net: TransferNet | None) -> TransferNet:
+    """Train for one pass, with the net of the updates before if it still suits.
+
+    The optimiser's moments live on from call to call, while its parameters stay the
+    same. A full fit leaves none: its rates have fallen to 0.
+    """
+    options, network, rows = state.options, state.network, state.rows
+    update: dict[str, object] = {name: getattr(options, name) for name in _OF_UPDATES}
+    # What somebody adds to either later is new.
+    update["callbacks"] = list(options.callbacks or [])
+    update["net_params"] = dict(options.net_params or {})
+    if net is None or not net.can_go_on(network, update):
+        tunes = network.body is not None and network.body.learns()
+        if tunes:
+            settings = layer_settings(state, len(rows))
         else:
-            built = reopen(model, data, seed)
-            stack.enter_context(restored_on_failure(built.network))
-        rows = label_rows(built, data, device, resolve_dtype(model.dtype, device))
-        # The optimiser's moments live on from call to call, while its parameters stay
-        # the same. A full fit leaves none: its rates have fallen to 0.
-        options = {name: getattr(model, name) for name in _OF_UPDATES}
-        # What somebody adds to either later is new.
-        options["callbacks"] = list(model.callbacks or [])
-        options["net_params"] = dict(model.net_params or {})
-        net = None if first else model.net_
-        if net is None or not net.can_go_on(built.network, options):
-            settings = settings_for(model, built.network, len(rows))
-            callbacks = make_updates(model, built)
-            net = make_net(model, built.network, settings, callbacks, device, seed)
-        _train(model, built, net, known, rows, _train_all, update=options)
-
-
-def _train_all(net: TransferNet, rows: LabelledRows) -> None:
-    net.partial_fit(rows, None)
-
-
-def _train(
-    model: Any,
-    built: Construction,
-    net: TransferNet,
-    classes: npt.NDArray[Any],
-    rows: LabelledRows,
-    train: Callable[[TransferNet, LabelledRows], None],
-    *,
-    update: dict[str, Any] | None = None,
-) -> None:
-    """Run the net; an interrupt leaves the best so far on `model` and goes on up."""
-    if not getattr(net, "initialized_", False):
+            settings = resolve_settings(options, FROZEN, network, len(rows))
+        net = make_net(
+            options,
+            network,
+            settings,
+            make_updates(options, state.built),
+            state.seed,
+            state.device,
+            one_by_one=tunes and state.strategy.one_by_one,
+        )
         net.initialize()
     net.updates_ = update
-    if update is not None:
-        net.max_epochs = 1
-    try:
-        train(net, rows)
-    finally:
-        net.train_split = None  # A fitted model keeps no texts to validate on.
-    learnt = built.network.learning_tensors().values()
-    if not net.interrupted_ and not all(bool(t.isfinite().all()) for t in learnt):
-        # No loss was measured after the last step.
-        raise diverged("the last step left parameters that are no numbers")
-    if built.network.body is not None:
-        built.network.body.merge()
-    # Set here, and not by whoever predicts first: others may be about to do the same.
-    built.network.eval()
-    model.net_ = net
-    counts = np.bincount(rows.classes.numpy(), minlength=len(classes))
-    before = getattr(model, "class_count_", 0) if update is not None else 0
-    model.class_count_ = counts + before
-    model.classes_ = classes
-    model.encoder_ = built.encoder
-    model._input = built.input
-    model.history_ = net.history
-    parameters = list(built.network.parameters())
-    model.n_parameters_ = sum(p.numel() for p in parameters)
-    model.n_trainable_parameters_ = sum(
-        p.numel() for p in parameters if p.requires_grad
-    )
-    if update is None or not hasattr(model, "temperature_"):
-        model.temperature_ = 1.0
-    if net.interrupted_:
-        raise KeyboardInterrupt
+    net.max_epochs = 1
+    net.partial_fit(rows, None)
+    return net

@@ -1,13 +1,14 @@
-"""What the classifier's parameters may be: each for itself, and together."""
+"""The classifier's parameters: what each may be, what they may be together, a view."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
-from sktransfer.classifier.network.heads import ACTIVATIONS
-from sktransfer.classifier.strategies.base import STRATEGIES
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.validation import (
     CLASS_WEIGHT,
@@ -22,7 +23,7 @@ from sktransfer.validation import (
     whole,
 )
 
-__all__ = ["CONSTRAINTS", "check_parameters"]
+__all__ = ["CONSTRAINTS", "FitOptions", "check_together"]
 
 # Parameters of skorch's net that are the classifier's own, and some that our batches
 # leave without effect.
@@ -50,13 +51,12 @@ _AUTO = exactly("auto")
 _NONE = exactly(None)
 _PART = number(0, 1)
 
+# Names of strategies and activations are added where these are known.
 CONSTRAINTS: dict[str, Rule] = {
-    "strategy": one_of(*STRATEGIES),
     "n_trainable_layers": whole(1),
     "lora_rank": whole(1),
     "train_embeddings": FLAG,
     "hidden_layer_sizes": instance((tuple, list), "a tuple of numbers of units"),
-    "activation": one_of(*ACTIVATIONS),
     "dropout": _PART,
     "scale_features": _AUTO | FLAG,
     "head_first": FLAG,
@@ -85,36 +85,71 @@ CONSTRAINTS: dict[str, Rule] = {
 }
 
 
-def check_parameters(model: Any) -> None:
-    """Refuse parameters of a classifier that contradict each other.
+@dataclass(frozen=True)
+class FitOptions:
+    """The parameters of a classifier, as they are when a fit begins."""
 
-    Parameters
-    ----------
-    model : TransferSentimentClassifier
-        Each parameter is valid for itself.
+    # A transformer of texts; scikit-learn's types say no more.
+    encoder: Any
+    strategy: str
+    n_trainable_layers: int
+    lora_rank: int
+    train_embeddings: bool
+    hidden_layer_sizes: tuple[int, ...]
+    activation: str
+    dropout: float
+    scale_features: bool | str
+    head_first: bool
+    init_from: object
+    l2_sp: float
+    max_epochs: int | str
+    batch_size: int | str
+    encoder_learning_rate: float | str
+    head_learning_rate: float | str
+    weight_decay: float | str
+    layer_decay: float
+    warmup_fraction: float
+    max_grad_norm: float | None
+    early_stopping: bool | str
+    validation_fraction: float
+    n_iter_no_change: int
+    class_weight: Mapping[object, float] | str | None
+    label_smoothing: float
+    calibrate: bool
+    warm_start: bool
+    callbacks: list[Any] | None
+    net_params: dict[str, Any] | None
+    device: str
+    dtype: str
+    verbose: int
 
-    Raises
-    ------
-    InvalidParameterError
-        Naming the parameters and the way out.
-    """
-    sizes = model.hidden_layer_sizes
+    @classmethod
+    def of(cls, model: BaseEstimator) -> FitOptions:
+        """Read them from a classifier, and refuse what contradicts each other."""
+        options = cls(**{each.name: getattr(model, each.name) for each in fields(cls)})
+        check_together(options)
+        return options
+
+
+def check_together(options: FitOptions) -> None:
+    """Refuse parameters that contradict each other, though each is valid for itself."""
+    sizes = options.hidden_layer_sizes
     if not all(_is_count(size) for size in sizes):
         raise InvalidParameterError(
             f"hidden_layer_sizes={sizes!r}, but each entry is a number of units, at "
             "least 1: for example (64, 32), or () for a linear head."
         )
-    given = set(model.net_params or {})
+    given = set(options.net_params or {})
     clash = _SET_BY_CLASSIFIER & (given | {name.split("__")[0] for name in given})
     if clash:
         raise InvalidParameterError(
             f"net_params holds {sorted(clash)}, which the classifier sets itself: use "
             "its own parameters (encoder_learning_rate, device, ...) instead."
         )
-    if model.l2_sp and model.init_from is None:
+    if options.l2_sp and options.init_from is None:
         raise InvalidParameterError(
-            f"l2_sp={model.l2_sp} pulls towards the source's parameters, but init_from "
-            "is None: pass init_from=FrozenEstimator(source), or set l2_sp=0."
+            f"l2_sp={options.l2_sp} pulls towards the source's parameters, but "
+            "init_from is None: pass init_from=FrozenEstimator(source), or set l2_sp=0."
         )
 
 

@@ -14,7 +14,7 @@ from skorch.history import History
 
 from sktransfer.bundles.kinds import Kind, take_estimator_apart
 from sktransfer.classifier.classifier import TransferSentimentClassifier
-from sktransfer.classifier.data.inputs import FeatureInput, NumberInput, TokenInput
+from sktransfer.classifier.data.rows import FeatureInput, NumberInput, TokenInput
 from sktransfer.classifier.network.network import TransferNetwork
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.classifier.network.word_table import EmbeddingBody, WordInput
@@ -37,7 +37,8 @@ def _take_classifier_apart(model: TransferSentimentClassifier) -> dict[str, Any]
     if not isinstance(model.init_from, (str, os.PathLike)):
         left_out["init_from"] = None
     if isinstance(model.encoder, WordVectorFeaturizer) and fields["fitted"]:
-        left_out["encoder"] = with_opened_vectors(model.encoder, model.encoder_)
+        fitted_encoder: Any = model.encoder_
+        left_out["encoder"] = with_opened_vectors(model.encoder, fitted_encoder)
     fields["parameters"] = fields["parameters"] | left_out
     fitted = dict(fields["fitted"])
     if fitted:

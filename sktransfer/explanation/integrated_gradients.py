@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sktransfer.classifier.data.batches import FeatureRows
+from sktransfer.classifier.data.rows import FeatureRows
 from sktransfer.encoders.registry import load_tokenizer
 from sktransfer.encoders.tokens import tokenize
 from sktransfer.explanation.dissection import Attribution

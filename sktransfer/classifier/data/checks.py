@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from sktransfer.classifier.data.rows import Matrix
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.texts import check_texts, holds_numbers
 
 __all__ = [
+    "Columns",
     "TrainingData",
     "check_data",
     "check_labels",
@@ -31,26 +35,11 @@ __all__ = [
 MIN_VALIDATION_ROWS = 50
 
 
-def check_labels(y: Any, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]:
+def check_labels(y: object, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]:
     """Return the labels as a 1-D array, one a row.
 
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-        Labels of any type that scikit-learn's classifiers take.
-    n_rows : int
-        Rows of X.
-    name : str, default="y"
-        How the error messages call it.
-
-    Returns
-    -------
-    labels : ndarray of shape (n_rows,)
-
-    Raises
-    ------
-    InvalidInputError
-        If labels are missing, or their number differs from that of the rows.
+    They are of any type that scikit-learn's classifiers take. Error messages call them
+    `name`: where some are missing, or are not as many as the rows.
     """
     if y is None:
         raise InvalidInputError(
@@ -84,7 +73,7 @@ def check_labels(y: Any, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]:
     return labels
 
 
-def _is_missing(label: Any) -> bool:
+def _is_missing(label: object) -> bool:
     # pandas' markers are known by name, so that pandas need not be imported.
     return (
         label is None
@@ -96,26 +85,7 @@ def _is_missing(label: Any) -> bool:
 def number_labels(
     labels: npt.NDArray[Any], classes: npt.NDArray[Any], *, name: str = "y"
 ) -> npt.NDArray[np.int64]:
-    """Position of each label in the sorted `classes`.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n,)
-        Labels as the user wrote them.
-    classes : ndarray of shape (n_classes,)
-        Distinct labels, sorted.
-    name : str, default="y"
-        How the error message calls the labels.
-
-    Returns
-    -------
-    numbers : ndarray of shape (n,)
-
-    Raises
-    ------
-    InvalidInputError
-        If a label is none of the classes.
-    """
+    """Position of each label in the sorted `classes`, all of which it has to be in."""
     unknown = sorted(set(labels.tolist()) - set(classes.tolist()), key=str)
     if unknown:
         raise InvalidInputError(
@@ -127,31 +97,16 @@ def number_labels(
 
 
 def check_weights(
-    sample_weight: Any,
-    class_weight: Any,
+    sample_weight: object,
+    class_weight: object,
     X: npt.NDArray[Any],
     labels: npt.NDArray[Any],
     classes: npt.NDArray[Any],
 ) -> npt.NDArray[np.float64] | None:
-    """One weight a row from sample and class weights; None where all are equal.
+    """One weight a row (n,) from sample and class weights; None where all are equal.
 
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n,), float or None
-        As passed to ``fit``.
-    class_weight : dict, "balanced" or None
-        As passed to the constructor.
-    X : ndarray of shape (n, 1)
-        Stands for the rows; only its length counts.
-    labels : ndarray of shape (n,)
-        Labels as the user wrote them.
-    classes : ndarray of shape (n_classes,)
-        Distinct labels, sorted.
-
-    Returns
-    -------
-    weight : ndarray of shape (n,) or None
-        Scaled to a mean of 1, so that their common size does not matter.
+    They are scaled to a mean of 1, so that their common size does not matter. `X`
+    stands for the rows: only its length counts.
     """
     weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -193,32 +148,10 @@ def split_rows(
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp] | None]:
     """Rows to learn from and rows to validate on, a text never in both.
 
-    Parameters
-    ----------
-    numbers : ndarray of shape (n,)
-        Class number of each row.
-    texts : list of str of length n, or None
-        Equal texts stay on one side; rows of numbers are split row by row.
-    early_stopping : bool or "auto"
-        False never splits; "auto" only where the validation part is large enough to be
-        trusted.
-    validation_fraction : float in (0, 1)
-        Share of the distinct texts to validate on.
-    seed : int
-        Decides which.
-
-    Returns
-    -------
-    train : ndarray of int
-        Row numbers.
-    validation : ndarray of int or None
-        None where there is no split: early stopping is off, or some class would have
-        no row on one of the sides.
-
-    Raises
-    ------
-    InvalidParameterError
-        If early stopping was asked for and no such split exists.
+    `numbers` (n,) are those of the classes. Rows that are no texts are split row by
+    row. There is nothing to validate on where early stopping is off, and with "auto"
+    where that part would be too small to be trusted, or lack a class. `True` is an
+    error then.
     """
     everything = np.arange(len(numbers))
     first, distinct = everything, everything
@@ -258,7 +191,15 @@ def split_rows(
     return everything[~in_validation], everything[in_validation]
 
 
-@dataclass
+@dataclass(frozen=True)
+class Columns:
+    """What a matrix has beside its numbers, and later ones have to have too."""
+
+    n_features: int
+    names: npt.NDArray[np.object_] | None
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Checked rows with their labels.
 
@@ -272,63 +213,79 @@ class TrainingData:
         Labels by number.
     weight : ndarray of shape (n,) or None
         None where all rows weigh the same.
+    columns : Columns or None
+        None where the rows are texts.
     """
 
-    X: Any
+    X: list[str] | Matrix
     numbers: npt.NDArray[np.int64]
     classes: npt.NDArray[Any]
-    weight: npt.NDArray[np.float64] | None = None
+    weight: npt.NDArray[np.float64] | None
+    columns: Columns | None
 
     @property
     def texts(self) -> list[str] | None:
         """The rows if they are texts."""
         return self.X if isinstance(self.X, list) else None
 
+    def weights_of(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64] | None:
+        """Weights of some rows; None where all weigh the same."""
+        return None if self.weight is None else self.weight[rows]
 
-def check_rows(model: Any, X: Any, *, texts: bool | None, name: str = "X") -> Any:
+
+def check_rows(
+    model: BaseEstimator, X: object, *, texts: bool | None, name: str = "X"
+) -> list[str] | Matrix:
     """Texts as a list or numbers as a float32 matrix; the kind must not change.
 
-    Parameters
-    ----------
-    model : TransferSentimentClassifier
-        Its columns are set, or compared with where the kind is given.
-    X : object
-        What a user passed.
-    texts : bool or None
-        Whether the model reads texts; None where this is the first data that it sees.
-    name : str, default="X"
-        How error messages call it.
-
-    Returns
-    -------
-    rows : list of str, or matrix of shape (n, n_features)
-
-    Raises
-    ------
-    InvalidInputError
-        If `X` is of another kind than what the model was fitted on, or unusable.
+    `texts` says which of them the model reads, and numbers have to have its columns;
+    None means that these are the first that it sees. Error messages call them `name`.
     """
-    first, numeric = texts is None, _holds_numbers(X)
-    if not first and numeric is texts:
+    return _check_rows(model, X, texts, name)[0]
+
+
+def _check_rows(
+    model: BaseEstimator, X: object, texts: bool | None, name: str
+) -> tuple[list[str] | Matrix, Columns | None]:
+    numeric = _holds_numbers(X)
+    if numeric is texts:
         kinds = ("numbers", "texts") if numeric else ("texts", "numbers")
         raise InvalidInputError(
             f"{name} holds {kinds[0]}, but this model was fitted on {kinds[1]}: pass "
             f"{kinds[1]}, or fit a model on {kinds[0]}."
         )
     if not numeric:
-        rows = check_texts(X, name=name)
-        for left in ("n_features_in_", "feature_names_in_"):
-            if first and hasattr(model, left):
-                delattr(model, left)
-        return rows
+        return check_texts(X, name=name), None
+    # scikit-learn writes the columns of first rows down on what it checks them for; the
+    # model itself takes them over when its fit has come to an end.
+    seen = copy.copy(model) if texts is None else model
     # What float32 cannot hold becomes infinity, which is refused in words.
     with np.errstate(over="ignore"):
-        return validate_data(
-            model, X, reset=first, accept_sparse="csr", dtype=np.float32, order="C"
+        rows = validate_data(
+            seen,
+            X,
+            reset=texts is None,
+            accept_sparse="csr",
+            dtype=np.float32,
+            order="C",
         )
+    names = getattr(seen, "feature_names_in_", None)
+    return rows, Columns(seen.n_features_in_, names)
 
 
-def _holds_numbers(X: Any) -> bool:
+def _with_columns(model: BaseEstimator, columns: Columns | None) -> BaseEstimator:
+    """A copy of the model that expects these columns."""
+    seen = copy.copy(model)
+    for left in ("n_features_in_", "feature_names_in_"):
+        vars(seen).pop(left, None)
+    if columns is not None:
+        vars(seen)["n_features_in_"] = columns.n_features
+        if columns.names is not None:
+            vars(seen)["feature_names_in_"] = columns.names
+    return seen
+
+
+def _holds_numbers(X: object) -> bool:
     """Whether `X` is a table of numbers; a list with a text in it is none."""
     if isinstance(X, (list, tuple)) and any(isinstance(row, str) for row in X):
         return False
@@ -336,36 +293,25 @@ def _holds_numbers(X: Any) -> bool:
 
 
 def check_data(
-    model: Any,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
+    model: BaseEstimator,
+    X: object,
+    y: object,
+    sample_weight: object,
+    class_weight: object,
     classes: npt.NDArray[Any] | None,
     *,
-    reset: bool,
+    texts: bool | None,
 ) -> TrainingData:
     """Check rows, labels and weights against each other.
 
-    Parameters
-    ----------
-    model : TransferSentimentClassifier
-        Its kind of input and its columns count unless `reset`.
-    X, y, sample_weight
-        As in ``fit``.
-    classes : ndarray of shape (n_classes,) or None
-        All that may come; None takes those of y.
-    reset : bool
-        Whether this is the first data that the model sees.
-
-    Returns
-    -------
-    data : TrainingData
-        Without the rows of weight 0, which teach nothing.
+    `texts` and the columns of `model` are as in `check_rows`. `classes` are all that
+    may come, or None, which takes those of y. Rows of weight 0 are left out: they teach
+    nothing.
     """
     if y is None:
         check_labels(y, 0)
-    X = check_rows(model, X, texts=None if reset else model.encoder_ is not None)
-    n_rows = _count(X)
+    checked, columns = _check_rows(model, X, texts, "X")
+    n_rows = _count(checked)
     labels = check_labels(y, n_rows)
     found = np.unique(labels)
     if classes is None and len(found) < 2:
@@ -376,34 +322,23 @@ def check_data(
     known = found if classes is None else classes
     numbers = number_labels(labels, known)
     weight = check_weights(
-        sample_weight, model.class_weight, np.empty((n_rows, 1)), labels, known
+        sample_weight, class_weight, np.empty((n_rows, 1)), labels, known
     )
     # The losses are of float32, in which a weight may be nothing.
     if weight is not None and not weight.astype(np.float32).all():
         kept = np.flatnonzero(weight.astype(np.float32))
-        X = [X[row] for row in kept] if isinstance(X, list) else X[kept]
+        if isinstance(checked, list):
+            checked = [checked[row] for row in kept]
+        else:
+            checked = checked[kept]
         numbers, weight = numbers[kept], weight[kept] / weight[kept].mean()
-    return TrainingData(X, numbers, known, weight)
+    return TrainingData(checked, numbers, known, weight, columns)
 
 
 def check_validation(
-    model: Any, data: TrainingData, X_val: Any, y_val: Any
+    model: BaseEstimator, data: TrainingData, X_val: object, y_val: object
 ) -> TrainingData | None:
-    """Check the validation rows that were passed to ``fit``, if any.
-
-    Parameters
-    ----------
-    model : TransferSentimentClassifier
-        Whose columns are already set.
-    data : TrainingData
-        Rows to learn from.
-    X_val, y_val
-        As in ``fit``.
-
-    Returns
-    -------
-    validation : TrainingData or None
-    """
+    """Check the rows to validate on that were passed to ``fit`` beside `data`."""
     if X_val is None and y_val is None:
         return None
     if X_val is None or y_val is None:
@@ -411,12 +346,12 @@ def check_validation(
         raise InvalidInputError(
             f"{given} was given without {missing}: pass both, or neither."
         )
-    X_val = check_rows(model, X_val, texts=data.texts is not None, name="X_val")
-    labels = check_labels(y_val, _count(X_val), name="y_val")
-    return TrainingData(
-        X_val, number_labels(labels, data.classes, name="y_val"), data.classes
-    )
+    model = _with_columns(model, data.columns)
+    rows = check_rows(model, X_val, texts=data.texts is not None, name="X_val")
+    labels = check_labels(y_val, _count(rows), name="y_val")
+    numbers = number_labels(labels, data.classes, name="y_val")
+    return TrainingData(rows, numbers, data.classes, None, data.columns)
 
 
-def _count(X: Any) -> int:
+def _count(X: list[str] | Matrix) -> int:
     return len(X) if isinstance(X, list) else int(X.shape[0])

@@ -121,7 +121,7 @@ def _shown(y: npt.NDArray[Any]) -> str:
     return f"{_kind_of_labels(y)} such as {y.tolist()[0]!r}"
 
 
-def _check_domain(domain: Any, name: str) -> tuple[Any, npt.NDArray[Any]]:
+def _check_domain(domain: object, name: str) -> tuple[Any, npt.NDArray[Any]]:
     if not isinstance(domain, (tuple, list)) or len(domain) != 2:
         raise InvalidInputError(
             f"{name} is {type(domain).__name__}, but a pair of rows and labels is "

@@ -61,25 +61,8 @@ def choose_layers(
     Those of the feed-forward part are among them: adapters there matter more than those
     on the attention, and all layers together match full fine-tuning where attention
     alone does not (Dettmers et al. 2023, "QLoRA", section 4; Biderman et al. 2024,
-    "LoRA Learns Less and Forgets Less", section 4.6).
-
-    Parameters
-    ----------
-    transformer : torch.nn.Module
-        A model of transformers.
-    blocks : iterable of torch.nn.Module
-        Its layers; the whole transformer where they share one set of weights.
-    rank : int
-        Of the matrices.
-
-    Returns
-    -------
-    adaptation : Adaptation
-
-    Raises
-    ------
-    InvalidParameterError
-        If there is no linear layer.
+    "LoRA Learns Less and Forgets Less", section 4.6). Where all layers share one set of
+    weights, `blocks` is the whole transformer.
     """
     within = {id(module) for block in blocks for module in block.modules()}
     targets = [
@@ -96,20 +79,7 @@ def choose_layers(
 
 
 def add_adapters(transformer: nn.Module, adaptation: Adaptation) -> None:
-    """Put new adapters beside linear layers; A is drawn, B is zero.
-
-    Parameters
-    ----------
-    transformer : torch.nn.Module
-        Changed in place.
-    adaptation : Adaptation
-        Which, and of what rank.
-
-    Raises
-    ------
-    MissingExtraError
-        If peft is not installed.
-    """
+    """Put new adapters beside linear layers, in place; A is drawn, B is zero."""
     require_extra("peft", "lora", "strategy='lora'")
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -124,13 +94,7 @@ def add_adapters(transformer: nn.Module, adaptation: Adaptation) -> None:
 
 
 def remove_adapters(transformer: nn.Module) -> None:
-    """Take adapters out; the linear layers stay as they are at the moment.
-
-    Parameters
-    ----------
-    transformer : torch.nn.Module
-        Changed in place.
-    """
+    """Take adapters out; the linear layers stay as they are at the moment."""
     for name, layer in list(layers_with_adapters(transformer)):
         transformer.set_submodule(name, layer.base_layer)
     del transformer.peft_config
@@ -146,16 +110,8 @@ def layers_with_adapters(transformer: nn.Module) -> Iterator[tuple[str, Any]]:
 def merge(transformer: nn.Module) -> dict[str, torch.Tensor]:
     """Add what the adapters have learnt to the weights of their layers.
 
-    Parameters
-    ----------
-    transformer : torch.nn.Module
-        With adapters that are not merged; changed in place.
-
-    Returns
-    -------
-    bases : dict of str to torch.Tensor
-        The weights as they were, by the plain names of the parameters. Subtracting what
-        was added would not give them back to the last digit.
+    Returns the weights as they were, by the plain names of the parameters. Subtracting
+    what was added would not give them back to the last digit.
     """
     bases = {}
     for name, layer in layers_with_adapters(transformer):
@@ -167,15 +123,7 @@ def merge(transformer: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def unmerge(transformer: nn.Module, bases: dict[str, torch.Tensor]) -> None:
-    """Give merged layers their own weights back.
-
-    Parameters
-    ----------
-    transformer : torch.nn.Module
-        Changed in place.
-    bases : dict of str to torch.Tensor
-        What `merge` returned.
-    """
+    """Give merged layers their own weights back, which `merge` returned."""
     for name, layer in layers_with_adapters(transformer):
         weight = layer.base_layer.weight
         weight.data = bases[f"{name}.weight"].to(weight.device)

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import Any, Self
 
 import torch
 from torch import nn
 
-__all__ = ["Body"]
+__all__ = ["Body", "Needs"]
+
+
+class Needs(IntEnum):
+    """What a strategy needs of an encoder; who needs more needs all that is less."""
+
+    VECTORS = 0
+    #: Weights that learn: a table of words, or layers.
+    WEIGHTS = 1
+    LAYERS = 2
+    #: Layers with weights of their own, one above the other.
+    SEPARATE_LAYERS = 3
 
 
 class Body(nn.Module):
@@ -50,6 +62,19 @@ class Body(nn.Module):
         """Layers from the bottom to the top, without what embeds the tokens."""
         raise NotImplementedError
 
+    def depths(self) -> dict[int, int]:
+        """How many layers lie above each parameter's own, by the parameter's ``id``.
+
+        It is 0 in the highest layer. What lies below the layers counts as one more.
+        """
+        depths: dict[int, int] = {}
+        blocks = self.blocks()
+        for depth, block in enumerate(reversed(blocks)):
+            depths.update({id(parameter): depth for parameter in block.parameters()})
+        for parameter in self.parameters():
+            depths.setdefault(id(parameter), len(blocks))
+        return depths
+
     def token_table(self) -> nn.Parameter:
         """One row a token."""
         raise NotImplementedError
@@ -73,10 +98,7 @@ class Body(nn.Module):
     def adapt(self, rank: int) -> None:
         """Put adapters of `rank` beside the linear layers, or take up those there are.
 
-        Parameters
-        ----------
-        rank : int
-            Where there are adapters of another rank, they become part of the weights.
+        Where there are adapters of another rank, they become part of the weights.
         """
         raise NotImplementedError
 

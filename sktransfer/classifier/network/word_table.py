@@ -33,19 +33,9 @@ class EmbeddingBody(Body):
     Letters: v rows of the table, d numbers a word vector, n texts, t words, m words
     that came after training.
 
-    Parameters
-    ----------
-    table : ndarray of shape (v, d)
-        Row 0 is padding, row 1 stands for unknown words.
-    pooling : tuple of {"mean", "sum", "max", "min"}
-        Parts of a text's vector.
-    divide_by_weights : bool
-        Whether a mean is divided by the sum of the words' weights (idf) or by their
-        number.
-    normalize : bool
-        Whether vectors are scaled to length 1.
-    components : ndarray of shape (c, w) or None
-        Common components that are taken out.
+    Row 0 of the table (v, d) is padding, row 1 stands for unknown words. A mean is
+    divided by the sum of the words' weights (idf) or by their number. Common
+    `components` (c, w) are taken out.
     """
 
     components: torch.Tensor | None
@@ -78,21 +68,10 @@ class EmbeddingBody(Body):
         word_weights: torch.Tensor | None = None,
         new_vectors: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Features (n, w) of word ids.
+        """Features (n, w) of word ids (n, t), filled up with 0.
 
-        Parameters
-        ----------
-        word_ids : torch.Tensor of shape (n, t)
-            Rows of the table, filled up with 0; ids from v on are rows of
-            `new_vectors`.
-        word_weights : torch.Tensor of shape (n, t) or None
-            What each word's vector is multiplied by; None is 1.
-        new_vectors : torch.Tensor of shape (m, d) or None
-            Vectors of words that were in no training text.
-
-        Returns
-        -------
-        features : torch.Tensor of shape (n, w)
+        Ids from v on are rows of `new_vectors` (m, d): of words that were in no
+        training text. Each word's vector is multiplied by its weight, if there is one.
         """
         n_rows = self.table.num_embeddings
         present = (word_ids != PADDING)[..., None]
@@ -159,18 +138,9 @@ class EmbeddingBody(Body):
 class WordRows:
     """Texts as rows of word ids, for an `EmbeddingBody`.
 
-    Parameters
-    ----------
-    ids : ndarray of shape (n_words,)
-        Of all texts, one behind the other.
-    offsets : ndarray of shape (n + 1,)
-        Text i has the words ``ids[offsets[i]:offsets[i + 1]]``.
-    weights : ndarray of shape (n_words,) or None
-        What each word's vector is multiplied by.
-    new_vectors : ndarray of shape (m, d)
-        Vectors of words that are not in the table.
-    n_rows : int
-        Rows v of the table; ids from v on are rows of `new_vectors`.
+    The ids (n_words,) of all texts stand one behind the other, with their weights: text
+    i has the words ``ids[offsets[i]:offsets[i + 1]]``. From `n_rows` on, the rows of
+    the table, they are rows of `new_vectors` (m, d).
     """
 
     def __init__(
@@ -235,17 +205,11 @@ class WordRows:
 
 
 class WordInput:
-    """Texts are cut into words, and words into rows of the table.
+    """Texts are cut into words, and words become rows of the table.
 
-    Parameters
-    ----------
-    encoder : WordVectorFeaturizer
-        Fitted; its tokenizer, weighting and length apply.
-    vocabulary : dict of str to int
-        Row of each word that has one.
+    The fitted encoder's tokenizer, weighting and length apply; `vocabulary` has the row
+    of each word that has one.
     """
-
-    reads_text = True
 
     def __init__(
         self, encoder: WordVectorFeaturizer, vocabulary: dict[str, int]
@@ -260,21 +224,7 @@ class WordInput:
         texts: list[str],
         before: dict[str, int] | None = None,
     ) -> Self:
-        """Number the words of training texts, after those of an earlier table.
-
-        Parameters
-        ----------
-        encoder : WordVectorFeaturizer
-            Fitted.
-        texts : list of str
-            Training texts.
-        before : dict of str to int or None, default=None
-            Vocabulary of a source whose table is carried on.
-
-        Returns
-        -------
-        input : WordInput
-        """
+        """Number the words of training texts, after those that a source knows."""
         vocabulary = dict(before or {})
         for words in encoder.words_of(texts):
             for word in words:
@@ -316,15 +266,6 @@ class WordInput:
         Padding is zeros; the unknown row is drawn from a normal distribution of scale
         0.6, and words without a vector uniformly from [-0.05, 0.05], unless the encoder
         makes one up for them.
-
-        Parameters
-        ----------
-        generator : numpy.random.Generator
-            Draws the rows that have no vector.
-
-        Returns
-        -------
-        body : EmbeddingBody
         """
         vectors = self.encoder.vectors_
         width = vectors.width

@@ -1,57 +1,143 @@
-"""Which parameters learn, and at which rate."""
+"""What a strategy is, what one phase of a fit hands to the next, and common phases.
+
+A strategy says which parameters of an encoder learn, in which phases and at which
+rates. Each has a file of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+import torch
+from skorch.callbacks import Callback
+from skorch.helper import predefined_split
 from torch import nn
 
-from sktransfer.classifier.network.body import Body
+from sktransfer.classifier.data.rows import LabelledRows, Rows
+from sktransfer.classifier.network.body import Body, Needs
+from sktransfer.classifier.network.build import Built
 from sktransfer.classifier.network.network import TransferNetwork, set_resting_parts
+from sktransfer.classifier.network.transformer import TransformerBody
+from sktransfer.classifier.parameters import FitOptions
+from sktransfer.classifier.training.frozen_prefix import keep_states
+from sktransfer.classifier.training.linear_head import solve_head
+from sktransfer.classifier.training.net import TransferNet, features_of
+from sktransfer.classifier.training.schedule import (
+    FROZEN,
+    TUNED,
+    WORDS,
+    Defaults,
+    Settings,
+    make_net,
+    make_schedule,
+    resolve_settings,
+)
 from sktransfer.exceptions import InvalidParameterError
 
-__all__ = ["STRATEGIES", "apply_strategy", "learns_by_pairs", "tunes_by_rows"]
+__all__ = [
+    "FitState",
+    "Phase",
+    "Strategy",
+    "all_layers",
+    "fit_head",
+    "join_histories",
+    "layer_settings",
+    "make_trainer",
+    "separate_layers",
+    "train_head",
+    "train_layers",
+]
 
 
-def _nothing(body: Body, n_layers: int, train_embeddings: bool) -> list[nn.Parameter]:
-    return []
+def tuned_defaults(body: Body, n_rows: int, n_classes: int) -> Defaults:
+    """Rates and lengths for what learns by rows, one by one."""
+    return WORDS if body.is_table else TUNED
 
 
-def _top_layers(
-    body: Body, n_layers: int, train_embeddings: bool
-) -> list[nn.Parameter]:
-    blocks = _separate_layers(body, "partial")
-    if not 1 <= n_layers <= len(blocks):
-        raise InvalidParameterError(
-            f"n_trainable_layers={n_layers}, but the encoder has {len(blocks)} layers: "
-            f"choose 1 to {len(blocks)}, or strategy='fine_tune' for all of them."
-        )
-    return [p for block in blocks[-n_layers:] for p in block.parameters()]
+@dataclass(frozen=True)
+class Strategy:
+    """What of an encoder learns, and how.
+
+    Attributes
+    ----------
+    name : str
+        What users call it, and the name of its file.
+    choose : callable
+        From a body and the options to the parameters that learn.
+    phases : tuple of callables
+        Of a fit, in their order; of numbers, which have no encoder, the head learns.
+    needs : Needs
+        Of the encoder.
+    cost : int
+        Of a fit, relative to the others': cheap ones are compared first.
+    defaults : callable
+        From a body, n rows and n classes to rates and lengths for "auto".
+    rates_by_size : bool
+        Whether a larger transformer learns at a lower rate.
+    head_can_go_first : bool
+        Whether `head_first` puts the training of the head before these phases.
+    scales_first : bool
+        Whether the features that the head is going to read are known before they learn.
+    stops_early : bool
+        Whether early_stopping="auto" takes rows off to validate on.
+    one_by_one : bool
+        Whether layers join the training one an epoch.
+    keeps_adapters : bool
+        Whether adapters stay beside the layers; else they become part of the weights.
+    callbacks : tuple of (str, type)
+        Made for each training of layers.
+    no_updates : str
+        Why ``partial_fit`` makes no sense, where it does not.
+    """
+
+    name: str
+    choose: Callable[[Body, FitOptions], list[nn.Parameter]]
+    phases: tuple[Phase, ...]
+    needs: Needs
+    cost: int
+    defaults: Callable[[Body, int, int], Defaults] = tuned_defaults
+    rates_by_size: bool = True
+    head_can_go_first: bool = True
+    scales_first: bool = True
+    stops_early: bool = True
+    one_by_one: bool = False
+    keeps_adapters: bool = False
+    callbacks: tuple[tuple[str, type[Callback]], ...] = ()
+    no_updates: str = ""
+
+    @property
+    def tunes_encoder(self) -> bool:
+        """Whether anything of the encoder learns."""
+        return self.needs > Needs.VECTORS
+
+    def apply(self, network: TransferNetwork, options: FitOptions) -> None:
+        """Let what this strategy chooses learn, and the head, and freeze the rest."""
+        network.requires_grad_(True)
+        network.frozen_parts = []
+        body = network.body
+        if body is None:
+            return
+        if not self.keeps_adapters:
+            body.fold()
+        body.let_learn(self.choose(body, options))
+        set_resting_parts(network)
 
 
-def _everything(
-    body: Body, n_layers: int, train_embeddings: bool
-) -> list[nn.Parameter]:
+def all_layers(body: Body, options: FitOptions) -> list[nn.Parameter]:
+    """Everything that features depend on, but a transformer's token table."""
     # Word vectors are nothing but their table; a transformer's is four fifths of its
     # weights, and a few hundred texts touch a sliver of it.
     resting = {id(parameter) for parameter in body.idle()}
-    if not (train_embeddings or body.is_table):
+    if not (options.train_embeddings or body.is_table):
         resting.add(id(body.token_table()))
     return [p for p in body.parameters() if id(p) not in resting]
 
 
-def _layer_by_layer(
-    body: Body, n_layers: int, train_embeddings: bool
-) -> list[nn.Parameter]:
-    _separate_layers(body, "gradual")
-    return _everything(body, n_layers, train_embeddings)
-
-
-def _adapters(body: Body, n_layers: int, train_embeddings: bool) -> list[nn.Parameter]:
-    return body.adapters()
-
-
-def _separate_layers(body: Body, strategy: str) -> list[nn.Module]:
+def separate_layers(body: Body, strategy: str) -> list[nn.Module]:
+    """Layers from the bottom to the top, each with weights of its own."""
     blocks = body.blocks()
     if not blocks:
         raise InvalidParameterError(
@@ -62,60 +148,195 @@ def _separate_layers(body: Body, strategy: str) -> list[nn.Module]:
     return blocks
 
 
-STRATEGIES: dict[str, Callable[[Body, int, bool], list[nn.Parameter]]] = {
-    "feature_extraction": _nothing,
-    "partial": _top_layers,
-    "gradual": _layer_by_layer,
-    "lora": _adapters,
-    "fine_tune": _everything,
-    "contrastive": _everything,
-}
+@dataclass(frozen=True)
+class FitState:
+    """What one phase of a fit hands to the next.
 
-
-def tunes_by_rows(strategy: str) -> bool:
-    """Whether layers of an encoder learn under `strategy`, from rows one by one."""
-    return strategy not in ("feature_extraction", "contrastive")
-
-
-def apply_strategy(
-    network: TransferNetwork,
-    strategy: str,
-    *,
-    n_trainable_layers: int = 2,
-    train_embeddings: bool = False,
-    lora_rank: int = 8,
-) -> None:
-    """Let the parameters of `strategy` learn and freeze the others.
-
-    The head always learns.
-
-    Parameters
+    Attributes
     ----------
-    network : TransferNetwork
-        Changed in place.
-    strategy : str
-        A key of `STRATEGIES`.
-    n_trainable_layers : int, default=2
-        Layers from the top that learn under "partial".
-    train_embeddings : bool, default=False
-        Whether a transformer's token table learns under "fine_tune" and "gradual".
-    lora_rank : int, default=8
-        Rank of the adapters under "lora".
+    options : FitOptions
+        Parameters of the classifier.
+    strategy : Strategy
+        Applied to the network.
+    built : Built
+        The network, and what feeds it.
+    rows : LabelledRows
+        All rows, as the network reads them.
+    train : ndarray of int
+        Rows to learn from.
+    held_out : ndarray of int or None
+        Rows to validate on.
+    given : LabelledRows or None
+        Rows to validate on that the user has named.
+    device, dtype, seed
+        Where training runs, the precision of its products, what decides its order.
+    goes_on : bool
+        Whether the network has learnt in an earlier fit.
+    first : Rows or None
+        What the body gave for `rows` before it learnt, where the head learns from that.
+    net : TransferNet or None
+        Of the last phase: trained, or interrupted.
+    validation : LabelledRows or None
+        What the last phase was validated on.
     """
-    network.requires_grad_(True)
-    network.frozen_parts = []
+
+    options: FitOptions
+    strategy: Strategy
+    built: Built
+    rows: LabelledRows
+    train: npt.NDArray[np.intp]
+    device: torch.device
+    dtype: torch.dtype
+    seed: int
+    held_out: npt.NDArray[np.intp] | None = None
+    given: LabelledRows | None = None
+    goes_on: bool = False
+    first: Rows | None = None
+    net: TransferNet | None = None
+    validation: LabelledRows | None = None
+
+    @property
+    def network(self) -> TransferNetwork:
+        """What is trained."""
+        return self.built.network
+
+    def learning(self) -> LabelledRows:
+        """Rows to learn from."""
+        return self.rows if self.held_out is None else self.rows.take(self.train)
+
+    def to_validate(self) -> LabelledRows | None:
+        """Rows to validate on."""
+        return self.given if self.held_out is None else self.rows.take(self.held_out)
+
+    def encoded(self) -> FitState:
+        """The same with features as rows, where a resting body gives them."""
+        body = self.network.body
+        if body is None or body.learns():
+            return self
+        return replace(
+            self,
+            rows=self._encode(self.rows),
+            given=None if self.given is None else self._encode(self.given),
+        )
+
+    def _encode(self, data: LabelledRows) -> LabelledRows:
+        features = features_of(self.network, data.rows, self.device, self.dtype)
+        return LabelledRows(features, data.classes.numpy(), data.weight.numpy())
+
+
+Phase = Callable[[FitState], FitState]
+
+
+def train_head(state: FitState) -> FitState:
+    """Phase: the head learns alone, on what the resting encoder gives."""
+    state, options = state.encoded(), state.options
+    learning, validation = state.learning(), state.to_validate()
+    settings = resolve_settings(options, FROZEN, state.network, len(learning))
+    net = make_trainer(state, settings, len(learning), validation)
+    fit_head(net, learning, options.l2_sp or options.weight_decay)
+    return replace(state, net=net, validation=validation)
+
+
+def train_layers(state: FitState) -> FitState:
+    """Phase: layers and head learn together; after a head that was interrupted, not."""
+    learning, validation = state.learning(), state.to_validate()
+    after_head = state.options.head_first
+    settings = layer_settings(state, len(learning), after_head=after_head)
+    if settings.max_epochs > 1:
+        body, where = state.network.body, (state.device, state.dtype)
+        learning = keep_states(body, learning, *where)
+        if validation is not None:
+            validation = keep_states(body, validation, *where)
+    net = make_trainer(state, settings, len(learning), validation, layers=True)
+    head = state.net
+    if head is None or not head.interrupted_:
+        net.partial_fit(learning, None)
+    if head is not None:
+        net.interrupted_ = head.interrupted_ or net.interrupted_
+        join_histories(net, "all", head)
+    return replace(state, net=net, validation=validation)
+
+
+def layer_settings(
+    state: FitState, n_rows: int, *, after_head: bool = False
+) -> Settings:
+    """Rates and lengths where layers learn.
+
+    `after_head`, the head goes on at the pace of the layers.
+    """
+    options, strategy, network = state.options, state.strategy, state.network
     body = network.body
-    if body is None:
-        return
-    if strategy == "lora":
-        body.adapt(lora_rank)
+    assert body is not None
+    auto = strategy.defaults(body, n_rows, max(2, network.layout.n_outputs))
+    if isinstance(body, TransformerBody) and strategy.rates_by_size:
+        auto = auto.at_size(body.checkpoint.n_layers, body.checkpoint.hidden_size)
+    head_rate = options.head_learning_rate
+    if after_head and head_rate == "auto":
+        rate = options.encoder_learning_rate
+        rate = auto.encoder_learning_rate if rate == "auto" else float(rate)
+        head_rate = min(auto.head_learning_rate, rate)
+    return resolve_settings(
+        options,
+        auto,
+        network,
+        n_rows,
+        n_stages=len(body.blocks()) if strategy.one_by_one else 0,
+        instead={"head_learning_rate": head_rate},
+    )
+
+
+def make_trainer(
+    state: FitState,
+    settings: Settings,
+    n_rows: int,
+    validation: LabelledRows | None = None,
+    *,
+    layers: bool = False,
+    is_last: bool = True,
+    kind: type[TransferNet] = TransferNet,
+) -> TransferNet:
+    """Initialised net of one phase, in which `layers` learn or the head alone."""
+    options, strategy = state.options, state.strategy
+    more = [(name, make()) for name, make in strategy.callbacks] if layers else []
+    callbacks = make_schedule(
+        options,
+        state.built,
+        settings,
+        n_rows,
+        validation,
+        more=more,
+        is_last=is_last,
+    )
+    net = make_net(
+        options,
+        state.network,
+        settings,
+        callbacks,
+        state.seed,
+        state.device,
+        one_by_one=layers and strategy.one_by_one,
+        kind=kind,
+    )
+    if validation is not None:
+        net.set_params(train_split=predefined_split(validation))
+    net.initialize()
+    return net
+
+
+def fit_head(net: TransferNet, rows: LabelledRows, decay: float | str | None) -> None:
+    """Train the head on features; a linear one is solved for, with this `decay`."""
+    if net.module_.is_linear():
+        solve_head(net, rows, decay)
     else:
-        body.fold()
-    choose = STRATEGIES[strategy]
-    body.let_learn(choose(body, n_trainable_layers, train_embeddings))
-    set_resting_parts(network)
+        net.partial_fit(rows, None)
 
 
-def learns_by_pairs(strategy: str, network: TransferNetwork) -> bool:
-    """Whether `strategy` tunes the encoder of `network` by comparing texts."""
-    return strategy == "contrastive" and network.body is not None
+def join_histories(net: TransferNet, part: str, earlier: TransferNet) -> None:
+    """Put the epochs of an earlier training before those of this one.
+
+    `part` has learnt in this one; the earlier epochs say it themselves. It is done
+    after training: a schedule that found earlier epochs would take itself to go on.
+    """
+    for line in net.history:
+        line |= {"part": part, "epoch": line["epoch"] + len(earlier.history)}
+    net.history[:0] = earlier.history

@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import math
 import traceback
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from skorch.callbacks import Callback, EarlyStopping
+from skorch.history import History
 from tqdm.auto import tqdm
 
+from sktransfer.classifier.data.rows import Batch, Targets
+from sktransfer.classifier.network.network import TransferNetwork
 from sktransfer.exceptions import TrainingError
 
 __all__ = [
     "BestEpoch",
+    "DecayTowards",
+    "Net",
     "ProgressOfSteps",
     "StopTraining",
-    "WarmupDecay",
     "WeightedLosses",
     "diverged",
     "was_early_stopping",
 ]
+
+
+class Net(Protocol):
+    """What callbacks read and change of skorch's net."""
+
+    module_: TransferNetwork
+    optimizer_: torch.optim.Optimizer
+    history: History
+    max_epochs: int
 
 
 class StopTraining(Exception):
@@ -29,96 +43,37 @@ class StopTraining(Exception):
 
 
 def was_early_stopping(error: BaseException) -> bool:
-    """Whether it is skorch's ``EarlyStopping`` that has raised a KeyboardInterrupt.
-
-    Parameters
-    ----------
-    error : BaseException
-        Caught.
-
-    Returns
-    -------
-    stopped : bool
-        False where somebody pressed Ctrl-C.
-    """
+    """Whether it is skorch's ``EarlyStopping`` that has raised a KeyboardInterrupt."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return frames[-1].f_code is EarlyStopping.on_epoch_end.__code__
 
 
 def diverged(what: str) -> TrainingError:
-    """The error of a training whose numbers are none any more.
-
-    Parameters
-    ----------
-    what : str
-        Has happened.
-
-    Returns
-    -------
-    error : TrainingError
-    """
+    """Error of a training in which a number has become NaN or infinity."""
     return TrainingError(
         f"{what}, so training cannot go on: lower encoder_learning_rate and "
         "head_learning_rate, use dtype='float32', or look for extreme values in X."
     )
 
 
-class WarmupDecay:
-    """Factor on the learning rates: up from 0 over a warm-up, then linearly to 0.
-
-    Parameters
-    ----------
-    n_steps : int
-        Steps of the whole training.
-    warmup_fraction : float in [0, 1)
-        Share of the steps that warm up, of those from `joins` on.
-    joins : int, default=0
-        Step before which the factor is 0.
-    decays_from : int, default=0
-        Step up to which the factor stays 1 once it is warm.
-    """
-
-    def __init__(
-        self,
-        n_steps: int,
-        warmup_fraction: float,
-        *,
-        joins: int = 0,
-        decays_from: int = 0,
-    ) -> None:
-        self.n_steps = n_steps
-        self.joins = joins
-        self.n_warmup = math.ceil(warmup_fraction * max(0, n_steps - joins))
-        self.n_flat = max(decays_from, joins + self.n_warmup)
-
-    def __call__(self, step: int) -> float:
-        """Factor in [0, 1] of step number `step`, counted from 0."""
-        if step < self.joins:
-            return 0.0
-        if step < self.joins + self.n_warmup:
-            return (step - self.joins + 1) / self.n_warmup
-        if step < self.n_flat:
-            return 1.0
-        return max(0.0, (self.n_steps - step) / max(1, self.n_steps - self.n_flat))
-
-
 class WeightedLosses(Callback):
     """Record train_loss and valid_loss of each epoch, averaged by sample weight."""
 
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
         """Start the sums anew."""
         self.sums_ = {True: 0.0, False: 0.0}
         self.weights_ = {True: 0.0, False: 0.0}
 
     def on_batch_end(
         self,
-        net: Any,
-        batch: Any = None,
+        net: Net,
+        batch: tuple[Batch, Targets] | None = None,
         training: bool = False,
         loss: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> None:
         """Add a batch; stop where its loss is not a number."""
+        assert batch is not None
         assert loss is not None
         value = loss.item()
         if not math.isfinite(value):
@@ -127,7 +82,7 @@ class WeightedLosses(Callback):
         self.sums_[training] += value * weight
         self.weights_[training] += weight
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
         """Write the means to the history."""
         for training, name in ((True, "train_loss"), (False, "valid_loss")):
             if self.weights_[training]:
@@ -137,24 +92,20 @@ class WeightedLosses(Callback):
 class BestEpoch(Callback):
     """Stop when valid_loss no longer falls, and return to the epoch of its minimum.
 
-    Only what learns is kept aside, not the frozen weights.
-
-    Parameters
-    ----------
-    patience : int or None
-        Epochs without a better one after which training stops; None never stops.
+    It stops after `patience` epochs without a better one; None never stops. Only what
+    learns is kept aside, not the frozen weights.
     """
 
     def __init__(self, patience: int | None) -> None:
         self.patience = patience
 
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+    def on_train_begin(self, net: Net, **kwargs: Any) -> None:
         """Forget earlier trainings."""
         self.best_loss_ = np.inf
         self.best_epoch_ = 0
         self.best_tensors_: dict[str, torch.Tensor] = {}
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
         """Keep this epoch's parameters if they are the best so far."""
         loss = net.history[-1, "valid_loss"]
         epoch = len(net.history)
@@ -169,7 +120,7 @@ class BestEpoch(Callback):
         elif self.patience is not None and epoch - self.best_epoch_ >= self.patience:
             raise StopTraining
 
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+    def on_train_end(self, net: Net, **kwargs: Any) -> None:
         """Go back to the best epoch's parameters."""
         own = dict(net.module_.named_parameters())
         for name, tensor in self.best_tensors_.items():
@@ -185,27 +136,21 @@ class DecayTowards(Callback):
     Grandvalet and Davoine 2018, "Explicit Inductive Bias for Transfer Learning with
     Convolutional Networks", the L2-SP penalty).
 
-    Parameters
-    ----------
-    names : set of str
-        Parameters that start as the source's; others decay as usual.
-    strength : float
-        Coefficient of the decay.
-    references : dict of str to torch.Tensor or None, default=None
-        The source's parameters by name, where training starts elsewhere.
+    `names` are those of the parameters that start as the source's; others decay as
+    usual. `references` are the source's where training starts elsewhere.
     """
 
     def __init__(
         self,
-        names: set[str],
+        names: Iterable[str],
         strength: float,
         references: dict[str, torch.Tensor] | None = None,
     ) -> None:
-        self.names = names
+        self.names = set(names)
         self.strength = strength
         self.references = references or {}
 
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+    def on_train_begin(self, net: Net, **kwargs: Any) -> None:
         """Pair parameters with their references and spare them the usual decay."""
         names = {id(p): name for name, p in net.module_.named_parameters()}
         self.pairs_ = []
@@ -228,7 +173,7 @@ class DecayTowards(Callback):
             ]
             self.pairs_.append((group, pulled, starts))
 
-    def on_grad_computed(self, net: Any, *args: Any, **kwargs: Any) -> None:
+    def on_grad_computed(self, net: Net, *args: Any, **kwargs: Any) -> None:
         """Pull before the optimiser's step."""
         with torch.no_grad():
             for group, parameters, references in self.pairs_:
@@ -236,44 +181,34 @@ class DecayTowards(Callback):
                 pull = min(1.0, group["lr"] * self.strength)
                 torch._foreach_lerp_(parameters, references, pull)
 
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+    def on_train_end(self, net: Net, **kwargs: Any) -> None:
         """Let go of the references."""
         self.pairs_ = []
 
 
 class ProgressOfSteps(Callback):
-    """A bar over the steps of the whole training.
-
-    Parameters
-    ----------
-    n_steps : int
-        Steps if nothing stops early.
-    label : str
-        Stands before the bar.
-    """
+    """A bar over the steps of the whole training, with a label before it."""
 
     def __init__(self, n_steps: int, label: str) -> None:
         self.n_steps = n_steps
         self.label = label
 
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+    def on_train_begin(self, net: Net, **kwargs: Any) -> None:
         """Open the bar."""
         self.bar_ = tqdm(total=self.n_steps, desc=self.label, unit="step")
 
-    def on_batch_end(
-        self, net: Any, training: bool = False, loss: Any = None, **kwargs: Any
-    ) -> None:
+    def on_batch_end(self, net: Net, training: bool = False, **kwargs: Any) -> None:
         """Move on by one training step."""
         if training:
             self.bar_.update()
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
         """Show the losses beside the bar."""
         shown = {k: net.history[-1].get(k) for k in ("train_loss", "valid_loss")}
         self.bar_.set_postfix(
             {k: f"{v:.3f}" for k, v in shown.items() if v is not None}
         )
 
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+    def on_train_end(self, net: Net, **kwargs: Any) -> None:
         """Close the bar."""
         self.bar_.close()

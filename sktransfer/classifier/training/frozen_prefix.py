@@ -18,8 +18,11 @@ import torch
 
 from sktransfer.classifier.cpu.skipping import catching_input, skipping
 from sktransfer.classifier.cpu.switch import tricks_on
-from sktransfer.classifier.data.batches import EvaluationBatches, LabelledRows
-from sktransfer.classifier.data.inputs import TokenTexts
+from sktransfer.classifier.data.rows import (
+    EvaluationBatches,
+    LabelledRows,
+    TokenTexts,
+)
 from sktransfer.classifier.network.body import Body
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.encoders.tokens import gather

@@ -24,8 +24,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from sktransfer.classifier.data.batches import LabelledRows
-from sktransfer.classifier.data.inputs import WindowFeatures
+from sktransfer.classifier.data.rows import LabelledRows, Matrix, text_features
 from sktransfer.classifier.network.network import TransferNetwork
 from sktransfer.classifier.training.callbacks import diverged, was_early_stopping
 from sktransfer.classifier.training.net import TransferNet
@@ -34,9 +33,7 @@ __all__ = [
     "STRENGTH",
     "LinearProblem",
     "choose_decay",
-    "fit_head",
-    "join_histories",
-    "text_features",
+    "solve_head",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -114,17 +111,8 @@ class LinearProblem:
     def decay(self, strength: float, n_rows: int | None = None) -> float:
         """Penalty of logistic regression with ``C=strength`` on features of length 1.
 
-        Parameters
-        ----------
-        strength : float > 0
-            The larger, the less penalty.
-        n_rows : int or None, default=None
-            How many rows the problem counts as; None is n.
-
-        Returns
-        -------
-        decay : float
-            For `solve`: ``length ** 2 / (strength * n_rows)``.
+        For `solve` that is ``length ** 2 / (strength * n_rows)``, n rows unless the
+        problem counts as others.
         """
         # Sparse or dense, a product of this kind stays what it was.
         lengths = np.ravel((self.features * self.features).sum(axis=1))
@@ -158,26 +146,11 @@ class LinearProblem:
     ) -> tuple[Floats, Floats]:
         """Minimum of the mean loss and a penalty, by L-BFGS.
 
-        The penalty is ``decay / 2 * sum((weight - start) ** 2)``. Biases are free.
-
-        Parameters
-        ----------
-        start : ndarray of shape (k, w)
-            What the weights are drawn to: zeros in a new layer, else those of a source
-            or of an earlier fit.
-        bias : ndarray of shape (k,)
-            Where the search for the biases begins.
-        decay : float >= 0
-            Strength of the penalty.
-        guess : ndarray of shape (k, w) or None, default=None
-            Where the search for the weights begins; None is `start`.
-        tolerance : float > 0, default=1e-9
-            Largest entry of the gradient at the end.
-
-        Returns
-        -------
-        weight : ndarray of shape (k, w)
-        bias : ndarray of shape (k,)
+        The penalty is ``decay / 2 * sum((weight - start) ** 2)``: weights (k, w) are
+        drawn to `start`, zeros in a new layer, else those of a source or of an earlier
+        fit. Biases (k,) are free. The search for them begins at `bias`, that for the
+        weights at `guess` or `start`. It ends where no entry of the gradient is larger
+        than `tolerance`.
         """
         shares = self.weight / self.weight.sum()
         k = len(bias)
@@ -214,22 +187,9 @@ def choose_decay(problem: LinearProblem, start: Floats, bias: Floats) -> float:
     the penalty; on four sets at shares from 5 to 50 % the sum cost neither.
 
     The folds depend on what the rows hold and not on their order. Equal rows are in one
-    fold, and count once in the penalty: weights do then what repeated rows would.
-
-    Parameters
-    ----------
-    problem : LinearProblem
-        n rows of w features.
-    start : ndarray of shape (k, w)
-        What the weights are drawn to.
-    bias : ndarray of shape (k,)
-        Where the search for the biases begins.
-
-    Returns
-    -------
-    decay : float > 0
-        For `LinearProblem.solve`. Where no class has two different rows, it is that of
-        ``C=10``.
+    fold, and count once in the penalty: weights do then what repeated rows would. Where
+    no class has two different rows, it is the penalty of ``C=10``. `start` and `bias`
+    are as in `LinearProblem.solve`.
     """
     keys = _contents(problem)
     n_distinct = len(set(keys))
@@ -303,25 +263,13 @@ def _assign_folds(
     return folds
 
 
-def fit_head(
-    net: TransferNet, rows: LabelledRows, decay: float | str | None = None
-) -> None:
-    """Train the head of a net; a linear one is solved for, any other goes in steps.
+def solve_head(net: TransferNet, rows: LabelledRows, decay: float | str | None) -> None:
+    """Give the linear head of an initialised net its best weights on features.
 
-    Parameters
-    ----------
-    net : TransferNet
-        Initialised; an interrupt is remembered in its `interrupted_`.
-    rows : LabelledRows
-        Of features.
-    decay : float >= 0, "auto" or None, default=None
-        Penalty of a linear head, half of it on each squared difference of a weight
-        from where it began; "auto" chooses it by cross-validation, and None is that of
-        logistic regression with ``C=10``.
+    Half of `decay` is the penalty on each squared difference of a weight from where it
+    began; "auto" chooses it by cross-validation, and None is that of logistic
+    regression with ``C=10``. An interrupt is remembered in `net.interrupted_`.
     """
-    if not net.module_.is_linear():
-        net.partial_fit(rows, None)
-        return
     net.interrupted_ = False
     try:
         _solve(net, rows, decay)
@@ -376,42 +324,8 @@ def _set_to_optimum(
     return loss
 
 
-def _scaled(network: TransferNetwork, features: Any) -> Any:
+def _scaled(network: TransferNetwork, features: Matrix) -> Any:
     scale = network.scaler.scale.item()
     if sparse.issparse(features):
         return features / scale  # which are not centred
     return (features - network.scaler.mean.cpu().numpy()) / scale
-
-
-def join_histories(net: TransferNet, part: str, earlier: TransferNet) -> None:
-    """Put the epochs of an earlier training before those of this one.
-
-    Parameters
-    ----------
-    net : TransferNet
-        Trained; a schedule that found earlier epochs would take itself to go on.
-    part : str
-        What has learnt in it.
-    earlier : TransferNet
-        Its epochs say themselves what has learnt in them.
-    """
-    for line in net.history:
-        line |= {"part": part, "epoch": line["epoch"] + len(earlier.history)}
-    net.history[:0] = earlier.history
-
-
-def text_features(rows: Any) -> npt.NDArray[np.float32] | sparse.csr_array:
-    """Features of texts; a long one has the mean of those of its windows.
-
-    Parameters
-    ----------
-    rows : FeatureRows or WindowFeatures
-        n texts.
-
-    Returns
-    -------
-    features : ndarray or sparse array of shape (n, w)
-    """
-    if not isinstance(rows, WindowFeatures):
-        return rows.matrix
-    return rows.texts.average(rows.matrix)

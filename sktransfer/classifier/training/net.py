@@ -17,21 +17,23 @@ from torch import nn
 from sktransfer.classifier.cpu.batch_halves import MIN_ROWS, in_halves
 from sktransfer.classifier.cpu.sparse_gradient import dense_gradients, sparse_gradient
 from sktransfer.classifier.cpu.switch import tricks_on
-from sktransfer.classifier.data.batches import (
+from sktransfer.classifier.data.rows import (
     Batch,
     EvaluationBatches,
+    FeatureRows,
     LabelledRows,
     Rows,
     Targets,
+    TokenTexts,
     TrainingBatches,
+    WindowFeatures,
 )
-from sktransfer.classifier.data.inputs import TokenTexts
+from sktransfer.classifier.network.network import TransferNetwork
 from sktransfer.classifier.training.callbacks import (
     StopTraining,
     WeightedLosses,
     was_early_stopping,
 )
-from sktransfer.classifier.training.rates import parameter_groups
 from sktransfer.encoders.compute.threads import (
     count_cores,
     ensure_not_forked,
@@ -39,7 +41,14 @@ from sktransfer.encoders.compute.threads import (
     on_one_core,
 )
 
-__all__ = ["SMALL_WIDTH", "PredictingNet", "TransferNet", "WeightedLoss"]
+__all__ = [
+    "SMALL_WIDTH",
+    "PredictingNet",
+    "TransferNet",
+    "WeightedLoss",
+    "features_of",
+    "parameter_groups",
+]
 
 # Rows of one forward pass in prediction: enough to keep the cores busy, few enough
 # that the states of long texts stay small.
@@ -58,12 +67,8 @@ SMALL_WIDTH = 4096
 class WeightedLoss(nn.Module):
     """Cross-entropy, averaged with weights: sum(w * loss) / sum(w).
 
-    One logit a row means two classes and the binary form.
-
-    Parameters
-    ----------
-    label_smoothing : float in [0, 1), default=0.0
-        Share of each label that is spread over all classes.
+    One logit a row means two classes and the binary form. A share of each label is
+    spread over all classes.
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
@@ -88,16 +93,52 @@ class WeightedLoss(nn.Module):
         return (losses * targets.weight).sum() / targets.weight.sum()
 
 
+def parameter_groups(
+    network: TransferNetwork,
+    *,
+    encoder_learning_rate: float,
+    head_learning_rate: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    one_by_one: bool = False,
+) -> list[dict[str, Any]]:
+    """Groups of learning parameters for the optimiser, by rate and decay.
+
+    The layer `i` steps below the top learns at ``encoder_learning_rate * layer_decay **
+    i``, what embeds the tokens one step below the lowest layer (Howard and Ruder 2018,
+    "Universal Language Model Fine-tuning for Text Classification", section 3.2). Biases
+    and the gains of normalisation are not decayed: they have one dimension. "joins" is
+    the epoch in which a group begins to learn, counted from 0, where layers join one by
+    one.
+    """
+    body = network.body
+    below_top = {} if body is None else body.depths()
+    lowest = 0 if body is None else len(body.blocks())
+    groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if not parameter.requires_grad:
+            continue
+        depth = below_top.get(id(parameter), -1)
+        rate = head_learning_rate
+        if depth >= 0:
+            rate = encoder_learning_rate * layer_decay**depth
+        decay = weight_decay if parameter.ndim > 1 else 0.0
+        joins = min(depth + 1, lowest) if one_by_one else 0
+        groups.setdefault((rate, decay, joins), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay, "joins": joins}
+        for (rate, decay, joins), parameters in groups.items()
+    ]
+
+
 class PredictingNet(NeuralNet):
     """What a net over `Rows` needs to know of them, whether it learns or not.
 
-    Attributes
-    ----------
-    autocast_dtype : torch.dtype
-        Precision of the body's matrix products.
+    `autocast_dtype` is the precision of the body's matrix products.
     """
 
     autocast_dtype: torch.dtype
+    module_: TransferNetwork
 
     def infer(self, x: Batch, **fit_params: Any) -> torch.Tensor:
         """Logits (n, k) of a batch."""
@@ -106,18 +147,9 @@ class PredictingNet(NeuralNet):
         return logits
 
     def predict_logits(self, rows: Rows) -> npt.NDArray[np.float32]:
-        """Logits of rows in their order.
+        """Logits (n, k) of rows in their order.
 
         Threads can ask at the same time: the module is only read.
-
-        Parameters
-        ----------
-        rows : Rows
-            n rows that the module reads.
-
-        Returns
-        -------
-        logits : ndarray of shape (n, k)
         """
         if isinstance(rows, TokenTexts):
             # One by one: all windows of a book would not fit into one pass.
@@ -128,6 +160,7 @@ class PredictingNet(NeuralNet):
 
     def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
         """Features (n, w) that the module's body gives for rows of tokens."""
+        assert self.module_.body is not None
         return self._predict(rows, self.module_.body)
 
     def _decide(self, rows: Rows) -> npt.NDArray[np.float32]:
@@ -198,7 +231,8 @@ class PredictingNet(NeuralNet):
 
     def _divides(self, rows: Rows) -> bool:
         """Whether batches of these rows go through layers, in halves."""
-        layers = rows.lengths is not None and not self.module_.body.is_table
+        body = self.module_.body
+        layers = rows.lengths is not None and body is not None and not body.is_table
         return layers and tricks_on()
 
     @staticmethod
@@ -216,18 +250,9 @@ class PredictingNet(NeuralNet):
 class TransferNet(PredictingNet):
     """A skorch net over `LabelledRows`, with rates by layer and our own batches.
 
-    Parameters
-    ----------
-    module : TransferNetwork
-        Already built, with a strategy applied; it is trained in place.
-    rates : dict or None, default=None
-        Keyword arguments of `parameter_groups`; None where nothing is trained.
-    autocast_dtype : torch.dtype, default=torch.float32
-        Precision of the body's matrix products in training and prediction.
-    shuffle_seed : int, default=0
-        Decides the order of the rows.
-    **kwargs
-        Further parameters of ``skorch.NeuralNet``.
+    `module` is a TransferNetwork whose strategy has been applied; it is trained in
+    place. `rates` are keyword arguments of `parameter_groups`, None where nothing is
+    trained. `shuffle_seed` decides the order of the rows.
 
     Attributes
     ----------
@@ -239,7 +264,7 @@ class TransferNet(PredictingNet):
     """
 
     interrupted_: bool
-    updates_: dict[str, Any] | None
+    updates_: dict[str, object] | None
 
     def __init__(
         self,
@@ -278,19 +303,10 @@ class TransferNet(PredictingNet):
         self.optimizer_ = self.optimizer(groups, **options)
         return self
 
-    def can_go_on(self, module: nn.Module, options: dict[str, Any]) -> bool:
+    def can_go_on(self, module: nn.Module, options: dict[str, object]) -> bool:
         """Whether its optimiser is one of updates that learns just this in this way.
 
-        Parameters
-        ----------
-        module : TransferNetwork
-            With a strategy applied.
-        options : dict
-            What the updates depend on, as in `updates_`.
-
-        Returns
-        -------
-        same : bool
+        `options` are what the updates depend on, as in `updates_`.
         """
         if getattr(self, "updates_", None) != options:
             return False
@@ -305,7 +321,13 @@ class TransferNet(PredictingNet):
             return TrainingBatches(dataset, self.batch_size, self.shuffles_)
         return self._evaluation(dataset)
 
-    def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **params: Any) -> Any:
+    def fit_loop(
+        self,
+        X: LabelledRows,
+        y: None = None,
+        epochs: int | None = None,
+        **params: Any,
+    ) -> Any:
         """Train; early stopping ends it, an interrupt is remembered in `interrupted_`.
 
         skorch ends quietly on KeyboardInterrupt, which would let a search that runs
@@ -313,11 +335,12 @@ class TransferNet(PredictingNet):
         """
         self.interrupted_ = False
         self._ensure_threads(X.rows)
+        table = self._table()
         try:
             with (
                 self._in_halves(X.rows),
                 self._cores_for(X.rows),
-                sparse_gradient(self._table()),
+                nullcontext() if table is None else sparse_gradient(table),
             ):
                 super().fit_loop(X, y, epochs, **params)
         except StopTraining:
@@ -331,10 +354,11 @@ class TransferNet(PredictingNet):
             raise
         return self
 
-    def train_step_single(self, batch: Any, **fit_params: Any) -> Any:
+    def train_step_single(self, batch: tuple[Batch, Targets], **fit_params: Any) -> Any:
         """Loss and gradients of a batch, as skorch's; all gradients are dense."""
         step = super().train_step_single(batch, **fit_params)
-        dense_gradients(self.module_.parameters())
+        if self.module_.body is not None:
+            dense_gradients(self.module_.parameters())
         return step
 
     def get_loss(
@@ -378,3 +402,13 @@ class TransferNet(PredictingNet):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.module = self.module_
+
+
+def features_of(
+    network: TransferNetwork, rows: Rows, device: torch.device, dtype: torch.dtype
+) -> FeatureRows | WindowFeatures:
+    """What the body gives for rows of tokens: of a long text, for each window."""
+    net = TransferNet(network, autocast_dtype=dtype, device=str(device)).initialize()
+    if isinstance(rows, TokenTexts) and len(rows.tokens) > len(rows):
+        return WindowFeatures(net.encode(rows.windows()), rows)
+    return FeatureRows(net.encode(rows))

@@ -19,18 +19,7 @@ _ONE_TRAINING = threading.RLock()
 
 
 def draw_seed(random_state: np.random.RandomState) -> int:
-    """Seed for a training from a generator that scikit-learn resolved.
-
-    Parameters
-    ----------
-    random_state : numpy.random.RandomState
-        What ``check_random_state`` returned.
-
-    Returns
-    -------
-    seed : int
-        From 0 to 2**31 - 2.
-    """
+    """Seed for a training, from 0 to 2**31 - 2."""
     return int(random_state.randint(np.iinfo(np.int32).max))
 
 
@@ -38,17 +27,8 @@ def draw_seed(random_state: np.random.RandomState) -> int:
 def private_randomness(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's generators for a block and restore them after it.
 
-    Parameters
-    ----------
-    seed : int
-        Of the CPU's generator and that of `device`.
-    device : torch.device
-        Where the training runs.
-
-    Yields
-    ------
-    None
-        While the block holds the process's lock on training.
+    They are the CPU's and that of `device`. The block holds the process's lock on
+    training.
     """
     on_gpu, on_mps = device.type == "cuda", device.type == "mps"
     with _ONE_TRAINING, torch.random.fork_rng(devices=[device] if on_gpu else []):

@@ -18,6 +18,7 @@ from typing import Any
 from joblib import effective_n_jobs
 from sklearn.base import clone
 
+from sktransfer.classifier.strategies.registry import STRATEGIES
 from sktransfer.comparison.run.fingerprints import describe_candidate, digest_of
 from sktransfer.comparison.setup.candidates import Candidate, inner_estimators
 
@@ -175,8 +176,8 @@ def _find_encoders(estimator: Any) -> list[tuple[Any, bool]]:
         if is_encoder(inner):
             parent = owners.get(prefix[:-2].rpartition("__")[0])
             owner = owners.get(prefix.removesuffix("encoder__"), parent)
-            strategy = getattr(owner, "strategy", "feature_extraction")
-            found.append((inner, strategy != "feature_extraction"))
+            strategy = STRATEGIES.get(getattr(owner, "strategy", ""))
+            found.append((inner, strategy is not None and strategy.tunes_encoder))
     return found
 
 

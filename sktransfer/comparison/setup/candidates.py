@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sktransfer.classifier.data.joint_domains import pool_domains
+from sktransfer.classifier.strategies.registry import STRATEGIES
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = [
@@ -36,15 +37,6 @@ _Method = TypeVar("_Method")
 # "only": learn from the source and never from the target; "joint": from both at once;
 # "start": from the target, beginning with the parameters of the source's model.
 USES = ("only", "joint", "start")
-
-# What one text costs, roughly and relative to the others: the order of the rows.
-_STRATEGIES = {
-    "partial": 4,
-    "gradual": 5,
-    "lora": 5,
-    "fine_tune": 6,
-    "contrastive": 6,
-}
 
 
 def _if_estimator_has(method: str) -> Callable[[_Method], _Method]:
@@ -322,7 +314,8 @@ def cost_of(candidate: Candidate) -> int:
     cost = 0
     for _, inner in inner_estimators(candidate.estimator):
         name = type(inner).__name__
-        tuned = _STRATEGIES.get(getattr(inner, "strategy", ""), 0)
+        strategy = getattr(inner, "strategy", "")
+        tuned = STRATEGIES[strategy].cost if strategy in STRATEGIES else 0
         if name == "WordVectorFeaturizer":
             cost = max(cost, 1)
         elif name == "BertFeaturizer":

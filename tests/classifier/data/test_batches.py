@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from sktransfer.classifier.data.batches import (
+from sktransfer.classifier.data.rows import (
     BATCHES_SORTED_TOGETHER,
     MOST_TOKENS,
     Batch,

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 
-from sktransfer.classifier.data.inputs import TokenInput, WindowFeatures
+from sktransfer.classifier.data.rows import TokenInput, WindowFeatures
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.encoders import registry as checkpoints
 from sktransfer.exceptions import InvalidInputError, TruncationWarning

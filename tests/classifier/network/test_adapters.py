@@ -15,7 +15,8 @@ from sktransfer.classifier.network.adapters import (
     is_adapter,
 )
 from sktransfer.classifier.network.transformer import TransformerBody
-from sktransfer.classifier.training.defaults import LORA, Settings
+from sktransfer.classifier.strategies.lora import LORA
+from sktransfer.classifier.training.schedule import Settings
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidParameterError, MissingExtraError
 

@@ -3,7 +3,11 @@ import pytest
 import torch
 from scipy import sparse
 
-from sktransfer.classifier.network.heads import FeatureScaler, build_head, measure_scale
+from sktransfer.classifier.network.network import (
+    FeatureScaler,
+    build_head,
+    measure_scale,
+)
 
 
 class TestHead:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sktransfer.classifier.network.heads import find_temperature, to_probabilities
+from sktransfer.classifier.network.network import find_temperature, to_probabilities
 
 
 def draw(n_outputs, n=4000, times=3.0):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sktransfer.classifier.data.inputs import TokenInput
+from sktransfer.classifier.data.rows import TokenInput
 from sktransfer.classifier.network import transformer as bodies
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint

@@ -9,8 +9,9 @@ from transformers import AlbertConfig, AlbertModel, AutoConfig
 from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.classifier.network.network import HeadLayout, TransferNetwork
 from sktransfer.classifier.network.transformer import TransformerBody
-from sktransfer.classifier.strategies.base import apply_strategy
-from sktransfer.classifier.training.rates import parameter_groups
+from sktransfer.classifier.parameters import FitOptions
+from sktransfer.classifier.strategies.registry import STRATEGIES as REGISTERED
+from sktransfer.classifier.training.net import parameter_groups
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidParameterError
 
@@ -21,6 +22,12 @@ def network(bert):
     encoder = bert().fit(["x"])
     body = TransformerBody(encoder.checkpoint_, pooling=encoder.pooling_)
     return TransferNetwork(HeadLayout(32, (2,), 1, "relu", 0.5), body)
+
+
+def apply_strategy(network, strategy, **options):
+    """What a fit under `strategy` does to the network before it learns."""
+    model = TransferSentimentClassifier(strategy=strategy, **options)
+    REGISTERED[strategy].apply(network, FitOptions.of(model))
 
 
 def learnt(network, step=True):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from sktransfer.classifier.data.batches import FeatureRows, LabelledRows, Targets
+from sktransfer.classifier.data.rows import FeatureRows, LabelledRows, Targets
 from sktransfer.classifier.strategies.contrastive import BalancedBatches, PairLoss
 
 

@@ -9,9 +9,12 @@ from skorch.callbacks import Callback
 from transformers import AlbertConfig, AlbertModel, AutoConfig
 
 from sktransfer.classifier.network.transformer import TransformerBody
-from sktransfer.classifier.strategies.gradual import GradualRates
-from sktransfer.classifier.training.callbacks import WarmupDecay
-from sktransfer.classifier.training.defaults import TUNED, Settings
+from sktransfer.classifier.training.schedule import (
+    TUNED,
+    RatesByStep,
+    Settings,
+    WarmupDecay,
+)
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidParameterError
 
@@ -174,7 +177,7 @@ class TestRates:
     def rates(self, n_epochs, steps_an_epoch=10):
         optimizer = self.optimizer()
         n_steps = n_epochs * steps_an_epoch
-        schedule = GradualRates(
+        schedule = RatesByStep(
             optimizer,
             n_steps=n_steps,
             steps_an_epoch=steps_an_epoch,
@@ -214,7 +217,7 @@ class TestRates:
         optimizer = torch.optim.AdamW(
             [{"params": [torch.zeros(1, requires_grad=True)], "lr": 1.0, "joins": 0}]
         )
-        schedule = GradualRates(
+        schedule = RatesByStep(
             optimizer, n_steps=40, steps_an_epoch=10, warmup_fraction=0.1
         )
         found = [schedule.lr_lambdas[0](step) for step in range(40)]

@@ -5,33 +5,14 @@ import pytest
 import torch
 from skorch.history import History
 
-from sktransfer.classifier.data.batches import Targets
+from sktransfer.classifier.data.rows import Targets
 from sktransfer.classifier.training.callbacks import (
     BestEpoch,
     DecayTowards,
     StopTraining,
-    WarmupDecay,
     WeightedLosses,
 )
 from sktransfer.exceptions import TrainingError
-
-
-class TestWarmupDecay:
-    def test_rates_rise_and_then_fall_to_zero(self):
-        factor = WarmupDecay(n_steps=10, warmup_fraction=0.2)
-        assert [factor(step) for step in range(11)] == pytest.approx(
-            [0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 0]
-        )
-
-    def test_without_warm_up_they_start_at_their_peak(self):
-        assert WarmupDecay(4, 0)(0) == 1
-
-    @pytest.mark.parametrize("fraction", [0, 0.1, 0.5, 0.99])
-    @pytest.mark.parametrize("n_steps", [1, 2, 3, 50])
-    def test_no_step_of_the_training_is_wasted(self, n_steps, fraction):
-        factors = [WarmupDecay(n_steps, fraction)(step) for step in range(n_steps)]
-        assert min(factors) > 0
-        assert max(factors) <= 1
 
 
 class ANet:

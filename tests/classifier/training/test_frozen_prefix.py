@@ -4,10 +4,9 @@ import torch
 import transformers
 from sklearn.frozen import FrozenEstimator
 
-from sktransfer.classifier import fitting
-from sktransfer.classifier.data.batches import LabelledRows
-from sktransfer.classifier.data.inputs import TokenInput
+from sktransfer.classifier.data.rows import LabelledRows, TokenInput
 from sktransfer.classifier.network.transformer import TransformerBody
+from sktransfer.classifier.strategies import base as phases
 from sktransfer.classifier.training import frozen_prefix as prefix
 from sktransfer.classifier.training.frozen_prefix import KeptTexts, keep_states
 
@@ -204,7 +203,7 @@ class TestTraining:
             found = []
             for limit in (2**30, 0):
                 monkeypatch.setattr(prefix, "MEMORY_LIMIT", limit)
-                monkeypatch.setattr(fitting, "keep_states", noting)
+                monkeypatch.setattr(phases, "keep_states", noting)
                 model = train(make(**options | parameters))
                 found.append(model.decision_function(texts))
                 assert all(
@@ -269,5 +268,5 @@ class TestTraining:
         def never(*_):
             raise AssertionError
 
-        monkeypatch.setattr(fitting, "keep_states", never)
+        monkeypatch.setattr(phases, "keep_states", never)
         make(strategy="partial", max_epochs=1).fit(*sentiment_texts)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sktransfer.classifier.data.batches import Targets
+from sktransfer.classifier.data.rows import Targets
 from sktransfer.classifier.training.net import WeightedLoss
 
 
