@@ -233,7 +233,8 @@ def _measure(state: FitState, data: TrainingData) -> Rows | None:
         shares, starts = rows.tokens.weights[:, None], rows.first_row[:-1]
         total = np.add.reduceat(means * shares, starts)
         means = np.asarray(total / np.add.reduceat(shares, starts), dtype=np.float32)
-        first = FeatureRows(means)
+        # Over its windows the head is averaged as in prediction: alike, not by length.
+        first = FeatureRows(means) if isinstance(first, FeatureRows) else first
     if scales:
         network.set_scale(means[state.train], weight)
     return first if keeps else None

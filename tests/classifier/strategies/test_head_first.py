@@ -142,6 +142,16 @@ class TestLayers:
         model = first(encoder=encoder, hidden_layer_sizes=())
         assert model.fit(texts, [1, 0, 0, 1] * 2).score(texts, [1, 0, 0, 1] * 2) == 1.0
 
+    def test_it_learns_from_windows_as_it_decides_over_them(self, still, bert):
+        # The last window of a long text is shorter than the others.
+        texts = ["the film is good " * 9 + "bad", "bad", "bad plot " * 9, "good"] * 2
+        labels = [1, 0, 0, 1] * 2
+        encoder = bert(long_text="window", max_length=16)
+        model = still(encoder=encoder, hidden_layer_sizes=()).fit(texts, labels)
+        of_label = model.predict_proba(texts)[np.arange(8), labels]
+        loss = -np.log(of_label).mean()
+        assert model.history_[0]["train_loss"] == pytest.approx(loss, rel=1e-4)
+
     def test_word_vectors_learn_after_it(self, first, words, sentiment_texts):
         texts, labels = sentiment_texts
         model = first(encoder=words()).fit(texts[:48], labels[:48])
