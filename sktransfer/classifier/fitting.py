@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,7 +45,6 @@ from sktransfer.classifier.strategies.head_first import train_head_first
 from sktransfer.classifier.strategies.registry import STRATEGIES
 from sktransfer.classifier.training.callbacks import diverged
 from sktransfer.classifier.training.net import TransferNet, features_of
-from sktransfer.classifier.training.randomness import draw_seed, private_randomness
 from sktransfer.classifier.training.schedule import (
     FROZEN,
     make_net,
@@ -54,7 +55,13 @@ from sktransfer.encoders.compute.devices import resolve_device, resolve_dtype
 from sktransfer.encoders.compute.threads import count_cores
 from sktransfer.exceptions import InvalidParameterError
 
-__all__ = ["Fitted", "fit_classifier", "update_classifier"]
+__all__ = [
+    "Fitted",
+    "draw_seed",
+    "fit_classifier",
+    "private_randomness",
+    "update_classifier",
+]
 
 # Parameters that a call of partial_fit reads when it makes its net.
 _OF_UPDATES = (
@@ -72,6 +79,8 @@ _OF_UPDATES = (
     "dtype",
     "verbose",
 )
+
+_ONE_TRAINING = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -384,3 +393,32 @@ def _train_once(state: FitState, net: TransferNet | None) -> TransferNet:
     net.max_epochs = 1
     net.partial_fit(rows, None)
     return net
+
+
+def draw_seed(random_state: np.random.RandomState) -> int:
+    """Seed for a training, from 0 to 2**31 - 2."""
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+@contextlib.contextmanager
+def private_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators for a block and restore them after it.
+
+    They are the CPU's and that of `device`, which dropout draws from, and everybody
+    else. They are lent to one training at a time, under a lock of the process.
+    """
+    on_gpu, on_mps = device.type == "cuda", device.type == "mps"
+    with _ONE_TRAINING, torch.random.fork_rng(devices=[device] if on_gpu else []):
+        # Not torch.manual_seed, which also reaches devices outside of the fork.
+        torch.default_generator.manual_seed(seed)
+        before = torch.mps.get_rng_state() if on_mps else None
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        elif on_mps:
+            torch.mps.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if before is not None:
+                torch.mps.set_rng_state(before)

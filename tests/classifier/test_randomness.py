@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from sktransfer.classifier.training.randomness import draw_seed, private_randomness
+from sktransfer.classifier.fitting import draw_seed, private_randomness
 
 CPU = torch.device("cpu")
 
