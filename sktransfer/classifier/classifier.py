@@ -46,13 +46,14 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         What turns texts into features; it is cloned and fitted. None is
         ``BertFeaturizer()``. Ignored where X is numbers. Under "feature_extraction" any
         transformer of texts will do.
-    strategy : {"feature_extraction", "partial", "gradual", "lora", "fine_tune", \
-            "contrastive"}, default="feature_extraction"
+    strategy : {"feature_extraction", "partial", "gradual", "lora", "bias", \
+            "fine_tune", "contrastive"}, default="feature_extraction"
         What of the encoder learns: nothing, the top `n_trainable_layers`, one layer
         more each epoch from the top [1]_, adapters beside all layers [3]_ (needs the
-        extra "lora"), or all layers. "contrastive" has all layers learn which texts
-        share a class, before it trains the head on what they give then [4]_. Ignored
-        where X is numbers. Word vectors take the first, and the last two.
+        extra "lora"), the biases of all layers [6]_, or all layers. "contrastive" has
+        all layers learn which texts share a class, before it trains the head on what
+        they give then [4]_. Ignored where X is numbers. Word vectors take the first,
+        and the last two.
     n_trainable_layers : int, default=2
         Layers that learn under "partial", counted from the top.
     lora_rank : int, default=8
@@ -91,7 +92,8 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     batch_size : int or "auto", default="auto"
         Rows a step; "auto" is 16 where a transformer learns by rows alone, else 32.
     encoder_learning_rate : float or "auto", default="auto"
-        Peak rate of AdamW; "auto" is 1e-4, for adapters 1e-3, for word vectors 5e-3.
+        Peak rate of AdamW; "auto" is 1e-4, for adapters and biases 1e-3, for word
+        vectors 5e-3.
     head_learning_rate : float or "auto", default="auto"
         The same for the head; "auto" is 1e-3, up to 5e-3 for less than 384 features.
     weight_decay : float or "auto", default="auto"
@@ -172,6 +174,8 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     .. [4] Tunstall et al. (2022). "Efficient Few-Shot Learning Without Prompts".
     .. [5] Kumar et al. (2022). "Fine-Tuning can Distort Pretrained Features and
        Underperform Out-of-Distribution". ICLR.
+    .. [6] Ben Zaken, Ravfogel and Goldberg (2022). "BitFit: Simple Parameter-efficient
+       Fine-tuning for Transformer-based Masked Language-models". ACL.
 
     Examples
     --------

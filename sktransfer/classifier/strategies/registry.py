@@ -13,6 +13,7 @@ _NAMES = (
     "partial",
     "gradual",
     "lora",
+    "bias",
     "fine_tune",
     "contrastive",
 )
