@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -20,6 +19,7 @@ from sktransfer.exceptions import SktransferWarning
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sktransfer.comparison.columns import Head
     from sktransfer.comparison.result import StrategyComparison
 
 __all__ = [
@@ -194,31 +194,30 @@ class LiveTable:
             self._live.stop()
 
     def _draw(self) -> Table:
-        table = _make_table(len({size for _, size in self._rows}) > 1)
+        from sktransfer.comparison.columns import heads_of
+
+        several = len({size for _, size in self._rows}) > 1
+        varied = ["train_size"] if several else []
+        heads = heads_of("live", varied=varied)
+        table = _make_table(heads)
         for row in self._rows.values():
-            folds = f"{row['n_folds']}/{row['n_folds_planned']}"
-            state = folds if row["status"] in ("running", "done") else row["status"]
             style = {"running": "bold", "failed": "red", "skipped": "dim"}
-            cells = [row["strategy"]]
-            if len(table.columns) > 5:
-                cells.append(str(row["train_size"]))
-            cells += [
-                _number(row["score"], ".3f"),
-                _seconds(row["fit_seconds"]),
-                _seconds(row["predict_seconds"]),
-                state,
-            ]
+            cells = [head.write(row) for head in heads]
             table.add_row(*map(Text, cells), style=style.get(row["status"]))
         return table
 
 
-def _make_table(sized: bool) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("strategy", overflow="fold")
-    if sized:
-        table.add_column("texts", justify="right")
-    for name in ("score", "fit", "predict", "folds"):
-        table.add_column(name, justify="right")
+def _make_table(
+    heads: Sequence[Head], one_line: Collection[str] = (), *, tight: bool = False
+) -> Table:
+    """Empty table; a name may take two lines."""
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=tight)
+    for head in heads:
+        if head.name == "strategy":
+            table.add_column(head.title, overflow="fold")
+        else:
+            no_wrap = head.name in one_line
+            table.add_column(head.title, justify="right", no_wrap=no_wrap)
     return table
 
 
@@ -232,9 +231,9 @@ def show_results(comparison: StrategyComparison, console: Console) -> None:
     console : rich.console.Console
         Where to; the table fits 80 columns.
     """
-    results = comparison.results
-    order = ["train_size", "score"] if _is_sized(results) else ["score"]
-    rows = results.sort_values(order, ascending=[True, False][-len(order) :])
+    from sktransfer.comparison.columns import rank_rows
+
+    rows = rank_rows(comparison.results)
     # Names of encoders are long: the table moves together first, and then goes without
     # speeds, which are in every other table.
     for tight, with_speed in ((False, True), (True, True), (True, False)):
@@ -257,43 +256,28 @@ def _make_results(
     tight: bool,
     with_speed: bool,
 ) -> Table:
-    """Results as a table; a name may take two lines."""
-    sized = _is_sized(rows)
-    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=tight)
-    table.add_column("strategy", overflow="fold")
-    if sized:
-        table.add_column("texts", justify="right")
-    table.add_column(comparison.scoring.replace("_", " "), justify="right")
-    table.add_column("95 % interval", justify="right", no_wrap=True)
-    differ = "points" if _in_points(comparison) else "differ."
-    for name in (differ, "p", "fit", *(["texts/s"] if with_speed else [])):
-        table.add_column(name, justify="right", no_wrap=True)
-    scale = 100.0 if _in_points(comparison) else 1.0
+    from sktransfer.comparison.columns import heads_of, varied_names
+
+    in_points = _in_points(comparison)
+    heads = heads_of(
+        "terminal",
+        set(rows) - (set() if with_speed else {"texts_per_second"}),
+        varied=varied_names(rows),
+        scoring=comparison.scoring,
+        difference="points" if in_points else "differ.",
+    )
+    one_line = {head.name for head in heads} - {"train_size", "score"}
+    table = _make_table(heads, one_line, tight=tight)
     for row in rows.to_dict("records"):
-        cells = [row["strategy"]]
-        if sized:
-            cells.append(str(row["train_size"]))
         if row["status"] != "done":
-            cells.append(row["status"])
-            table.add_row(*map(Text, cells), style="dim")
+            cells = [head.write(row) for head in heads if head.group == "name"]
+            table.add_row(*map(Text, [*cells, row["status"]]), style="dim")
             continue
-        interval = f"{row['score_low']:.3f} - {row['score_high']:.3f}"
-        cells += [
-            f"{row['score']:.3f}",
-            "" if math.isnan(row["score_low"]) else interval,
-            _number(row["difference"] * scale, "+.1f"),
-            "<0.001" if row["pvalue"] < 0.001 else _number(row["pvalue"], ".3f"),
-            _seconds(row["fit_seconds"]),
-        ]
-        if with_speed:
-            cells.append(_number(row["texts_per_second"], ",.0f"))
+        row["difference"] *= 100.0 if in_points else 1.0
         best = row["strategy"] == comparison.best_strategy
+        cells = [head.write(row) for head in heads]
         table.add_row(*map(Text, cells), style="bold" if best else None)
     return table
-
-
-def _is_sized(results: pd.DataFrame) -> bool:
-    return results.loc[results["train_size"] > 0, "train_size"].nunique() > 1
 
 
 def _width(table: Table, names: Sequence[str], console: Console) -> int:
@@ -307,15 +291,3 @@ def _width(table: Table, names: Sequence[str], console: Console) -> int:
 def _in_points(comparison: StrategyComparison) -> bool:
     scores = comparison.results["score"].dropna()
     return bool((scores.abs() <= 1).all())
-
-
-def _number(value: float, spec: str) -> str:
-    return "" if math.isnan(value) else format(value, spec)
-
-
-def _seconds(value: float) -> str:
-    if math.isnan(value):
-        return ""
-    if value >= 100:
-        return f"{value:.0f} s"
-    return f"{value:.1f} s" if value >= 1 else f"{1000 * value:.0f} ms"

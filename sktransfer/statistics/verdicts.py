@@ -9,7 +9,7 @@ import math
 
 from sktransfer.exceptions import InvalidParameterError
 
-__all__ = ["tell_p", "transfer_verdict", "verdict"]
+__all__ = ["format_p", "tell_p", "transfer_verdict", "verdict"]
 
 # Shares of a time that people say; the one that is nearest in proportion is taken.
 _SHARES = {
@@ -199,26 +199,30 @@ def _tell_evidence(difference: float, unit: str, pvalue: float) -> str:
 def tell_p(pvalue: float) -> str:
     """Say a p-value.
 
-    Parameters
-    ----------
-    pvalue : float
-        NaN where there was no test.
-
-    Returns
-    -------
-    told : str
-
     Examples
     --------
     >>> from sktransfer.statistics.verdicts import tell_p
-    >>> tell_p(0.0321), tell_p(1e-9), tell_p(float("nan"))
-    ('p = 0.032', 'p < 0.001', 'not tested')
+    >>> tell_p(0.0321), tell_p(0.25), tell_p(1e-9), tell_p(float("nan"))
+    ('p = 0.032', 'p = 0.25', 'p < 0.001', 'not tested')
     """
     if math.isnan(pvalue):
         return "not tested"
+    written = format_p(pvalue, 3 if pvalue < 0.1 else 2)
+    return f"p {written}" if written.startswith("<") else f"p = {written}"
+
+
+def format_p(pvalue: float, n_digits: int = 3) -> str:
+    """Write a p-value as all tables and sentences have it; nothing where it is NaN.
+
+    Examples
+    --------
+    >>> from sktransfer.statistics.verdicts import format_p
+    >>> format_p(0.0321), format_p(1e-9), format_p(float("nan"))
+    ('0.032', '< 0.001', '')
+    """
     if pvalue < 0.001:
-        return "p < 0.001"
-    return f"p = {pvalue:.3f}" if pvalue < 0.1 else f"p = {pvalue:.2f}"
+        return "< 0.001"
+    return "" if math.isnan(pvalue) else f"{pvalue:.{n_digits}f}"
 
 
 def _tell_cost(seconds: float | None, baseline_seconds: float | None) -> str:

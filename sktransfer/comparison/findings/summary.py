@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sktransfer.comparison.columns import Column, columns_with
 from sktransfer.comparison.findings.out_of_fold import (
     Floats,
     least_error,
     score_without,
 )
 from sktransfer.comparison.run.plan import Data
-from sktransfer.comparison.run.scoring import METRICS
 from sktransfer.comparison.setup.candidates import Candidate
 from sktransfer.statistics.resampling import (
     ResampledTTest,
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcomes", "Summary", "best_row", "comparable_rows"]
 
-_SCORED = ("score", "score_std", "score_low", "score_high")
-_MEASURED = ("fit_seconds", "predict_seconds", "n_trainable_parameters")
+_ENDS = ("status", "error")
 
 Outcomes = Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
 
@@ -67,6 +66,12 @@ def best_row(rows: pd.DataFrame) -> pd.Series:
     return rows.iloc[int(rows["score"].argmax())]
 
 
+def _read(outcome: Mapping[str, Any], column: Column) -> float:
+    """What a fold has in a column; NaN where it failed, or an older version ran it."""
+    values = outcome.get("metrics", {}) if column.is_metric else outcome
+    return float(values.get(column.name, math.nan))
+
+
 class Summary:
     """Tables of a comparison.
 
@@ -97,7 +102,7 @@ class Summary:
         self.outcomes = outcomes
         self.baseline = baseline
         self.why_skipped = why_skipped
-        self.metrics = list(dict.fromkeys([*METRICS, data.scoring.name]))
+        self._columns = columns_with(data.scoring.name)
         self._without: dict[tuple[str, int], Floats | None] = {}
         self._n_train = {(f.repeat, f.number): len(f.train) for f in data.folds}
 
@@ -218,23 +223,18 @@ class Summary:
         import pandas as pd
 
         kinds = {candidate.name: candidate.kind for candidate in self.candidates}
+        keys = ("train_size", "repeat", "fold", "n_train", "n_test")
+        values = [column for column in self._columns if column.from_folds is not None]
+        names = ["strategy", "kind", *keys, "score", *(c.name for c in values)]
         rows = []
         for (name, _), outcomes in self.outcomes.items():
             for outcome in outcomes:
-                metrics = outcome.get("metrics", {})
-                row = {"strategy": name, "kind": kinds[name]}
-                keys = ("train_size", "repeat", "fold", "n_train", "n_test")
-                row |= {key: outcome[key] for key in keys}
-                for metric in ("score", *self.metrics):
-                    row[metric] = metrics.get(metric, math.nan)
-                for key in _MEASURED:
-                    row[key] = outcome.get(key, math.nan)
+                score = outcome.get("metrics", {}).get("score", math.nan)
+                row = {"strategy": name, "kind": kinds[name], "score": score}
+                row |= {column.name: _read(outcome, column) for column in values}
                 row["best_params"] = outcome.get("best_params", "")
-                row |= {key: outcome[key] for key in ("status", "error")}
-                rows.append(row)
-        columns = ["strategy", "kind", "train_size", "repeat", "fold", "n_train"]
-        columns += ["n_test", "score", *self.metrics, *_MEASURED, "best_params"]
-        return pd.DataFrame(rows, columns=[*columns, "status", "error"])
+                rows.append(row | {key: outcome[key] for key in (*keys, *_ENDS)})
+        return pd.DataFrame(rows, columns=[*names, "best_params", *_ENDS])
 
     def predictions(self) -> dict[str, pd.DataFrame]:
         """Predictions out of fold at the largest size, by strategy."""
@@ -275,15 +275,13 @@ class Summary:
             for outcome in self.outcomes[candidate.name, size]
             if outcome["status"] == "done"
         ]
-        row: dict[str, Any] = {
+        row: dict[str, Any] = {column.name: math.nan for column in self._columns}
+        row |= {
             "strategy": candidate.name,
             "kind": candidate.kind,
             "encoder": candidate.encoder,
             "train_size": size,
         }
-        timed = ("fit_seconds", "predict_seconds", "texts_per_second")
-        counted = ("n_trainable_parameters", "difference", "pvalue")
-        row |= dict.fromkeys((*_SCORED, *self.metrics, *timed, *counted), math.nan)
         if status == "done":
             row |= self._means(candidate.name, outcomes, size)
             if self.baseline not in (None, candidate.name):
@@ -318,10 +316,10 @@ class Summary:
             # The truth is no share beyond 0 and 1 either.
             for end in ("score_low", "score_high"):
                 found[end] = float(np.clip(found[end], 0.0, 1.0))
-        for metric in self.metrics:
-            found[metric] = float(np.mean([o["metrics"][metric] for o in outcomes]))
-        for key in _MEASURED:
-            found[key] = float(np.mean([outcome[key] for outcome in outcomes]))
+        for column in self._columns:
+            if column.from_folds is not None:
+                values = [_read(outcome, column) for outcome in outcomes]
+                found[column.name] = float(column.from_folds(values))
         return found
 
     def _mean_train(self, size: int) -> float:
