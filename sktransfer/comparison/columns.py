@@ -171,6 +171,7 @@ def _state(row: Row) -> str:
 
 _ENCODER = "transformer whose vectors are read, or which is tuned"
 _MEAN = "mean and 95 % interval"
+_MEMORY = "{unit} that the process grew by at most, in one training"
 _SPEED = "new texts, once warm"
 
 
@@ -208,6 +209,8 @@ COLUMNS = (
     Column("texts_per_second", "cost", "texts/s", "higher",
            text=Shown("{unit}", ",.0f"),
            page=Shown("{unit}", ",.0f", _SPEED), terminal=Shown("{unit}", ",.0f")),
+    Column("fit_peak_mib", "cost", "MiB", "lower", np.max,
+           text=Shown("fit {unit}", ",.0f"), page=Shown("memory", ",.0f", _MEMORY)),
     Column("n_trainable_parameters", "cost", "", "", np.mean, is_whole=True,
            text=Shown("parameters", ",.0f"),
            page=Shown("trained", ",.0f", "parameters that learnt")),

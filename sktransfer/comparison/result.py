@@ -119,6 +119,9 @@ class StrategyComparison:
             Means over the folds; texts that strategies share are encoded once, and each
             is charged for it. The last: new texts a second by a warm model, tokenizing
             and encoding included, measured once a strategy; NaN where that failed.
+        ``fit_peak_mib``
+            MiB by which the process grew at most during a fit, in the fold where it
+            grew most; NaN where the system does not tell, or a fold had nothing to fit.
         ``n_trainable_parameters``
             Float; NaN where nobody knows.
         ``difference``, ``pvalue``
@@ -133,8 +136,8 @@ class StrategyComparison:
         One row a strategy, train size, repeat and fold: ``strategy``, ``kind``,
         ``train_size`` (as in `results`), ``repeat``, ``fold`` (both from 0),
         ``n_train``, ``n_test``, ``score``, the metrics, ``fit_seconds``,
-        ``predict_seconds``, ``n_trainable_parameters``, ``best_params``, ``status`` and
-        ``error``.
+        ``predict_seconds``, ``fit_peak_mib``, ``n_trainable_parameters``,
+        ``best_params``, ``status`` and ``error``.
     predictions : dict of str to DataFrame
         For each strategy that was run, at its largest train size, out of fold: ``row``
         (position in `texts`), ``repeat``, ``label``, ``predicted`` and a column

@@ -60,7 +60,7 @@ def strategies(network):
 
 
 def without_seconds(table):
-    timed = ["fit_seconds", "predict_seconds", "texts_per_second"]
+    timed = ["fit_seconds", "predict_seconds", "texts_per_second", "fit_peak_mib"]
     return table.drop(columns=[name for name in timed if name in table])
 
 

@@ -18,8 +18,8 @@ class TestContract:
             "strategy", "kind", "encoder", "train_size", "score", "score_std",
             "score_low", "score_high", "accuracy", "balanced_accuracy", "f1_macro",
             "fit_seconds", "predict_seconds", "texts_per_second",
-            "n_trainable_parameters", "difference", "pvalue", "n_folds", "status",
-            "error",
+            "fit_peak_mib", "n_trainable_parameters", "difference", "pvalue", "n_folds",
+            "status", "error",
         ]  # fmt: skip
         assert found.results["kind"].tolist() == ["given", "given"]
         assert found.results["n_folds"].tolist() == [6, 6]

@@ -17,6 +17,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
 from sktransfer.comparison.run.encoding_costs import Charge
+from sktransfer.comparison.run.peak_memory import PeakMemory
 from sktransfer.comparison.run.scoring import Scoring, measure, predict
 from sktransfer.comparison.setup.candidates import seed_estimator
 from sktransfer.exceptions import InvalidInputError
@@ -154,6 +155,7 @@ def evaluate(
     outcome = _name(task)
     tested = [texts[row] for row in task.test]
     try:
+        memory = PeakMemory()
         started = time.perf_counter()
         model = fit_estimator(
             estimator,
@@ -165,6 +167,9 @@ def evaluate(
             scoring=scoring,
         )
         fit_seconds = time.perf_counter() - started
+        # What was fitted elsewhere took its memory there.
+        is_fitted = isinstance(estimator, FrozenEstimator)
+        fit_peak = math.nan if is_fitted else memory.rise()
         said = predict(model, tested, classes)
         metrics = measure(model, said, tested, labels[task.test], classes, scoring)
         numbers = _number_labels(said.labels, classes)
@@ -179,6 +184,7 @@ def evaluate(
         "metrics": metrics,
         "fit_seconds": fit_seconds + charge.train * len(task.train) + charge.fixed,
         "predict_seconds": said.seconds + charge.test * len(task.test),
+        "fit_peak_mib": fit_peak,
         "n_trainable_parameters": count_parameters(model),
         "best_params": repr(model.best_params_) if grid is not None else "",
     }

@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from sktransfer.comparison.findings.leading import choose_leader
+from sktransfer.comparison.findings.rendering import format_rows
 from sktransfer.comparison.findings.sentences import tell
 from sktransfer.comparison.findings.summary import Summary
 from sktransfer.comparison.run.plan import Data
@@ -68,6 +69,7 @@ def outcome(name, size, fold, score, seconds):
         "metrics": metrics | {"score": score},
         "fit_seconds": seconds,
         "predict_seconds": 0.5,
+        "fit_peak_mib": 10.0 * fold.number,
         "n_trainable_parameters": 10.0,
     }
 
@@ -186,6 +188,20 @@ class TestTable:
         assert len(table) == 7
         assert table["score"][:5].tolist() == A
         assert table["error"].tolist() == [""] * 6 + ["oh"]
+
+    def test_the_fold_that_needs_most_memory_counts(self):
+        assert make({"a": {80: A}}).results()["fit_peak_mib"].tolist() == [40.0]
+
+    def test_folds_of_an_older_version_have_no_memory(self):
+        summary = make({"a": {80: A}})
+        del summary.outcomes["a", 80][2]["fit_peak_mib"]
+        results = summary.results()
+        assert np.isnan(results["fit_peak_mib"][0])
+        assert summary.folds()["fit_peak_mib"].isna().tolist() == [
+            False, False, True, False, False,
+        ]  # fmt: skip
+        (heads, (cells,)) = format_rows(results, "accuracy")
+        assert cells[[head.title for head in heads].index("fit MiB")] == ""
 
 
 def verdicts(summary, distance=None):
