@@ -144,6 +144,9 @@ class TestPackage:
             "sktransfer/datasets/data/mini_zh.tsv",
             "sktransfer/datasets/data/reviews_en.rst",
             "sktransfer/datasets/data/reviews_zh.rst",
+            "sktransfer/report/data/page.css",
+            "sktransfer/report/data/page.html",
+            "sktransfer/report/data/page.js",
         } <= names
         modules = {str(path.relative_to(ROOT).as_posix()) for path in MODULES}
         assert modules <= names

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from sktransfer.explanation.word_spans import Span
 from sktransfer.packages import require_extra
 
-__all__ = ["Explanation", "render_html", "render_plain"]
+__all__ = [
+    "LINE_STYLE",
+    "SIGN_STYLE",
+    "Explanation",
+    "Piece",
+    "render_html",
+    "render_plain",
+    "split_marks",
+    "tell_label",
+]
 
 # Blue and vermilion, which the colour-blind tell apart (Okabe and Ito 2008). They are
 # laid over the page's own background, so that its letters stay readable.
@@ -24,6 +33,46 @@ _STRONGEST = 0.45  # opacity
 # Words that count less than this share of the strongest stay unmarked; from the second
 # share on, a sign is written too.
 _FAINT, _STRONG = 0.05, 0.3
+
+LINE_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.9"
+SIGN_STYLE = "font-size:.7em;line-height:0"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a text; one that is marked has a style, a title and perhaps a sign."""
+
+    text: str
+    style: str = ""
+    title: str = ""
+    sign: str = ""
+
+
+def split_marks(
+    text: str, spans: Sequence[Span], contributions: Sequence[float]
+) -> list[Piece]:
+    """Split a text into its words, marked as they count, and what is between them."""
+    largest = _largest(contributions)
+    pieces = []
+    place = 0
+    for (start, stop), value in zip(spans, contributions, strict=True):
+        pieces.append(Piece(text[place:start]))
+        pieces.append(_mark(text[start:stop], value, abs(value) / largest))
+        place = stop
+    return [*pieces, Piece(text[place:])]
+
+
+def _mark(word: str, value: float, share: float) -> Piece:
+    if share < _FAINT:
+        return Piece(word)
+    colour, line = (_FOR, "solid") if value > 0 else (_AGAINST, "wavy")
+    style = (
+        f"background:rgba({colour},{_STRONGEST * share:.2f});color:inherit;"
+        f"text-decoration:underline {line} rgb({colour});"
+        "text-underline-offset:.2em;border-radius:.2em;padding:0 .1em"
+    )
+    sign = ("+" if value > 0 else "\u2212") if share >= _STRONG else ""
+    return Piece(word, style, f"{value:+.3f}", sign)
 
 
 def render_html(
@@ -55,35 +104,18 @@ def render_html(
     >>> "&lt;b&gt;" in render_html("<b>", [(0, 3)], [1.0], "pos", 0.9)
     True
     """
-    largest = _largest(contributions)
-    pieces = [
-        '<span class="sktransfer-explanation" style="white-space:pre-wrap;'
-        'overflow-wrap:anywhere;line-height:1.9">'
-        f"<b>{html.escape(_headline(label, probability))}</b> "
+    written = [
+        f'<span class="sktransfer-explanation" style="{LINE_STYLE}">'
+        f"<b>{html.escape(tell_label(label, probability))}</b> "
     ]
-    place = 0
-    for (start, stop), value in zip(spans, contributions, strict=True):
-        pieces.append(html.escape(text[place:start]))
-        pieces.append(_mark(text[start:stop], value, largest))
-        place = stop
-    pieces.append(html.escape(text[place:]) + "</span>")
-    return "".join(pieces)
-
-
-def _mark(word: str, value: float, largest: float) -> str:
-    share = abs(value) / largest
-    shown = html.escape(word)
-    if share < _FAINT:
-        return shown
-    colour, line = (_FOR, "solid") if value > 0 else (_AGAINST, "wavy")
-    style = (
-        f"background:rgba({colour},{_STRONGEST * share:.2f});color:inherit;"
-        f"text-decoration:underline {line} rgb({colour});"
-        "text-underline-offset:.2em;border-radius:.2em;padding:0 .1em"
-    )
-    sign = ("+" if value > 0 else "\u2212") if share >= _STRONG else ""
-    sign = f'<sup style="font-size:.7em;line-height:0">{sign}</sup>' if sign else ""
-    return f'<mark style="{style}" title="{value:+.3f}">{shown}{sign}</mark>'
+    for piece in split_marks(text, spans, contributions):
+        shown = html.escape(piece.text)
+        if piece.sign:
+            shown += f'<sup style="{SIGN_STYLE}">{piece.sign}</sup>'
+        if piece.style:
+            shown = f'<mark style="{piece.style}" title="{piece.title}">{shown}</mark>'
+        written.append(shown)
+    return "".join([*written, "</span>"])
 
 
 def render_plain(
@@ -127,14 +159,15 @@ def render_plain(
     line = "".join([*pieces, text[place:]])
     # A text may hold codes that steer a terminal.
     line = "".join(letter if letter.isprintable() else " " for letter in line)
-    return f"{_headline(label, probability)} {' '.join(line.split())}".rstrip()
+    return f"{tell_label(label, probability)} {' '.join(line.split())}".rstrip()
 
 
 def _largest(contributions: Sequence[float]) -> float:
     return max((abs(value) for value in contributions), default=0.0) or 1.0
 
 
-def _headline(label: str, probability: float) -> str:
+def tell_label(label: str, probability: float) -> str:
+    """What stands in front: the label, and its probability where it is known."""
     return (
         f"{label}:" if math.isnan(probability) else f"{label} (p = {probability:.2f}):"
     )

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sktransfer.comparison.findings.rendering import render_csv
 from sktransfer.comparison.result import StrategyComparison
 from sktransfer.exceptions import InvalidInputError
-from sktransfer.plotting.compared import is_number
-from sktransfer.report import sections
+from sktransfer.explanation.contributions import LINE_STYLE, SIGN_STYLE, Explanation
+from sktransfer.packages import require_extra
+from sktransfer.plotting.compared import is_number, train_sizes_of
+from sktransfer.report.contents import (
+    best_of,
+    list_facts,
+    list_mistakes,
+    result_table,
+    usage,
+)
 from sktransfer.report.page_folder import PAGE, TABLE, write_files
 from sktransfer.report.pictures import Picture, draw_pictures
-
-if TYPE_CHECKING:
-    from sktransfer.explanation.contributions import Explanation
 
 __all__ = ["write_report"]
 
@@ -33,7 +36,7 @@ def write_report(
     folder: str | os.PathLike[str],
     *,
     model_folder: str | os.PathLike[str] | None = None,
-    explanations: Mapping[int, Explanation | str] | None = None,
+    explanations: Mapping[int, Explanation] | None = None,
     title: str | None = None,
     n_mistakes: int = 10,
     overwrite: bool = False,
@@ -50,9 +53,9 @@ def write_report(
         report is replaced, and other files in it stay.
     model_folder : path-like, default=None
         Where the best model was saved, for the lines that load it.
-    explanations : mapping of int to (Explanation or str), default=None
+    explanations : mapping of int to Explanation, default=None
         What explains a mistake, by the row of its text, as ``comparison.mistakes()``
-        has it: an `Explanation`, or its HTML.
+        has it.
     title : str, default=None
         Title of the page.
     n_mistakes : int, default=10
@@ -69,11 +72,12 @@ def write_report(
     Raises
     ------
     InvalidInputError
-        If `comparison` is none, or `explanations` no mapping.
+        If `comparison` is none, or `explanations` no mapping, or holds anything else
+        than explanations, such as HTML.
     InvalidParameterError
         If such files are in the folder and `overwrite` is false. They stay.
     MissingExtraError
-        If matplotlib is not installed.
+        If matplotlib or jinja2 is not installed.
 
     See Also
     --------
@@ -103,23 +107,18 @@ def write_report(
             f"comparison is of type {type(comparison).__name__}, but a "
             "StrategyComparison is expected: pass what compare_strategies returned."
         )
-    if explanations is not None and not isinstance(explanations, Mapping):
-        raise InvalidInputError(
-            f"explanations is of type {type(explanations).__name__}, but a mapping "
-            "from rows to explanations is expected, as in {3: explain(model, text)}."
-        )
+    explanations = _check_explanations({} if explanations is None else explanations)
+    require_extra("jinja2", "plot", "write_report")
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     pictures = draw_pictures(comparison)
-    body = [
-        sections.verdicts(comparison),
-        sections.tabled(comparison),
-        sections.pictured(pictures),
-        sections.mistakes(comparison, explanations, n_mistakes),
-        sections.measured(comparison),
-        sections.usage(comparison, None if model_folder is None else str(model_folder)),
-    ]
-    page = _render_page(comparison, title or "Transfer strategies compared", body)
+    page = _render_page(
+        comparison,
+        title=title or "Transfer strategies compared",
+        pictures=pictures,
+        mistakes=list_mistakes(comparison, explanations, n_mistakes),
+        code=usage(comparison, None if model_folder is None else str(model_folder)),
+    )
     # The page comes last: where it is new, all beside it is.
     files = _picture_files(pictures) | {
         TABLE: render_csv(comparison.results),
@@ -134,13 +133,30 @@ def _picture_files(pictures: list[Picture]) -> dict[str, bytes]:
     return svgs | {f"{picture.name}.png": picture.png for picture in pictures}
 
 
-def _render_page(comparison: StrategyComparison, title: str, body: list[str]) -> str:
-    css, script, page = (
+def _check_explanations(given: object) -> Mapping[int, Explanation]:
+    if not isinstance(given, Mapping):
+        raise InvalidInputError(
+            f"explanations is of type {type(given).__name__}, but a mapping from rows "
+            "to explanations is expected, as in {3: explain(model, text)}."
+        )
+    for row, explanation in given.items():
+        if explanation is not None and not isinstance(explanation, Explanation):
+            raise InvalidInputError(
+                f"explanations[{row!r}] is of type {type(explanation).__name__}, but "
+                "an Explanation is expected: pass what explain returned, not its HTML."
+            )
+    return given
+
+
+def _render_page(comparison: StrategyComparison, **parts: object) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    css, script = (
         resources.files("sktransfer.report")
         .joinpath("data", name)
         .read_text(encoding="utf-8")
         .strip()
-        for name in ("page.css", "page.js", "page.html")
+        for name in ("page.css", "page.js")
     )
     # Marks in explanations carry their colours as attributes; style sheets and scripts
     # are allowed by their digests alone.
@@ -153,15 +169,27 @@ def _render_page(comparison: StrategyComparison, title: str, body: list[str]) ->
     lead = f"{n_strategies} strategies on {len(comparison.texts):,} texts"
     if comparison.source is not None:
         lead += f", with {len(comparison.source[0]):,} texts of another domain"
-    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return Template(page).substitute(
-        policy=html.escape(policy),
-        title=html.escape(title),
+    environment = Environment(
+        loader=PackageLoader("sktransfer.report", "data"),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template("page.html").render(
+        parts,
+        policy=policy,
         css=css,
         script=script,
-        lead=html.escape(lead),
-        sections="\n".join(filter(None, body)),
-        footer=f"Written by sktransfer on {written}.",
+        lead=lead,
+        verdicts=comparison.verdicts or ["No strategy was run to its end."],
+        table=result_table(comparison),
+        every_size=result_table(comparison, every_size=True),
+        sizes=train_sizes_of(comparison),
+        baseline=comparison.baseline,
+        best=best_of(comparison),
+        facts=list_facts(comparison),
+        line_style=LINE_STYLE,
+        sign_style=SIGN_STYLE,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         data=_script_json(comparison),
     )
 

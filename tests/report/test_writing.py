@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import json
 import re
+from html import unescape
+from html.parser import HTMLParser
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,9 +20,10 @@ from sktransfer.exceptions import (
     InvalidParameterError,
     MissingExtraError,
 )
+from sktransfer.explanation.contributions import Explanation
 from sktransfer.plotting.compared import is_number
 from sktransfer.report import page_folder, pictures
-from sktransfer.report.page_table import result_table
+from sktransfer.report.contents import result_table
 from sktransfer.report.writing import write_report
 
 mpl.use("Agg")
@@ -47,7 +52,7 @@ def test_the_folder_has_page_table_and_pictures(make_comparison, tmp_path):
 
 def test_several_encoders_are_a_column(make_comparison, tmp_path):
     comparison = make_comparison(5)
-    assert "transformer whose vectors" not in result_table(comparison)
+    assert "encoder" not in [head.name for head in result_table(comparison).heads]
     names = [None, None, "one", "<two>", "one"]
     comparison.results["encoder"] = pd.Series(names, dtype=object)
     page = write_report(comparison, tmp_path).read_text("utf-8")
@@ -103,7 +108,7 @@ def test_results_can_be_read_back_from_the_page(page):
 
 def test_the_policy_allows_this_script_and_this_style_only(page):
     (policy,) = re.findall(r'Security-Policy" content="(.*?)"', page)
-    policy = policy.replace("&#x27;", "'")
+    policy = unescape(policy)
     (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
     (style,) = re.findall(r"<style>(.*?)</style>", page, flags=re.DOTALL)
     for part in (script, style):
@@ -148,19 +153,129 @@ def test_pictures_say_what_they_show(page):
     assert "strategy 1 0." in alts[0]
 
 
-def test_explanations_replace_the_bare_text(make_comparison, tmp_path):
+def explanation_of(text, label="neg"):
+    return Explanation(
+        text=text,
+        spans=[(0, 8), (9, 14), (15, 20)],
+        contributions=np.array([1.5, -0.5, 0.01]),
+        label=label,
+        probability=0.75,
+        value=1.1,
+        base_value=0.1,
+        method="exact",
+    )
+
+
+@pytest.fixture(scope="module")
+def explained(make_comparison, tmp_path_factory):
+    """Page with an explanation of its only mistake."""
     comparison = make_comparison(5)
     path = write_report(
         comparison,
-        tmp_path,
-        explanations={0: '<mark style="color:red">taken</mark><script>x()</script>'},
-        model_folder=tmp_path / "model",
+        tmp_path_factory.mktemp("explained"),
+        explanations={0: explanation_of(comparison.texts[0], "<i>neg</i>")},
+        model_folder="a 'folder'",
         n_mistakes=1,
     )
-    page = path.read_text("utf-8")
-    assert '<mark style="color:red">taken</mark></p>' in page
-    assert "x()" not in page
-    assert "load(&#x27;" in page
+    return path.read_text("utf-8")
+
+
+class TestExplanations:
+    def test_words_are_marked_as_they_are_elsewhere(self, explained, make_comparison):
+        (said,) = re.findall('<p class="said" dir="auto">(.*?)</p>', explained)
+        text = make_comparison(5).texts[0]
+        html = explanation_of(text, "<i>neg</i>").to_html()
+        html = html.replace(' class="sktransfer-explanation"', "")
+        assert parse(said) == parse(html)
+        assert said.count("<mark ") == 2
+        assert said.count("<sup ") == 2
+
+    def test_what_could_do_harm_is_text(self, explained):
+        said = explained[explained.index('<p class="said"') :]
+        assert "&lt;i&gt;neg&lt;/i&gt; (p = 0.75):" in said
+        assert "<i>" not in explained
+        assert "<script>document" not in explained.replace("<mark", "").replace(
+            "</mark>", ""
+        )
+        tags = {tag for kind, tag, _ in parse(said.partition("</p>")[0]) if kind == "<"}
+        assert tags == {"p", "span", "b", "mark", "sup"}
+
+    def test_the_model_folder_is_named(self, explained):
+        assert "load(&#34;a &#39;folder&#39;&#34;)" in explained
+
+    @pytest.mark.parametrize("given", ["<b>good</b>", b"good", {"text": "good"}])
+    def test_markup_and_other_things_are_refused(
+        self, make_comparison, tmp_path, given
+    ):
+        kind = type(given).__name__
+        message = rf"explanations\[3\] is of type {kind}.*not its HTML"
+        with pytest.raises(InvalidInputError, match=message):
+            write_report(make_comparison(3), tmp_path, explanations={3: given})
+        assert not list(tmp_path.iterdir())
+
+
+HARMFUL = [
+    "<script>f()</script>",
+    "</p></section><img src=x onerror=f()>",
+    "{{ title }}",
+]
+HARMFUL += ["' onmouseover='f()", '" onmouseover="f()', "</script><script>f()"]
+
+
+@pytest.mark.parametrize("said", HARMFUL)
+def test_whatever_comes_is_text_everywhere(make_comparison, tmp_path, said):
+    names = ["majority", "tfidf", said]
+    comparison = make_comparison(3, names=names, classes=("neg", said), failed=0)
+    usual = make_comparison(
+        3, names=["majority", "tfidf", "x"], classes=("neg", "x"), failed=0
+    )
+    pages = []
+    for number, (told, word) in enumerate([(comparison, said), (usual, "x")]):
+        told.texts[:] = [word] * len(told.texts)
+        told.verdicts[:] = [word]
+        told.baseline = word
+        told.results["encoder"] = pd.Series([None, word, "one"], dtype=object)
+        path = write_report(
+            told,
+            tmp_path / str(number),
+            title=word,
+            model_folder=word,
+            explanations={
+                row: Explanation(
+                    word, [(0, 1)], np.ones(1), word, 0.5, 1.0, 0.0, "exact"
+                )
+                for row in range(60)
+            },
+        )
+        pages.append(path.read_text("utf-8"))
+    shapes = [
+        [(kind, tag, names) for kind, tag, names in parse(page) if kind != "text"]
+        for page in pages
+    ]
+    assert shapes[0] == shapes[1]
+
+
+class Parser(HTMLParser):
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append(("<", tag, [name for name, _ in attrs]))
+
+    def handle_endtag(self, tag):
+        self.found.append((">", tag, []))
+
+    def handle_data(self, data):
+        self.found.append(("text", data, []))
+
+
+def parse(page):
+    """Tags with the names of their attributes, and texts."""
+    parser = Parser()
+    parser.feed(page)
+    parser.close()
+    return parser.found
 
 
 def test_a_comparison_in_which_everything_failed_is_a_page_too(
@@ -253,7 +368,23 @@ def test_other_things_are_refused(make_comparison, tmp_path):
         write_report(make_comparison(3), tmp_path, explanations=["<b>"])
 
 
-def test_without_matplotlib_the_extra_is_named(make_comparison, tmp_path, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"sktransfer\[plot\]"):
+@pytest.mark.parametrize("missing", ["matplotlib", "jinja2"])
+def test_the_extra_is_named_where_it_is_missing(
+    make_comparison, tmp_path, monkeypatch, missing
+):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == missing else find(name)
+    )
+    with pytest.raises(MissingExtraError, match=rf"'{missing}'.*sktransfer\[plot\]"):
         write_report(make_comparison(3), tmp_path)
+
+
+def test_what_a_fit_takes_is_a_column(make_comparison, tmp_path):
+    comparison = make_comparison(3)
+    comparison.results["fit_peak_mib"] = [12.3, 1234.5, np.nan]
+    page = write_report(comparison, tmp_path).read_text("utf-8")
+    assert (
+        'title="MiB that the process grew by at most, in one training">memory<' in page
+    )
+    assert '<td data-value="1234.5">1,234</td>' in page
