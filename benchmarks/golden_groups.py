@@ -55,7 +55,7 @@ PACKAGES = {
 }
 TINY, OTHER = "./tiny-bert", "./other-bert"
 # Columns that clocks fill.
-CLOCKS = ("fit_seconds", "predict_seconds", "texts_per_second")
+CLOCKS = ("fit_seconds", "predict_seconds", "texts_per_second", "fit_peak_mib")
 ON_CPU = {"dtype": "float32", "device": "cpu"}
 
 EN, EN_Y = load_mini_reviews("en", return_X_y=True)

@@ -45,24 +45,12 @@ def stdout_console() -> Console:
 
 
 def note(message: str) -> None:
-    """Say something in passing.
-
-    Parameters
-    ----------
-    message : str
-        Shown as it is, without rich's markup.
-    """
+    """Say something in passing, as it is, without rich's markup."""
     stderr_console().print(message, style="dim", markup=False)
 
 
 def fail(message: str) -> None:
-    """Say why it did not work.
-
-    Parameters
-    ----------
-    message : str
-        Shown as it is, without rich's markup.
-    """
+    """Say why it did not work, as it is, without rich's markup."""
     console = stderr_console()
     console.print("Error:", style="bold red", end=" ")
     console.print(message, markup=False)
@@ -78,10 +66,7 @@ def show_warning(
 ) -> None:
     """Show the package's warnings as lines, and those of libraries not at all.
 
-    Parameters
-    ----------
-    message, category, filename, lineno, file, line
-        As in :func:`warnings.showwarning`.
+    It stands in for :func:`warnings.showwarning`.
     """
     if issubclass(category, SktransferWarning):
         console: Any = stderr_console()
@@ -93,10 +78,7 @@ def show_warning(
 class RowCounter:
     """Counts rows on the standard error; a context manager.
 
-    Parameters
-    ----------
-    n_before : int, default=0
-        Rows of an earlier run.
+    `n_before` are those of an earlier run.
     """
 
     def __init__(self, n_before: int = 0) -> None:
@@ -117,12 +99,7 @@ class RowCounter:
         )
 
     def advance(self, n_rows: int) -> None:
-        """Count some more.
-
-        Parameters
-        ----------
-        n_rows : int
-        """
+        """Count some more."""
         task = self._progress.tasks[0]
         n_new = task.completed + n_rows - self._n_before
         rate = f"{n_new / max(task.elapsed or 0.0, 1e-3):,.0f} rows/s"
@@ -164,12 +141,7 @@ class LiveTable:
             )
 
     def update(self, row: dict[str, Any]) -> None:
-        """Take what `compare_strategies` tells of a row.
-
-        Parameters
-        ----------
-        row : dict
-        """
+        """Take what `compare_strategies` tells of a row."""
         self._rows[row["strategy"], row["train_size"]] = row
         if self._live is None and row["status"] != "running":
             told = f"{row['strategy']}, {row['train_size']} texts: {row['status']}"
@@ -224,12 +196,7 @@ def _make_table(
 def show_results(comparison: StrategyComparison, console: Console) -> None:
     """Print the table of results, the best first, and what follows.
 
-    Parameters
-    ----------
-    comparison : StrategyComparison
-        What was found.
-    console : rich.console.Console
-        Where to; the table fits 80 columns.
+    The table fits 80 columns.
     """
     from sktransfer.comparison.columns import rank_rows
 

@@ -43,24 +43,16 @@ _GROUPS = ("name", "score", "test", "cost", "state")
 class Shown:
     """How one table shows a column.
 
-    Attributes
-    ----------
-    title : str
-        May name {unit}, {scoring}, {metric} (the same without underscores), {baseline}
-        and {difference}.
-    cell : str or callable
-        Format of a number, which leaves the cell empty where there is none, or a
-        function of the row; "" takes the value as it is.
-    note : str
-        What the title means; names the same as `title`.
-    beside : callable or None
-        From a row to what stands beside the cell, in small letters.
+    The title, and the note that says what it means, may name {unit}, {scoring},
+    {metric} (the same without underscores), {baseline} and {difference}. `cell` is the
+    format of a number, which leaves the cell empty where there is none, or a function
+    of the row; "" takes the value as it is.
     """
 
     title: str
     cell: str | Callable[[Row], str] = ""
     note: str = ""
-    beside: Callable[[Row], str] | None = None
+    beside: Callable[[Row], str] | None = None  # stands there in small letters
 
 
 @dataclass(frozen=True)

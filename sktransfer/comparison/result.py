@@ -20,36 +20,18 @@ from sktransfer.exceptions import InvalidParameterError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sktransfer.encoders.featurizer import BertFeaturizer
+
 __all__ = ["StrategyComparison", "find_mistakes"]
 
 
 def find_mistakes(
-    predictions: pd.DataFrame, texts: Sequence[str], classes: Sequence[Any], n: int
+    predictions: pd.DataFrame, texts: Sequence[str], classes: Sequence[object], n: int
 ) -> pd.DataFrame:
-    """Most confident mistakes among predictions.
+    """At most n of the most confident mistakes among predictions, one row a text.
 
-    Where several repeats got a text wrong, the most confident one counts.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        As in `StrategyComparison`.
-    texts : sequence of str
-        What the column ``row`` counts.
-    classes : sequence of length n_classes
-        Labels in the order of the columns of probabilities.
-    n : int
-        At most so many.
-
-    Returns
-    -------
-    mistakes : DataFrame
-        Columns ``row``, ``text``, ``label``, ``predicted`` and ``probability``.
-
-    Raises
-    ------
-    InvalidParameterError
-        If `n` is below 1.
+    Where several repeats got a text wrong, the most confident one counts. `classes` are
+    in the order of the columns of probabilities.
     """
     import pandas as pd
 
@@ -193,7 +175,7 @@ class StrategyComparison:
         source: tuple[list[str], npt.NDArray[Any]] | None = None,
         verdicts: Sequence[str] = (),
         domain_distance: float | None = None,
-        encoder: Any = None,
+        encoder: BertFeaturizer | None = None,
         encoders: pd.DataFrame | None = None,
         refit: Callable[[str, bool | str], Any] | None = None,
     ) -> None:

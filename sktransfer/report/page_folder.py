@@ -30,12 +30,7 @@ _PICTURES = ("scores", "cost", "curves", "confusion", "domains")
 
 
 def list_names() -> list[str]:
-    """Names of all files that a report may have.
-
-    Returns
-    -------
-    names : list of str
-    """
+    """Names of all files that a report may have."""
     pictures = [f"{name}.{kind}" for name in _PICTURES for kind in ("svg", "png")]
     return [_NOTES, PAGE, TABLE, FOLDS, *pictures]
 
@@ -43,18 +38,8 @@ def list_names() -> list[str]:
 def check_folder(folder: Path, names: Iterable[str] | None = None) -> None:
     """Refuse to write a report where it would replace what is not one's.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        It may be missing.
-    names : iterable of str or None, default=None
-        What is to be written; None is all that a report may have.
-
-    Raises
-    ------
-    InvalidParameterError
-        If a file of such a name is there that no report has written, or that was
-        changed since.
+    That is a file of such a name which no report has written, or which was changed
+    since. None stands for all names that a report may have; the folder may be missing.
     """
     known = _read_notes(folder)
     names = [_NOTES, *(list_names() if names is None else names)]
@@ -75,21 +60,10 @@ def check_folder(folder: Path, names: Iterable[str] | None = None) -> None:
 def write_files(
     folder: Path, files: Mapping[str, bytes], *, overwrite: bool = False
 ) -> None:
-    """Write files of a report, each whole or as it was.
+    """Write files of a report in their order, each whole or as it was.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        An existing one.
-    files : mapping of str to bytes
-        Names and contents, in the order of writing.
-    overwrite : bool, default=False
-        Whether to replace files that no report has written, too.
-
-    Raises
-    ------
-    InvalidParameterError
-        If there are such files, unless `overwrite`; then nothing is written.
+    Where one would replace a file that no report has written, nothing is written and
+    that is an error, unless `overwrite`.
     """
     if not overwrite:
         check_folder(folder, files)
@@ -106,15 +80,7 @@ def write_files(
 
 
 def note_file(folder: Path, name: str) -> None:
-    """Make a file known as the report's that another function has put there.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Of the report.
-    name : str
-        Of an existing file, relative to `folder`.
-    """
+    """Make a file known as the report's that another function has put there."""
     known = _read_notes(folder)
     _write_notes(folder, known | {name: [digest_file(folder / name)]})
 

@@ -58,26 +58,13 @@ _LOOK = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture.
+    """A drawn picture."""
 
-    Attributes
-    ----------
-    name : str
-        Of its files, without an ending.
-    title : str
-        What stands above it.
-    alt : str
-        What it shows, for those who cannot see it.
-    svg : str
-    png : bytes
-        150 dots an inch.
-    """
-
-    name: str
+    name: str  # of its files, without an ending
     title: str
-    alt: str
+    alt: str  # what it shows, for those who cannot see it
     svg: str
-    png: bytes
+    png: bytes  # 150 dots an inch
 
     def embed(self) -> str:
         """The address of an image that holds the picture itself."""
@@ -96,17 +83,10 @@ class Picture:
 
 
 def draw_pictures(comparison: StrategyComparison) -> list[Picture]:
-    """Draw what a comparison has to show.
+    """Draw what a comparison has to show, which is nothing where none has a score.
 
-    Parameters
-    ----------
-    comparison : StrategyComparison
-
-    Returns
-    -------
-    pictures : list of Picture
-        None where no strategy has a score. Curves need several train sizes; the map
-        needs a source, and the weights of `BertFeaturizer`.
+    Curves need several train sizes; the map needs a source, and the weights of
+    `BertFeaturizer`.
     """
     require_extra("matplotlib", "plot", "write_report")
     rows = [row for row in rows_at(comparison) if is_number(row["score"])]

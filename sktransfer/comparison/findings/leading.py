@@ -27,45 +27,21 @@ _ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Standing:
-    """How an encoder did.
-
-    Attributes
-    ----------
-    encoder : str
-        Its name.
-    strategy : str or None
-        Name of its row of frozen features, if there is one.
-    score : float
-        Of that row; NaN unless it was run to its end.
-    difference : float
-        From the score of the leader; NaN for the leader itself.
-    pvalue : float
-        Of the difference, corrected for the number of encoders; NaN without a test.
-    leads : bool
-        Whether the strategies that tune start from it.
-    status, error : str
-        Of the row, as in the results.
-    """
+    """How an encoder did, by its row of frozen features."""
 
     encoder: str
-    strategy: str | None
-    score: float = math.nan
-    difference: float = math.nan
-    pvalue: float = math.nan
+    strategy: str | None  # name of the row, if there is one
+    score: float = math.nan  # NaN unless the row was run to its end
+    difference: float = math.nan  # from the score of the leader, which has none
+    pvalue: float = math.nan  # corrected for the number of encoders
     leads: bool = False
-    status: str = "skipped"
+    status: str = "skipped"  # of the row, as in the results, and so is the error
     error: str = ""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What came of comparing encoders.
-
-    Attributes
-    ----------
-    standings : list of Standing
-        The best first.
-    """
+    """What came of comparing encoders, the best first."""
 
     standings: list[Standing]
 
@@ -102,17 +78,8 @@ class Choice:
 def choose_leader(summary: Summary, evidence: Mapping[str, str | None]) -> Choice:
     """Compare encoders by their rows of frozen features.
 
-    Parameters
-    ----------
-    summary : Summary
-        With those rows.
-    evidence : mapping of str to (str or None)
-        Encoder to the name of its row; the cheap ones first. One that is alone leads,
-        whatever is known of it.
-
-    Returns
-    -------
-    choice : Choice
+    `evidence` maps each to the name of its row, the cheap ones first. One that is alone
+    leads, whatever is known of it.
     """
     standings = [_look_up(summary, *pair) for pair in evidence.items()]
     # The first of equals; a score that is not there is the last.

@@ -46,32 +46,16 @@ _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class LeastError:
-    """Standard error that a score, or a difference of two, has at least.
+    """Standard error that a score, or a difference of two, has at least."""
 
-    Attributes
-    ----------
-    error : float
-        0 where nobody knows.
-    df : float
-        Its degrees of freedom, one less than there are sets.
-    """
-
-    error: float
-    df: float
+    error: float  # 0 where nobody knows
+    df: float  # degrees of freedom: one less than there are sets
 
 
 def jackknife_error(left_out: npt.ArrayLike) -> float:
     """Standard error of a statistic, from its values with one set left out each.
 
-    Parameters
-    ----------
-    left_out : array-like of shape (B,)
-        At least two values.
-
-    Returns
-    -------
-    error : float
-        0 where the values differ by rounding only.
+    It is 0 where the values, of which there are two at least, differ by rounding only.
 
     Examples
     --------
@@ -86,21 +70,11 @@ def jackknife_error(left_out: npt.ArrayLike) -> float:
 
 
 def score_without(data: Data, outcomes: Outcomes) -> Floats | None:
-    """Score a strategy with each set of bound texts left out.
+    """Score a strategy with each set of bound texts left out: an array of shape (B,).
 
-    Parameters
-    ----------
-    data : Data
-        The same for all strategies, and so are the sets.
-    outcomes : sequence of dict
-        Of all folds of a row, as `evaluate` answers.
-
-    Returns
-    -------
-    scores : ndarray of shape (B,), or None
-        Scores of all predictions of a repeat together, averaged over repeats. None
-        where predictions were not kept, do not suffice for the metric, or are bound to
-        one set.
+    All predictions of a repeat are scored together, and repeats averaged. None where
+    predictions were not kept, do not suffice for the metric, or are bound to one set.
+    `outcomes` are those of all folds of a row.
     """
     scoring = data.scoring
     if not all("predictions" in outcome for outcome in outcomes):
@@ -137,22 +111,11 @@ def least_error(
 ) -> LeastError:
     """Standard error that a score, or the difference of two, has at least.
 
-    Parameters
-    ----------
-    data : Data
-        What was compared on.
-    scores : sequence of float, of length 1 or 2
-        Of one strategy, or of two that are subtracted.
-    without : sequence of (ndarray of shape (B,) or None)
-        From `score_without`, as many.
-
-    Returns
-    -------
-    error : LeastError
-        Where predictions do not tell, scores that are shares count as shares of texts,
-        and of different texts for each strategy, which is the cautious guess. Where no
-        set of texts makes a difference, a share is known to one set and no better. What
-        is no share, and has no predictions, has an error of 0.
+    `scores` are of one strategy, or of two that are subtracted, and `without` is what
+    `score_without` has for each. Where predictions do not tell, scores that are shares
+    count as shares of texts, and of different texts for each strategy, which is the
+    cautious guess. Where no set of texts makes a difference, a share is known to one
+    set and no better. What is no share, and has no predictions, has an error of 0.
     """
     tested = np.concatenate([fold.test for fold in data.folds])
     n_sets = len(np.unique(data.bound[tested]))

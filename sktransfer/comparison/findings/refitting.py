@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
 
@@ -33,16 +35,8 @@ _N_FOLDS = 5
 class Refit:
     """Fits strategies on all texts.
 
-    Attributes
-    ----------
-    data : Data
-        The texts.
-    candidates : sequence of Candidate
-        The strategies.
-    sources : SourceModels
-        Models of the source domain.
-    cache : pathlib.Path or None
-        Folder in which the candidates keep their vectors; what is fitted forgets it.
+    `cache` is the folder in which the candidates keep their vectors; what is fitted
+    forgets it.
     """
 
     data: Data
@@ -53,17 +47,7 @@ class Refit:
     def __call__(self, strategy: str, tune_threshold: bool | str) -> Any:
         """Fit the strategy of that name.
 
-        Parameters
-        ----------
-        strategy : str
-            One of the candidates.
-        tune_threshold : bool or str
-            The metric; True is the main one.
-
-        Returns
-        -------
-        estimator : classifier
-            Fitted.
+        Its threshold is tuned by the metric of that name; True is the main one.
         """
         (candidate,) = (c for c in self.candidates if c.name == strategy)
         model = None
@@ -90,7 +74,7 @@ class Refit:
         )
         return fitted if self.cache is None else unshare_vectors(fitted, self.cache)
 
-    def _tune(self, estimator: Any, metric: bool | str) -> Any:
+    def _tune(self, estimator: BaseEstimator, metric: bool | str) -> Any:
         data = self.data
         tuned = TunedThresholdClassifierCV(
             seed_estimator(estimator, data.seed),
@@ -101,7 +85,7 @@ class Refit:
         return tuned.fit(data.texts, data.labels)
 
 
-def _bound_folds(labels: Any, bound: Rows, seed: int) -> Any:
+def _bound_folds(labels: npt.NDArray[np.generic], bound: Rows, seed: int) -> Any:
     """Folds that keep together what is bound."""
     folds = StratifiedKFold(_N_FOLDS, shuffle=True, random_state=seed)
     first = np.unique(bound, return_index=True)[1]
@@ -114,7 +98,7 @@ def _bound_folds(labels: Any, bound: Rows, seed: int) -> Any:
     return found
 
 
-def _unwrap(fitted: Any) -> Any:
+def _unwrap(fitted: BaseEstimator) -> Any:
     """What predicts, without what was around it while it learnt."""
     if hasattr(fitted, "best_estimator_"):
         return _unwrap(fitted.best_estimator_)

@@ -32,23 +32,10 @@ def tell(
     domain_distance: float | None,
     choice: Choice | None = None,
 ) -> list[str]:
-    """Sentences on what was found.
+    """Sentences on what was found, each with its full stop.
 
-    Parameters
-    ----------
-    summary : Summary
-        Folds and tests.
-    results : DataFrame
-        Its table.
-    domain_distance : float or None
-        Proxy A-distance.
-    choice : Choice or None, default=None
-        Of an encoder.
-
-    Returns
-    -------
-    sentences : list of str
-        Each with its full stop.
+    `results` is the table of the summary, `domain_distance` the proxy A-distance, and
+    `choice` that of an encoder.
     """
     done = comparable_rows(results)
     sentences: list[str] = []

@@ -36,32 +36,16 @@ Outcomes = Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
 def comparable_rows(results: pd.DataFrame) -> pd.DataFrame:
     """Rows that were run to their end with the most labelled texts.
 
-    Parameters
-    ----------
-    results : DataFrame
-        As in `StrategyComparison`.
-
-    Returns
-    -------
-    rows : DataFrame
-        Of one train size, and of strategies that learn from the source alone.
+    They are of one train size, and of strategies that learn from the source alone.
     """
     done = results[results["status"] == "done"]
     return done[done["train_size"].isin([0, done["train_size"].max()])]
 
 
 def best_row(rows: pd.DataFrame) -> pd.Series:
-    """Row with the best score.
+    """Row with the best score, of at least one that are comparable.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        From `comparable_rows`, at least one.
-
-    Returns
-    -------
-    row : Series
-        The first of equals, which is the cheapest: strategies run from cheap to dear.
+    It is the first of equals, which is the cheapest: strategies run from cheap to dear.
     """
     return rows.iloc[int(rows["score"].argmax())]
 
@@ -75,18 +59,9 @@ def _read(outcome: Mapping[str, Any], column: Column) -> float:
 class Summary:
     """Tables of a comparison.
 
-    Parameters
-    ----------
-    data : Data
-        What was compared on.
-    candidates : sequence of Candidate
-        In the order of the rows.
-    outcomes : mapping of (name, size) to sequence of dict
-        From `Schedule.run`.
-    baseline : str or None
-        Name of the strategy that the others are tested against.
-    why_skipped : str
-        What the rows say that were not run to their end.
+    Rows are in the order of the candidates, and are tested against that of the baseline
+    where there is one. `outcomes`, by name and size, are those of `Schedule.run`, and
+    `why_skipped` is what the rows say that were not run to their end.
     """
 
     def __init__(
@@ -136,24 +111,12 @@ class Summary:
         other: str,
         size: int | None = None,
         confidence_level: float = 0.95,
-    ) -> Any:
-        """Compare two strategies fold by fold, and by their predictions.
+    ) -> ResampledTTest | None:
+        """Test the score of one strategy minus that of another.
 
-        Parameters
-        ----------
-        name, other : str
-            Strategies.
-        size : int or None, default=None
-            Train size; None is the largest of each. What has one size only is compared
-            at that.
-        confidence_level : float, default=0.95
-            Of the interval.
-
-        Returns
-        -------
-        test : ResampledTTest or None
-            Of the score of `name` minus that of `other`; None where one of them was
-            not run to its end, or there is one fold only.
+        It goes by the folds, and by the predictions. `size` is the train size, None the
+        largest of each; what has one size only is compared at that. There is no test
+        where one of them was not run to its end, or there is one fold only.
         """
         sides = []
         for strategy in (name, other):
