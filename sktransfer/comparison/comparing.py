@@ -24,10 +24,9 @@ import numpy as np
 from sklearn.base import clone
 
 from sktransfer.classifier.data.checks import check_labels
-from sktransfer.comparison.findings.leading import Choice, choose_leader
 from sktransfer.comparison.findings.refitting import Refit
 from sktransfer.comparison.findings.sentences import tell
-from sktransfer.comparison.findings.summary import Summary
+from sktransfer.comparison.findings.summary import Choice, Summary, choose_leader
 from sktransfer.comparison.result import StrategyComparison
 from sktransfer.comparison.run.encoding_costs import (
     EncodingCosts,

@@ -12,8 +12,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sktransfer.comparison.findings.leading import Choice, Standing
-from sktransfer.comparison.findings.summary import Summary, best_row, comparable_rows
+from sktransfer.comparison.findings.summary import (
+    Choice,
+    Standing,
+    Summary,
+    best_row,
+    comparable_rows,
+)
 from sktransfer.statistics.resampling import holm_correction
 from sktransfer.statistics.verdicts import tell_p, transfer_verdict, verdict
 

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sktransfer.comparison.findings.leading import choose_leader
 from sktransfer.comparison.findings.rendering import format_rows
 from sktransfer.comparison.findings.sentences import tell
-from sktransfer.comparison.findings.summary import Summary
+from sktransfer.comparison.findings.summary import Summary, choose_leader
 from sktransfer.comparison.run.plan import Data
 from sktransfer.comparison.run.scoring import Scoring
 from sktransfer.comparison.setup.candidates import Candidate
