@@ -11,6 +11,13 @@ def test_each_has_a_name_of_its_own_and_is_documented():
     assert not [n for n in names if f"``{n}``" not in StrategyComparison.__doc__]
 
 
+def test_scores_and_costs_say_which_way_is_better():
+    neither = {"score_std", "score_low", "score_high", "n_trainable_parameters"}
+    for column in COLUMNS:
+        told = column.group in ("score", "cost") and column.name not in neither
+        assert bool(column.better) == (told or column.name == "difference")
+
+
 def test_metrics_are_those_that_a_fold_has():
     names = [column.name for column in COLUMNS if column.is_metric]
     assert names == list(METRICS)

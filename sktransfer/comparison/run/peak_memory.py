@@ -36,7 +36,9 @@ class PeakMemory:
 
     def __init__(self) -> None:
         self._before = math.nan
-        with contextlib.suppress(OSError, AttributeError):
+        if not _RESET.exists():
+            return
+        with contextlib.suppress(AttributeError):
             ctypes.CDLL(None).malloc_trim(0)  # glibc's
         with contextlib.suppress(OSError):
             _RESET.write_text(_RESET_PEAK)
@@ -51,7 +53,8 @@ class PeakMemory:
 
 def _read_peak() -> float:
     """Highest resident memory since the last reset, in MiB; NaN where nobody knows."""
-    for line in _STATUS.read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
+    with contextlib.suppress(OSError):
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
     return math.nan

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
 
 from sktransfer.comparison.run import peak_memory
 from sktransfer.comparison.run.peak_memory import PeakMemory
@@ -44,6 +45,16 @@ def test_memory_that_was_free_before_counts_each_time():
     assert min(rises) > 40
 
 
-def test_where_the_system_does_not_tell_there_is_no_number(monkeypatch, tmp_path):
-    monkeypatch.setattr(peak_memory, "_RESET", tmp_path / "no" / "file")
+@pytest.mark.parametrize("place", ["no", "."])  # it is missing, or cannot be written
+def test_where_the_system_does_not_tell_there_is_no_number(
+    monkeypatch, tmp_path, place
+):
+    monkeypatch.setattr(peak_memory, "_RESET", tmp_path / place)
     assert math.isnan(PeakMemory().rise())
+
+
+def test_what_was_fitted_elsewhere_has_no_number(compare, words, sentiment_texts):
+    fitted = FrozenEstimator(words.fit(*sentiment_texts))
+    found = compare({"fitted": fitted})
+    assert found.results["fit_peak_mib"].isna().all()
+    assert found.results["status"].tolist() == ["done"]
