@@ -32,7 +32,6 @@ from sktransfer.encoders.parameters import (
     resolve_layers,
     resolve_max_length,
     resolve_pooling,
-    resolve_prefix,
 )
 from sktransfer.exceptions import InvalidInputError, StaleFitError
 from sktransfer.packages import DEFAULT_ENCODER
@@ -378,7 +377,7 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             checkpoint=checkpoint,
             layers=resolve_layers(self.layers, checkpoint),
             pooling=resolve_pooling(self.pooling, checkpoint),
-            prefix=resolve_prefix(self.prefix, checkpoint),
+            prefix=checkpoint.prefix if self.prefix == "auto" else self.prefix,
             max_length=resolve_max_length(self.max_length, checkpoint),
             long_text=self.long_text,
             device=device,

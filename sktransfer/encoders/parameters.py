@@ -30,7 +30,6 @@ __all__ = [
     "resolve_layers",
     "resolve_max_length",
     "resolve_pooling",
-    "resolve_prefix",
 ]
 
 # Part of every fingerprint: raise it when the same recipe would give other vectors.
@@ -151,11 +150,6 @@ def resolve_layers(layers: Any, checkpoint: Checkpoint) -> tuple[int, ...]:
     return tuple(
         int(layer) - depth - 1 if layer >= 0 else int(layer) for layer in chosen
     )
-
-
-def resolve_prefix(prefix: str, checkpoint: Checkpoint) -> str:
-    """What to put before each text."""
-    return checkpoint.prefix if prefix == "auto" else prefix
 
 
 def resolve_max_length(max_length: int | None, checkpoint: Checkpoint) -> int:
