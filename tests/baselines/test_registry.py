@@ -13,7 +13,7 @@ from sktransfer.baselines.saving import KINDS
 ENGLISH = ["a good film", "good fun", "good and great", "bad", "a bad film", "bad fun"]
 LABELS = ["pos"] * 3 + ["neg"] * 3
 
-# A baseline's own file, and its name in the registry, are all that there is to it.
+# A baseline's own file, and its name in NAMES, are all that there is to it.
 NEW_FILE = """
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sktransfer.baselines.registry import Baseline
