@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from sktransfer.encoders import array_files as writing
-from sktransfer.encoders import encoding as vectors_module
+from sktransfer.encoders import array_files, encoding
 from sktransfer.encoders.cache.memory import memory_store
 from sktransfer.encoders.compute.threads import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
@@ -99,7 +98,7 @@ class TestSharing:
 class TestWriting:
     @pytest.fixture(autouse=True)
     def small_blocks(self, monkeypatch):
-        monkeypatch.setattr(writing, "_BLOCK", 2)
+        monkeypatch.setattr(array_files, "_BLOCK", 2)
 
     @pytest.mark.parametrize("normalize", [False, True])
     def test_the_file_holds_what_transform_returns(self, make, tmp_path, normalize):
@@ -189,9 +188,9 @@ class TestWriting:
 
 
 def test_ctrl_c_leaves_what_was_encoded_in_the_cache(make, monkeypatch, counted):
-    monkeypatch.setattr(vectors_module, "_BLOCK", 2)
+    monkeypatch.setattr(encoding, "_BLOCK", 2)
     texts = [f"film {number}" for number in range(6)]
-    usual, calls = vectors_module.encode_rows, []
+    usual, calls = encoding.encode_rows, []
 
     def interrupt(*args, **options):
         calls.append(1)
@@ -199,7 +198,7 @@ def test_ctrl_c_leaves_what_was_encoded_in_the_cache(make, monkeypatch, counted)
             raise KeyboardInterrupt
         return usual(*args, **options)
 
-    monkeypatch.setattr(vectors_module, "encode_rows", interrupt)
+    monkeypatch.setattr(encoding, "encode_rows", interrupt)
     featurizer = make().fit(texts)
     with pytest.raises(KeyboardInterrupt):
         featurizer.transform(texts)
@@ -209,7 +208,7 @@ def test_ctrl_c_leaves_what_was_encoded_in_the_cache(make, monkeypatch, counted)
 
 
 def test_many_texts_are_looked_up_in_parts(make, monkeypatch, counted):
-    monkeypatch.setattr(vectors_module, "_LOOK_UP", 3)
+    monkeypatch.setattr(encoding, "_LOOK_UP", 3)
     texts = [f"film {number % 7}" for number in range(20)]
     for cache in (None, "memory"):
         vectors = make(cache=cache).fit_transform(texts)

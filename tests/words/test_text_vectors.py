@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sktransfer.words import text_vectors as pooling
+from sktransfer.words import text_vectors
 from sktransfer.words.text_vectors import POOLINGS, pool_words
 
 MATRIX = np.array([[1, -2], [3, 4], [-5, 6]], np.float32)
@@ -31,7 +31,7 @@ def test_blocks_do_not_show(how, monkeypatch):
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     words = generator.integers(0, 3, offsets[-1])
     whole = pool_words(words, offsets, MATRIX, how)
-    monkeypatch.setattr(pooling, "_WORDS_A_BLOCK", 5)
+    monkeypatch.setattr(text_vectors, "_WORDS_A_BLOCK", 5)
     np.testing.assert_array_equal(pool_words(words, offsets, MATRIX, how), whole)
 
 

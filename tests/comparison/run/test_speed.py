@@ -14,8 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sktransfer.comparison.run import schedule as scheduling
-from sktransfer.comparison.run import speed
+from sktransfer.comparison.run import schedule, speed
 from sktransfer.comparison.run.speed import fresh_texts, measure_speed
 from sktransfer.comparison.setup.candidates import PooledClassifier
 from sktransfer.encoders.cache.memory import memory_store
@@ -243,7 +242,7 @@ class TestGoingOn:
             if '"entry":"speed"' in line
         ]
         assert [entry["texts_per_second"] for entry in entries] == [None]
-        monkeypatch.setattr(scheduling, "evaluate", None)
+        monkeypatch.setattr(schedule, "evaluate", None)
         found = compare({"w": words}, folder=tmp_path)
         assert found.results["texts_per_second"].isna().all()
 
@@ -254,13 +253,13 @@ class TestGoingOn:
         one = compare({"w": words}, folder=tmp_path)
         forget_speeds(tmp_path)
         evaluated = []
-        evaluate = scheduling.evaluate
+        evaluate = schedule.evaluate
 
         def spy(task, *args, **kwargs):
             evaluated.append(task.key)
             return evaluate(task, *args, **kwargs)
 
-        monkeypatch.setattr(scheduling, "evaluate", spy)
+        monkeypatch.setattr(schedule, "evaluate", spy)
         for _ in range(2):
             other = compare({"w": words}, folder=tmp_path, n_jobs=n_jobs)
             assert len(evaluated) == 1
@@ -273,7 +272,7 @@ class TestGoingOn:
     ):
         compare({"w": words}, folder=tmp_path)
         forget_speeds(tmp_path)
-        monkeypatch.setattr(scheduling, "_LONGEST_REFIT", 0.0)
-        monkeypatch.setattr(scheduling, "evaluate", None)
+        monkeypatch.setattr(schedule, "_LONGEST_REFIT", 0.0)
+        monkeypatch.setattr(schedule, "evaluate", None)
         found = compare({"w": words}, folder=tmp_path)
         assert found.results["texts_per_second"].isna().all()

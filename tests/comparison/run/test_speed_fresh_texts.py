@@ -2,7 +2,7 @@ from itertools import islice
 
 import pytest
 
-from sktransfer.comparison.run import speed as module
+from sktransfer.comparison.run import speed
 from sktransfer.comparison.run.speed import fresh_texts
 
 
@@ -45,6 +45,6 @@ class TestFreshTexts:
         assert max(map(len, made)) < 12
 
     def test_of_texts_without_end_a_part_will_do(self, monkeypatch):
-        monkeypatch.setattr(module, "_MAX_CHARACTERS", 100)
+        monkeypatch.setattr(speed, "_MAX_CHARACTERS", 100)
         texts = [letter * 60 for letter in "abcdef"]
         assert len({text[:60] for text in take(texts, 50)}) == 1

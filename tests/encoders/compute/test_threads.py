@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from sktransfer.encoders.compute import threads as cores
+from sktransfer.encoders.compute import threads
 from sktransfer.encoders.compute.threads import (
     count_cores,
     limited_cores,
@@ -125,9 +125,9 @@ class TestOnOneCore:
         def fail(n_cores):
             raise RuntimeError("can't start new thread")
 
-        monkeypatch.setattr(cores, "_alone", cores._Alone())
+        monkeypatch.setattr(threads, "_alone", threads._Alone())
         with monkeypatch.context() as patch:
-            patch.setattr(cores, "_set_cores", fail)
+            patch.setattr(threads, "_set_cores", fail)
             with pytest.raises(RuntimeError, match="can't start"):
                 on_one_core(torch.get_num_threads)
         assert on_one_core(torch.get_num_threads) == 1

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sktransfer.words.files import vocabulary as module
+from sktransfer.words.files import vocabulary
 from sktransfer.words.files.vocabulary import Vocabulary, pack_words
 
 ANY_WORDS = st.lists(st.text(), unique=True, max_size=30)
@@ -18,8 +18,8 @@ def test_packed_words_are_found_as_plain_ones_are(words, stranger):
     asked = [*words, stranger]
     for word in asked[::2]:
         assert packed.find(word) == plain.find(word)
-    for vocabulary in (packed, Vocabulary(pack_words(words)), plain):
-        assert vocabulary.find_all(asked).tolist() == list(map(plain.find, asked))
+    for one in (packed, Vocabulary(pack_words(words)), plain):
+        assert one.find_all(asked).tolist() == list(map(plain.find, asked))
     assert packed.words == plain.words == tuple(words)
 
 
@@ -28,14 +28,14 @@ def test_half_of_a_surrogate_pair_is_a_word_like_others():
 
 
 def test_words_with_the_same_hash_are_told_apart(monkeypatch):
-    monkeypatch.setattr(module.zlib, "crc32", lambda word: 7)
+    monkeypatch.setattr(vocabulary.zlib, "crc32", lambda word: 7)
     packed = Vocabulary(pack_words(["a", "b", "c"]))
     assert packed.find_all("abcd").tolist() == [0, 1, 2, -1]
     assert [packed.find(word) for word in "abcd"] == [0, 1, 2, -1]
 
 
 def test_what_is_remembered_stays_bounded(monkeypatch):
-    monkeypatch.setattr(module, "_MOST_REMEMBERED", 3)
+    monkeypatch.setattr(vocabulary, "_MOST_REMEMBERED", 3)
     packed = Vocabulary(pack_words(["a", "b"]))
     assert [packed.find(word) for word in "abcdefgab"] == [0, 1, *[-1] * 5, 0, 1]
     assert len(packed._rows) <= 3
