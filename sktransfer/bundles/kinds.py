@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-import numpy as np
 import sklearn.metrics
 from sklearn.base import BaseEstimator
 from sklearn.calibration import _CalibratedClassifier
@@ -32,6 +31,7 @@ from sklearn.model_selection._split import (
     _RepeatedSplits,
 )
 
+from sktransfer.estimators import walk
 from sktransfer.exceptions import ModelFolderError
 from sktransfer.packages import PACKAGED
 
@@ -69,7 +69,7 @@ def check_choices(attributes: Mapping[str, Any]) -> None:
     if attributes.get("memory") is not None:
         raise ModelFolderError("it asks for a cache in a folder of its own choice.")
     for name in _GRIDS:
-        for grid in _walk(attributes.get(name)):
+        for grid in _everything(attributes.get(name)):
             for key, values in grid.items() if isinstance(grid, dict) else ():
                 if _names_files(str(key).rpartition("__")[2], values):
                     raise ModelFolderError(
@@ -84,36 +84,18 @@ def _names_files(parameter: str, values: Any) -> bool:
     return any(
         isinstance(value, os.PathLike)
         or (isinstance(value, str) and value not in _HARMLESS[parameter])
-        for value in _walk(values, objects=False)
+        for value in walk(values, lambda one: False)
     )
 
 
 def estimators_in(value: Any) -> list[BaseEstimator]:
     """Estimators anywhere in `value`, each once."""
-    return [one for one in _walk(value) if isinstance(one, BaseEstimator)]
+    return [one for one in _everything(value) if isinstance(one, BaseEstimator)]
 
 
-def _walk(value: Any, *, objects: bool = True) -> Iterator[Any]:
-    """Everything that `value` holds, itself included, each once.
-
-    Without `objects`, attributes of objects are left out.
-    """
-    # The objects are kept beside their ids, which could be given out again else.
-    waiting, seen = [value], {}
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen[id(one)] = one
-        yield one
-        if isinstance(one, Mapping):
-            waiting += one.values()
-        elif isinstance(one, (list, tuple, set, frozenset)):
-            waiting += one
-        elif isinstance(one, np.ndarray):
-            waiting += one.ravel().tolist() if one.dtype.kind in "OSU" else []
-        elif objects and hasattr(one, "__dict__") and not isinstance(one, type):
-            waiting += vars(one).values()
+def _everything(value: Any) -> Iterator[Any]:
+    """All that `value` holds, attributes of any object too."""
+    return walk(value, lambda one: True)
 
 
 def _take_splitter_apart(splitter: Any) -> dict[str, Any]:

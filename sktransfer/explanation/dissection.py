@@ -20,6 +20,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sktransfer.estimators import steps_of, wrapped_in
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.explanation.word_spans import Span
 
@@ -147,7 +148,7 @@ def dissect(estimator: Any, number: int) -> Anatomy:
         # A frozen encoder is one more transformer.
         from sktransfer.explanation.integrated_gradients import NetworkHead
 
-        transformers = _open_transformer(classifier.encoder_)
+        transformers = _open(classifier.encoder_)
         classifier = NetworkHead(classifier)
     return Anatomy(estimator, transformers, classifier, number)
 
@@ -161,31 +162,18 @@ def _body_of(model: Any) -> Any:
     return model.net_.module_.body
 
 
-def _open(estimator: Any) -> list[Any]:
+def _open(estimator: object) -> list[Any]:
     """Steps of an estimator, the innermost that can be told."""
-    if isinstance(estimator, FrozenEstimator):
-        return _open(estimator.estimator)
     if isinstance(estimator, Pipeline):
-        steps = [
-            step for _, step in estimator.steps if step not in (None, "passthrough")
-        ]
-        opened = [part for step in steps[:-1] for part in _open_transformer(step)]
-        return [*opened, *_open(steps[-1])]
-    if hasattr(estimator, "best_estimator_"):
-        return _open(estimator.best_estimator_)
+        return [part for step in steps_of(estimator) for part in _open(step)]
     # Thresholds move the label, not the margin.
-    if hasattr(estimator, "estimator_") and hasattr(estimator, "response_method"):
-        return _open(estimator.estimator_)
+    has_threshold = hasattr(estimator, "estimator_") and hasattr(
+        estimator, "response_method"
+    )
+    is_search = hasattr(estimator, "best_estimator_")
+    if isinstance(estimator, FrozenEstimator) or is_search or has_threshold:
+        return _open(wrapped_in(estimator))
     return [estimator]
-
-
-def _open_transformer(step: Any) -> list[Any]:
-    if isinstance(step, FrozenEstimator):
-        return _open_transformer(step.estimator)
-    if isinstance(step, Pipeline):
-        inner = [part for _, part in step.steps if part not in (None, "passthrough")]
-        return [opened for part in inner for opened in _open_transformer(part)]
-    return [step]
 
 
 def margins(classifier: Any, X: Any, number: int) -> NDArray[np.float64]:

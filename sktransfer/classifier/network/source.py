@@ -27,6 +27,7 @@ from sktransfer.classifier.network.network import TransferNetwork
 from sktransfer.classifier.network.word_table import EmbeddingBody
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.parameters import resolve_layers
+from sktransfer.estimators import open_wrappers
 from sktransfer.exceptions import InvalidParameterError, TransferError, TransferWarning
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
@@ -96,12 +97,7 @@ def open_source(init_from: object) -> SourceModel:
     if isinstance(source, (str, os.PathLike)):
         folder = Path(source).expanduser().absolute()
         source = _read_source(folder, manifest_digest(folder))
-    while isinstance(source, (FrozenEstimator, Pipeline)):
-        source = (
-            source.estimator
-            if isinstance(source, FrozenEstimator)
-            else source.steps[-1][1]
-        )
+    source = open_wrappers(source, FrozenEstimator, Pipeline)
     if not hasattr(source, "init_from"):
         raise InvalidParameterError(
             f"init_from is {init_from!r}, but a fitted TransferSentimentClassifier is "
