@@ -241,12 +241,12 @@ class _Labeller:
         return columns
 
     def _ask(self, texts: list[Any]) -> Iterator[list[Any]]:
-        from sktransfer.comparison.run import scoring
+        from sktransfer.comparison.run import evaluation
 
         if len(self.samples) == 1:
             yield [_plain(label) for label in self.model.predict(texts)]
             return
-        predictions = scoring.predict(self.model, texts, self.model.classes_)
+        predictions = evaluation.predict(self.model, texts, self.model.classes_)
         yield [_plain(label) for label in predictions.labels]
         yield from predictions.probabilities.round(6).T.tolist()
 

@@ -1,18 +1,14 @@
 """compare_strategies: named estimators under one cross-validation.
 
-The top of this folder: it checks what the user gives, and leaves choosing, running and
-summing up to the folders below it. What needs no choice runs first, then an encoder is
+It checks what the user gives. What needs no choice runs first, then an encoder is
 chosen, then what starts from it runs.
-
-The top of this folder: it checks what the user gives, and leaves splitting, choosing,
-running and summing up to the modules below it.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import clone
 
 from sktransfer.classifier.data.checks import check_labels
@@ -28,31 +25,41 @@ from sktransfer.comparison.findings.refitting import Refit
 from sktransfer.comparison.findings.sentences import tell
 from sktransfer.comparison.findings.summary import Choice, Summary, choose_leader
 from sktransfer.comparison.result import StrategyComparison
-from sktransfer.comparison.run.encoding_costs import (
-    EncodingCosts,
-    choose_cache,
-    share_all,
-    unshare_vectors,
+from sktransfer.comparison.run.evaluation import Scoring
+from sktransfer.comparison.run.journal import (
+    check_candidates,
+    draw_seed,
+    open_journal,
 )
-from sktransfer.comparison.run.fingerprints import check_candidates
-from sktransfer.comparison.run.journal import draw_seed, open_journal
-from sktransfer.comparison.run.plan import Data, describe_data, least_of_a_class
-from sktransfer.comparison.run.progress import watch_with
-from sktransfer.comparison.run.schedule import Schedule
-from sktransfer.comparison.run.scoring import Scoring
-from sktransfer.comparison.run.source_models import (
+from sktransfer.comparison.run.preparation import (
+    EncodingCosts,
     SourceModels,
     check_source,
+    choose_cache,
     measure_distance,
+    share_vectors,
+    unshare_vectors,
 )
-from sktransfer.comparison.setup.candidates import Candidate
-from sktransfer.comparison.setup.folds import bind_rows, choose_sizes, make_folds
-from sktransfer.comparison.setup.lineup import Lineup
+from sktransfer.comparison.run.schedule import (
+    Data,
+    Schedule,
+    describe_data,
+    least_of_a_class,
+)
+from sktransfer.comparison.setup.candidates import Candidate, Grid, Lineup
+from sktransfer.comparison.setup.folds import (
+    Splits,
+    bind_rows,
+    choose_sizes,
+    make_folds,
+)
+from sktransfer.comparison.setup.named_encoders import Encoders
 from sktransfer.comparison.setup.named_strategies import (
     Setting,
     choose_baseline,
     choose_candidates,
 )
+from sktransfer.estimators import Encoder
 from sktransfer.exceptions import (
     InvalidInputError,
     InvalidParameterError,
@@ -61,96 +68,28 @@ from sktransfer.exceptions import (
 from sktransfer.packages import require_extra
 from sktransfer.texts import check_texts
 
-__all__ = ["Course", "check_counts", "compare_strategies", "run_phases"]
-
-
-@dataclass(frozen=True)
-class Course:
-    """How a comparison went.
-
-    Attributes
-    ----------
-    candidates : list of Candidate
-        In the order in which they ran.
-    sharing : list of Candidate
-        The same, as they ran.
-    outcomes : dict of (name, size) to list of dict
-        From `Schedule.run`.
-    choice : Choice
-        Which encoder led.
-    encoder : BertFeaturizer or None
-        That one, as it ran; where none led, the first whose vectors were made.
-    """
-
-    candidates: list[Candidate]
-    sharing: list[Candidate]
-    outcomes: dict[tuple[str, int], list[dict[str, Any]]]
-    choice: Choice
-    encoder: Any
-
-
-def run_phases(
-    schedule: Schedule,
-    lineup: Lineup,
-    share: Callable[[list[Candidate]], list[Candidate]],
-) -> Course:
-    """Run a line-up.
-
-    Parameters
-    ----------
-    schedule : Schedule
-        With a deadline, encoders that could not be told apart from the leader are tuned
-        after it.
-    lineup : Lineup
-        Who runs when.
-    share : callable
-        From candidates to such that find each other's vectors.
-
-    Returns
-    -------
-    course : Course
-    """
-    candidates, sharing = list(lineup.first), share(lineup.first)
-    outcomes = schedule.run(sharing)
-    choice = choose_leader(
-        Summary(schedule.data, candidates, outcomes, None), lineup.evidence
-    )
-    rivals = choice.rivals if schedule.deadline is not None else []
-    error = None
-    if choice.failure:
-        error = TrainingError(
-            "there is no encoder to start from, as none has frozen features: "
-            + choice.failure
-        )
-    for stage in lineup.rest(choice.leader, rivals):
-        shared = share(stage)
-        outcomes |= schedule.run(shared, error)
-        candidates, sharing = candidates + stage, sharing + shared
-    # The leader's own rows first.
-    ordered = sorted(sharing, key=lambda c: c.encoder != choice.leader)
-    encoder = schedule.costs.find_encoder(c.estimator for c in ordered)
-    return Course(candidates, sharing, outcomes, choice, encoder)
+__all__ = ["compare_strategies"]
 
 
 def compare_strategies(
-    X: Any,
-    y: Any,
+    X: Iterable[str],
+    y: npt.ArrayLike,
     *,
-    strategies: Mapping[str, Any] | Iterable[str] | None = None,
+    strategies: Mapping[str, object] | Iterable[str] | None = None,
     baseline: str | None = "auto",
-    source: tuple[Any, Any] | None = None,
-    groups: Any = None,
-    cv: Any = 5,
+    source: tuple[Iterable[str], npt.ArrayLike] | None = None,
+    groups: Collection[object] | None = None,
+    cv: Splits = 5,
     n_repeats: int = 1,
     train_sizes: Iterable[float] | None = None,
-    scoring: Any = "accuracy",
-    param_grids: Mapping[str, Any] | None = None,
-    encoder: Any = "auto",
+    scoring: str | Callable[..., float] = "accuracy",
+    param_grids: Mapping[str, Grid] | None = None,
+    encoder: Encoders = "auto",
     max_source: int | None = 500,
     time_budget: float | None = None,
     folder: str | os.PathLike[str] | None = None,
     n_jobs: int | None = None,
-    random_state: Any = None,
+    random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
     on_result: Callable[[dict[str, Any]], object] | None = None,
 ) -> StrategyComparison:
@@ -285,32 +224,14 @@ def compare_strategies(
     started = time.monotonic()
     texts = check_texts(X)
     labels = check_labels(y, len(texts))
-    check_counts(groups, len(texts), max_source, time_budget)
+    _check_counts(groups, len(texts), max_source, time_budget)
     place = None if folder is None else Path(folder).expanduser()
     seed = draw_seed(random_state, place)
-    bound = bind_rows(texts, groups)
-    groups = None if groups is None else list(groups)
-    folds = make_folds(
-        labels, bound, cv=cv, n_repeats=n_repeats, groups=groups, seed=seed
-    )
-    classes = np.unique(labels)
-    data = Data(
-        texts,
-        labels,
-        classes,
-        bound,
-        folds,
-        choose_sizes(train_sizes, folds, len(classes)),
-        Scoring.resolve(scoring),
-        seed,
-    )
+    data = _split(texts, labels, groups, cv, n_repeats, train_sizes, scoring, seed)
     domain = None
     if source is not None:
         domain = check_source(source, texts, max_source=max_source, seed=seed)
-    source_texts = [] if domain is None else domain.texts
-    setting = Setting.of(
-        texts, encoder, least_of_a_class(data), has_source=domain is not None
-    )
+    setting = Setting(texts, encoder, least_of_a_class(data), domain is not None)
     lineup = choose_candidates(strategies, baseline, param_grids, setting)
     baseline = choose_baseline(baseline, lineup)
     with ExitStack() as stack:
@@ -318,67 +239,58 @@ def compare_strategies(
         journal = stack.enter_context(open_journal(place, settings))
         check_candidates(lineup.possible, journal)
         cache = choose_cache(place, n_jobs, stack)
-        sources = SourceModels(
-            domain, classes, seed, None if place is None else place / "sources"
-        )
+        models = None if place is None else place / "sources"
+        known = journal.seconds("source")
+        sources = SourceModels(domain, data.classes, seed, models, known)
+        read = texts if domain is None else [*texts, *domain.texts]
         schedule = Schedule(
             data,
             journal,
             sources,
-            EncodingCosts([*texts, *source_texts]),
+            EncodingCosts(read, journal.seconds("encoder")),
             n_jobs=n_jobs,
             deadline=None if time_budget is None else started + time_budget,
-            watch=watch_with(on_result, len(folds), verbose),
+            on_result=on_result,
+            verbose=verbose,
         )
-        course = run_phases(schedule, lineup, partial(share_all, cache=cache))
-        distance = measure_distance(course.encoder, data, domain)
-    candidates, choice, encoder = course.candidates, course.choice, course.encoder
-    baseline = lineup.resolve(baseline, choice.leader)
+        ran = _run(schedule, lineup, partial(share_vectors, cache=cache))
+        distance = measure_distance(ran.encoder, texts, domain, seed)
+    baseline = lineup.resolve(baseline, ran.choice.leader)
     why = f"the time budget of {time_budget} seconds was used up"
-    summary = Summary(data, candidates, course.outcomes, baseline, why)
+    summary = Summary(data, ran.candidates, ran.outcomes, baseline, why)
     results = summary.results()
-    results["texts_per_second"] = schedule.speeds.column(results, candidates)
-    kept = cache if place is not None else None
-    if cache is not None and kept is None and encoder is not None:
-        encoder = unshare_vectors(clone(encoder), cache)
+    results["texts_per_second"] = schedule.speeds.column(results, ran.candidates)
+    refit, chosen = Refit(data, ran.sharing, sources, cache), ran.encoder
+    if place is None:
+        # A folder of vectors, if there was one, is gone.
+        refit = Refit(data, ran.candidates, sources)
+        if cache is not None and chosen is not None:
+            chosen = unshare_vectors(clone(chosen), cache)
     return StrategyComparison(
         results,
         summary.folds(),
         summary.predictions(),
-        classes=classes,
+        classes=data.classes,
         texts=texts,
         labels=labels,
         scoring=data.scoring.name,
         baseline=baseline,
         source=None if domain is None else (domain.texts, domain.labels),
-        verdicts=tell(summary, results, distance, choice),
+        verdicts=tell(summary, results, distance, ran.choice),
         domain_distance=distance,
-        encoder=encoder,
-        encoders=choice.table(),
-        refit=Refit(
-            data, candidates if kept is None else course.sharing, sources, kept
-        ),
+        encoder=chosen,
+        encoders=ran.choice.table(),
+        refit=refit,
     )
 
 
-def check_counts(
-    groups: Any, n_texts: int, max_source: Any, time_budget: float | None
+def _check_counts(
+    groups: Collection[object] | None,
+    n_texts: int,
+    max_source: int | None,
+    time_budget: float | None,
 ) -> None:
-    """Check what stands beside the texts.
-
-    Parameters
-    ----------
-    groups, max_source, time_budget : object
-        Of the user.
-    n_texts : int
-
-    Raises
-    ------
-    InvalidInputError
-        If there is not one group a text.
-    InvalidParameterError
-        If a number is out of range.
-    """
+    """Check what stands beside the texts."""
     if groups is not None and len(groups) != n_texts:
         raise InvalidInputError(
             f"X has {n_texts} texts but groups has {len(groups)} entries: pass one "
@@ -396,3 +308,82 @@ def check_counts(
             f"time_budget={time_budget!r}, but None or a positive number of seconds is "
             "expected."
         )
+
+
+def _split(
+    texts: list[str],
+    labels: npt.NDArray[Any],
+    groups: Collection[object] | None,
+    cv: Splits,
+    n_repeats: int,
+    train_sizes: Iterable[float] | None,
+    scoring: str | Callable[..., float],
+    seed: int,
+) -> Data:
+    """Folds and sizes that all strategies have in common."""
+    grouped = None if groups is None else list(groups)
+    bound = bind_rows(texts, grouped)
+    folds = make_folds(
+        labels, bound, cv=cv, n_repeats=n_repeats, groups=grouped, seed=seed
+    )
+    classes = np.unique(labels)
+    sizes = choose_sizes(train_sizes, folds, len(classes))
+    metric = Scoring.resolve(scoring)
+    return Data(texts, labels, classes, bound, folds, sizes, metric, seed)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """How a comparison went.
+
+    Attributes
+    ----------
+    candidates : list of Candidate
+        In the order in which they ran.
+    sharing : list of Candidate
+        The same, as they ran.
+    outcomes : dict of (name, size) to list of dict
+        From `Schedule.run`.
+    choice : Choice
+        Which encoder led.
+    encoder : BertFeaturizer or None
+        That one, as it ran; where none led, the first whose vectors were made.
+    """
+
+    candidates: list[Candidate]
+    sharing: list[Candidate]
+    outcomes: dict[tuple[str, int], list[dict[str, Any]]]
+    choice: Choice
+    encoder: Encoder | None
+
+
+def _run(
+    schedule: Schedule,
+    lineup: Lineup,
+    share: Callable[[list[Candidate]], list[Candidate]],
+) -> _Run:
+    """Run a line-up, of which `share` makes candidates find each other's vectors.
+
+    With a deadline, encoders that could not be told apart from the leader are tuned
+    after it.
+    """
+    candidates, sharing = list(lineup.first), share(lineup.first)
+    outcomes = schedule.run(sharing)
+    choice = choose_leader(
+        Summary(schedule.data, candidates, outcomes, None), lineup.evidence
+    )
+    rivals = choice.rivals if schedule.deadline is not None else []
+    error = None
+    if choice.failure:
+        error = TrainingError(
+            "there is no encoder to start from, as none has frozen features: "
+            + choice.failure
+        )
+    for stage in lineup.rest(choice.leader, rivals):
+        shared = share(stage)
+        outcomes |= schedule.run(shared, error)
+        candidates, sharing = candidates + stage, sharing + shared
+    # The leader's own rows first.
+    ordered = sorted(sharing, key=lambda c: c.encoder != choice.leader)
+    encoder = schedule.costs.find_encoder(c.estimator for c in ordered)
+    return _Run(candidates, sharing, outcomes, choice, encoder)

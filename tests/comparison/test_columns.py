@@ -2,7 +2,7 @@
 
 from sktransfer.comparison.columns import COLUMNS, columns_with, heads_of
 from sktransfer.comparison.result import StrategyComparison
-from sktransfer.comparison.run.scoring import METRICS
+from sktransfer.comparison.run.evaluation import METRICS
 
 
 def test_each_has_a_name_of_its_own_and_is_documented():

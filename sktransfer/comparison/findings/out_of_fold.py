@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics._scorer import _BaseScorer
 
-from sktransfer.comparison.run.plan import Data
-from sktransfer.comparison.run.scoring import METRICS, Prediction, rescore
+from sktransfer.comparison.run.evaluation import METRICS, Prediction, rescore
+from sktransfer.comparison.run.schedule import Data
 
 __all__ = ["LeastError", "jackknife_error", "least_error", "score_without"]
 

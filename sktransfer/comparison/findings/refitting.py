@@ -12,11 +12,11 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
+from sklearn.model_selection._search import BaseSearchCV
 
-from sktransfer.comparison.run.encoding_costs import unshare_vectors
 from sktransfer.comparison.run.evaluation import fit_estimator
-from sktransfer.comparison.run.plan import Data
-from sktransfer.comparison.run.source_models import SourceModels
+from sktransfer.comparison.run.preparation import SourceModels, unshare_vectors
+from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import (
     Candidate,
     PooledClassifier,
@@ -24,6 +24,7 @@ from sktransfer.comparison.setup.candidates import (
     seed_estimator,
 )
 from sktransfer.comparison.setup.folds import Rows
+from sktransfer.estimators import open_wrappers
 
 __all__ = ["Refit"]
 
@@ -67,11 +68,13 @@ class Refit:
                 scoring=data.scoring,
             )
         # Parameters first, then the threshold of the estimator that has them.
-        fitted = (
-            self._tune(getattr(estimator, "best_estimator_", estimator), tune_threshold)
-            if tune_threshold
-            else _unwrap(estimator)
-        )
+        if tune_threshold:
+            best = getattr(estimator, "best_estimator_", estimator)
+            fitted = self._tune(best, tune_threshold)
+        else:
+            # What predicts, without what was around it while it learnt.
+            around = (BaseSearchCV, PooledClassifier, FrozenEstimator)
+            fitted = open_wrappers(estimator, *around)
         return fitted if self.cache is None else unshare_vectors(fitted, self.cache)
 
     def _tune(self, estimator: BaseEstimator, metric: bool | str) -> Any:
@@ -96,12 +99,3 @@ def _bound_folds(labels: npt.NDArray[np.generic], bound: Rows, seed: int) -> Any
         tested = np.isin(bound, bound[first[test]])
         found.append((np.flatnonzero(~tested), np.flatnonzero(tested)))
     return found
-
-
-def _unwrap(fitted: BaseEstimator) -> Any:
-    """What predicts, without what was around it while it learnt."""
-    if hasattr(fitted, "best_estimator_"):
-        return _unwrap(fitted.best_estimator_)
-    if isinstance(fitted, PooledClassifier):
-        return _unwrap(fitted.estimator_)
-    return fitted.estimator if isinstance(fitted, FrozenEstimator) else fitted

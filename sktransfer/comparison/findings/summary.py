@@ -21,7 +21,7 @@ from sktransfer.comparison.findings.out_of_fold import (
     least_error,
     score_without,
 )
-from sktransfer.comparison.run.plan import Data
+from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate
 from sktransfer.statistics.resampling import (
     ResampledTTest,

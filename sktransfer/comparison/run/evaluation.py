@@ -1,33 +1,93 @@
-"""One fit and one prediction: what a fold of a strategy amounts to.
+"""One fit and one prediction, and how good it is: what a fold of a strategy amounts to.
 
 Runs in a worker process where there are several; it reads no files of the comparison
-and writes none.
+and writes none. Shapes: n texts, c classes.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from inspect import getattr_static
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score, get_scorer, recall_score
+from sklearn.metrics._scorer import _BaseScorer
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import available_if
 
-from sktransfer.comparison.run.encoding_costs import Charge
 from sktransfer.comparison.run.peak_memory import PeakMemory
-from sktransfer.comparison.run.scoring import Scoring, measure, predict
-from sktransfer.comparison.setup.candidates import seed_estimator
-from sktransfer.exceptions import InvalidInputError
+from sktransfer.comparison.setup.candidates import (
+    Grid,
+    PooledClassifier,
+    seed_estimator,
+)
+from sktransfer.comparison.setup.folds import Rows
+from sktransfer.estimators import TextClassifier, open_wrappers
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 
-__all__ = ["Task", "count_parameters", "evaluate", "failed", "fit_estimator"]
+__all__ = [
+    "METRICS",
+    "Charge",
+    "Prediction",
+    "Scoring",
+    "Task",
+    "count_parameters",
+    "evaluate",
+    "failed",
+    "fit_estimator",
+    "measure",
+    "predict",
+    "rescore",
+]
 
-Rows = npt.NDArray[np.intp]
+# Always told, as accuracy alone misleads where classes are skewed.
+METRICS = ("accuracy", "balanced_accuracy", "f1_macro")
+
+_SHARES = (
+    "accuracy",
+    "average_precision",
+    "balanced_accuracy",
+    "f1",
+    "jaccard",
+    "precision",
+    "recall",
+    "roc_auc",
+    "top_k_accuracy",
+)
 
 # Folds of the search within a training part.
 _N_INNER = 3
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Charge:
+    """Seconds that a text costs a strategy on top of what is measured.
+
+    Attributes
+    ----------
+    train, test : float
+        Seconds a text.
+    fixed : float
+        Seconds a fit, for texts that every fit reads.
+    """
+
+    train: float = 0.0
+    test: float = 0.0
+    fixed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,17 +97,16 @@ class Task:
     Attributes
     ----------
     strategy : str
-        Its name.
+        Its name in the journal.
     train_size : int
         Key of the row that the fold belongs to.
     repeat, fold : int
-        Which fold.
     train, test : ndarray of int
         Positions of texts.
     seed : int
         For whatever is random in the estimator.
     keep_model : bool, default=False
-        Whether it holds the fitted model.
+        Whether the outcome holds the fitted model.
     """
 
     strategy: str
@@ -66,38 +125,19 @@ class Task:
 
 
 def fit_estimator(
-    estimator: Any,
+    estimator: TextClassifier,
     texts: list[str],
-    labels: npt.NDArray[Any],
+    labels: Labels,
     *,
     seed: int,
-    grid: Any = None,
+    grid: Grid | None = None,
     bound: Rows | None = None,
     scoring: Scoring | None = None,
 ) -> Any:
     """Fit a clone, after a search over its parameters where there is a grid.
 
-    Parameters
-    ----------
-    estimator : classifier
-        Left as it is.
-    texts : list of str, of length n
-        To learn from.
-    labels : ndarray of shape (n,)
-        Their labels.
-    seed : int
-        For each ``random_state`` that is None, and for the folds of the search.
-    grid : dict, list of dict or None, default=None
-        Parameters to search.
-    bound : ndarray of int of shape (n,) or None, default=None
-        What must stay on one side of the search's folds.
-    scoring : Scoring or None, default=None
-        What the search goes by.
-
-    Returns
-    -------
-    model : classifier
-        Fitted; with a grid a GridSearchCV.
+    The seed is for each ``random_state`` that is None, and for the folds of the search,
+    which keep together what is `bound`. What was frozen is fitted already.
     """
     if isinstance(estimator, FrozenEstimator):
         return estimator
@@ -112,45 +152,21 @@ def fit_estimator(
 
 def evaluate(
     task: Task,
-    estimator: Any,
+    estimator: TextClassifier,
     texts: list[str],
-    labels: npt.NDArray[Any],
+    labels: Labels,
     *,
-    classes: npt.NDArray[Any],
+    classes: Labels,
     scoring: Scoring,
     charge: Charge,
-    grid: Any = None,
+    grid: Grid | None = None,
     bound: Rows | None = None,
 ) -> dict[str, Any]:
     """Fit and measure; an error is an answer, too.
 
-    Parameters
-    ----------
-    task : Task
-        Which rows.
-    estimator : classifier
-        Left as it is.
-    texts : list of str, of length n
-        All of the target domain.
-    labels : ndarray of shape (n,)
-        Their labels.
-    classes : ndarray
-        Distinct labels, sorted.
-    scoring : Scoring
-        The main metric.
-    charge : Charge
-        Seconds a text that were spent beforehand.
-    grid : dict, list of dict or None, default=None
-        Parameters to search.
-    bound : ndarray of int of shape (n,) or None, default=None
-        What must stay together.
-
-    Returns
-    -------
-    outcome : dict
-        What JSON can hold: the task's key, "n_train", "n_test", "metrics", seconds,
-        "status", "error" and, where they are kept, "predictions". Beside that, where it
-        is kept and the status is "done", the fitted "model".
+    The outcome is what JSON can hold: the task's key, "n_train", "n_test", "metrics",
+    seconds with what was charged, "status", "error" and "predictions". Beside that,
+    where the task keeps it and the status is "done", the fitted "model".
     """
     outcome = _name(task)
     tested = [texts[row] for row in task.test]
@@ -199,20 +215,7 @@ def evaluate(
 
 
 def failed(task: Task, error: Exception) -> dict[str, Any]:
-    """Outcome of a task that has ended in an error.
-
-    Parameters
-    ----------
-    task : Task
-        Which rows.
-    error : Exception
-        What came of it.
-
-    Returns
-    -------
-    outcome : dict
-        As of `evaluate`.
-    """
+    """Outcome of a task that has ended in an error, as of `evaluate`."""
     return _name(task) | {"status": "failed", "error": describe_error(error)}
 
 
@@ -227,7 +230,7 @@ def _name(task: Task) -> dict[str, Any]:
     }
 
 
-def _number_labels(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[int]:
+def _number_labels(labels: Labels, classes: Labels) -> list[int]:
     place = {label: number for number, label in enumerate(classes.tolist())}
     unknown = [label for label in labels.tolist() if label not in place]
     if unknown:
@@ -243,25 +246,214 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def count_parameters(model: Any) -> float:
-    """Numbers that a model has learnt from the labels; NaN where nobody knows.
+@dataclass(frozen=True)
+class Prediction:
+    """What a fitted classifier says of some texts.
 
-    Parameters
+    Attributes
     ----------
-    model : classifier
-        Fitted. Of a pipeline the last step counts, of a search the best model.
-
-    Returns
-    -------
-    n_parameters : float
+    labels : ndarray of shape (n,)
+        Predicted.
+    probabilities : ndarray of shape (n, c)
+        Of all classes of the comparison. Without ``predict_proba`` they are the
+        logistic function or softmax of ``decision_function``, and NaN without either.
+    decisions : ndarray of shape (n,) or (n, c), or None
+        What ``decision_function`` gave, where that was asked.
+    classes : ndarray
+        Those that the classifier knows.
+    seconds : float
+        Of predicting.
     """
-    for name in ("best_estimator_", "estimator_"):
-        if hasattr(model, name):
-            return count_parameters(getattr(model, name))
-    if isinstance(model, FrozenEstimator):
-        return count_parameters(model.estimator)
-    if hasattr(model, "steps"):
-        return count_parameters(model.steps[-1][1])
+
+    labels: Labels
+    probabilities: Floats
+    decisions: Floats | None
+    classes: Labels
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """The main metric.
+
+    Attributes
+    ----------
+    name : str
+        How it is called.
+    scorer : callable
+        From an estimator, texts and labels to a number; the greater the better.
+    """
+
+    name: str
+    scorer: Callable[..., float]
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the metric is known to lie between 0 and 1."""
+        return self.name.startswith(_SHARES)
+
+    @classmethod
+    def resolve(cls, scoring: str | Callable[..., float]) -> Scoring:
+        """Make one of what users pass: a name of scikit-learn's, or a callable."""
+        if callable(scoring):
+            function = getattr(scoring, "_score_func", scoring)
+            return cls(getattr(function, "__name__", type(function).__name__), scoring)
+        try:
+            return cls(str(scoring), get_scorer(scoring))
+        except (ValueError, TypeError) as error:
+            raise InvalidParameterError(
+                f"scoring={scoring!r}, but a callable or one of the names that "
+                "sklearn.metrics.get_scorer_names() lists is expected, as 'accuracy', "
+                "'balanced_accuracy', 'f1_macro' or 'roc_auc'."
+            ) from error
+
+
+def predict(model: TextClassifier, texts: list[str], classes: Labels) -> Prediction:
+    """Labels and probabilities of texts, each text read once where that will do.
+
+    The model is fitted; the classes, sorted, are those of the comparison.
+    """
+    started = time.perf_counter()
+    known = np.asarray(model.classes_)
+    if _answers_by_probability(model):
+        given = np.asarray(model.predict_proba(texts), dtype=np.float64)
+        labels, seconds = known[given.argmax(axis=1)], time.perf_counter() - started
+        return Prediction(labels, _align(given, known, classes), None, known, seconds)
+    labels = np.asarray(model.predict(texts))
+    seconds = time.perf_counter() - started
+    decisions = None
+    if hasattr(model, "predict_proba"):
+        given = np.asarray(model.predict_proba(texts), dtype=np.float64)
+    elif hasattr(model, "decision_function"):
+        decisions = np.asarray(model.decision_function(texts), dtype=np.float64)
+        if decisions.ndim == 1:
+            given = np.column_stack([expit(-decisions), expit(decisions)])
+        else:
+            given = softmax(decisions, axis=1)
+    else:
+        given = np.full((len(texts), len(known)), np.nan)
+    aligned = _align(given, known, classes)
+    return Prediction(labels, aligned, decisions, known, seconds)
+
+
+def measure(
+    model: TextClassifier,
+    prediction: Prediction,
+    texts: list[str],
+    labels: Labels,
+    classes: Labels,
+    scoring: Scoring,
+) -> dict[str, float]:
+    """Metrics of a prediction; "score" is the main one, under its own name as well.
+
+    The model is only asked where `scoring` is a function of the user's own.
+    """
+    there = np.unique(labels)
+    found = {
+        "accuracy": accuracy_score(labels, prediction.labels),
+        # Over classes that occur: scikit-learn's own warns where one does not.
+        "balanced_accuracy": recall_score(
+            labels, prediction.labels, labels=there, average="macro", zero_division=0
+        ),
+        "f1_macro": f1_score(
+            labels, prediction.labels, average="macro", zero_division=0
+        ),
+    }
+    if scoring.name in METRICS and isinstance(scoring.scorer, _BaseScorer):
+        score = found[scoring.name]
+    elif isinstance(scoring.scorer, _BaseScorer):
+        score = rescore(prediction, labels, classes, scoring)
+    else:
+        score = scoring.scorer(model, texts, labels)
+    found[scoring.name] = found["score"] = score
+    return {name: float(value) for name, value in found.items()}
+
+
+def rescore(
+    prediction: Prediction, labels: Labels, classes: Labels, scoring: Scoring
+) -> float:
+    """Score a prediction by a scorer of scikit-learn's, which asks no model again."""
+    # Such scorers hand the texts on to the estimator, which here needs none.
+    return float(scoring.scorer(_Answers(prediction, classes), labels, labels))
+
+
+def _has_decisions(answers: _Answers) -> bool:
+    return answers.prediction.decisions is not None
+
+
+def _has_probabilities(answers: _Answers) -> bool:
+    prediction = answers.prediction
+    return not (_has_decisions(answers) or np.isnan(prediction.probabilities).any())
+
+
+class _Answers(ClassifierMixin, BaseEstimator):
+    """A classifier that repeats what another one has said, so that none is asked twice.
+
+    scikit-learn's scorers ask the estimator themselves, and metrics of probabilities
+    and of labels would each have a transformer read the texts again.
+    """
+
+    def __init__(self, prediction: Prediction, classes: Labels) -> None:
+        self.prediction = prediction
+        self.classes = classes
+        self.classes_ = classes if prediction.decisions is None else prediction.classes
+
+    @available_if(_has_decisions)  # type: ignore[untyped-decorator]
+    def decision_function(self, X: object) -> Floats | None:
+        """Decisions as they were."""
+        return self.prediction.decisions
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: object) -> Floats:
+        """Probabilities as they were."""
+        return self.prediction.probabilities
+
+    def predict(self, X: object) -> Labels:
+        """Labels as they were predicted."""
+        return self.prediction.labels
+
+
+class _Probable(TextClassifier, Protocol):
+    def predict_proba(self, X: list[str]) -> Floats: ...
+
+
+def _answers_by_probability(model: TextClassifier) -> TypeGuard[_Probable]:
+    """Whether the label is the most probable class, so that one question will do."""
+    # Not through what moves the label away from there, as a tuned threshold does.
+    wrappers = (Pipeline, FrozenEstimator, GridSearchCV, PooledClassifier)
+    asked = open_wrappers(model, *wrappers)
+    known: list[type] = [LogisticRegression]
+    # Only who has one of our networks has loaded torch.
+    module = sys.modules.get("sktransfer.classifier.classifier")
+    if module is not None:
+        known.append(module.TransferSentimentClassifier)
+    return any(
+        isinstance(asked, cls)
+        and all(
+            getattr_static(type(asked), method) is getattr_static(cls, method)
+            for method in ("predict", "predict_proba")
+        )
+        for cls in known
+    )
+
+
+def _align(given: Floats, known: Labels, classes: Labels) -> Floats:
+    """Columns of all classes; a class that the classifier never saw gets 0."""
+    if np.array_equal(known, classes):
+        return given
+    aligned = np.zeros((len(given), len(classes)))
+    for column, label in enumerate(known.tolist()):
+        where = np.flatnonzero(classes == label)
+        aligned[:, where] = given[:, [column]]
+    return aligned
+
+
+def count_parameters(model: object) -> float:
+    """Numbers that a fitted model has learnt from the labels; NaN where nobody knows.
+
+    Of a pipeline the last step counts, of a search the best model.
+    """
+    model = open_wrappers(model)
     if hasattr(model, "n_trainable_parameters_"):
         return float(model.n_trainable_parameters_)
     if hasattr(model, "coef_"):

@@ -1,7 +1,11 @@
 """A journal of finished work: one line of JSON a fold, safe against kill -9.
 
 A line is appended, flushed and put on disk before the next fold begins. Each has a
-digest, so that one that was cut short, or changed, is seen and its work done again.
+digest, so that one that was cut short, or changed, is seen and its work done again. So
+it needs no notes beside it, as an `Unfinished` file has that says how much counts.
+
+Data and estimators are put down as digests and parameters, which tell whether two
+comparisons are the same one.
 """
 
 from __future__ import annotations
@@ -12,15 +16,24 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Integral
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from filelock import Timeout
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
 from sktransfer.bundles.folders import OF_SYSTEMS, check_place
+from sktransfer.comparison.setup.candidates import Candidate
+from sktransfer.estimators import (
+    Estimator,
+    inner_estimators,
+    is_estimator,
+    named_parts,
+)
 from sktransfer.exceptions import (
     InvalidParameterError,
     ModelFolderError,
@@ -31,6 +44,10 @@ from sktransfer.storage import locked
 __all__ = [
     "JOURNAL",
     "Journal",
+    "check_candidates",
+    "describe_estimator",
+    "digest_of",
+    "digest_texts",
     "draw_seed",
     "forget_comparison",
     "in_use",
@@ -56,6 +73,17 @@ _VECTORS = (
 )
 _BY_NAME = re.compile(f"{_UNFINISHED}|{_VECTORS}")
 
+# Parameters that change how long something takes and what is shown, and no result.
+_WITHOUT_EFFECT = {
+    "batch_tokens",
+    "cache",
+    "memory",
+    "n_jobs",
+    "share",
+    "transform_input",
+    "verbose",
+}
+
 
 class Journal:
     """Entries of a comparison, in memory and, where there is a folder, on disk.
@@ -80,13 +108,7 @@ class Journal:
         self.entries = list(entries or [])
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Add an entry; it is on the disk when this returns.
-
-        Parameters
-        ----------
-        entry : dict
-            What JSON can hold.
-        """
+        """Add an entry, which JSON can hold; it is on the disk when this returns."""
         self.entries.append(entry)
         if self._file is not None:
             self._file.write(_seal(entry))
@@ -94,39 +116,21 @@ class Journal:
             os.fsync(self._file.fileno())
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
-        """Entries with that value of "entry".
-
-        Parameters
-        ----------
-        kind : str
-
-        Returns
-        -------
-        entries : list of dict
-        """
+        """Entries with that value of "entry"."""
         return [entry for entry in self.entries if entry["entry"] == kind]
+
+    def seconds(self, kind: str) -> dict[str, float]:
+        """What was timed, by its digest: of encoders a text, of source models a fit."""
+        return {entry["digest"]: entry["seconds"] for entry in self.of_kind(kind)}
 
 
 @contextlib.contextmanager
 def open_journal(folder: Path | None, settings: Mapping[str, Any]) -> Iterator[Journal]:
     """Open the journal in a folder, a new one or one to go on with.
 
-    Parameters
-    ----------
-    folder : pathlib.Path or None
-        Created if it is missing; None keeps entries in memory only.
-    settings : mapping of str to str, int, float, None
-        What must be the same for entries to be used again.
-
-    Yields
-    ------
-    journal : Journal
-
-    Raises
-    ------
-    InvalidParameterError
-        If the folder's journal is of other data or settings, or is in use, or if
-        something else has its name.
+    Without a folder, entries are kept in memory only. The settings must be what they
+    were for entries to be used again. A journal of other ones, one that is in use and a
+    file that is none are an `InvalidParameterError`.
     """
     if folder is None:
         yield Journal()
@@ -153,18 +157,7 @@ def open_journal(folder: Path | None, settings: Mapping[str, Any]) -> Iterator[J
 
 
 def recorded_seed(folder: Path | None) -> int | None:
-    """Return the seed that a comparison without `random_state` has drawn before.
-
-    Parameters
-    ----------
-    folder : pathlib.Path or None
-        Of its journal.
-
-    Returns
-    -------
-    seed : int or None
-        None where there is no journal.
-    """
+    """Return the seed that a comparison without `random_state` has drawn before."""
     if folder is None or not (entries := _read(folder / JOURNAL)[0]):
         return None
     seed = entries[0].get("settings", {}).get("random_state")
@@ -172,17 +165,7 @@ def recorded_seed(folder: Path | None) -> int | None:
 
 
 def is_journal(path: Path) -> bool:
-    """Whether a file is a journal, or the torn beginning of one.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        It may be missing: that is where a journal begins.
-
-    Returns
-    -------
-    is_journal : bool
-    """
+    """Whether a file is a journal, the torn beginning of one, or not there yet."""
     if not os.path.lexists(path):
         return True
     if not path.is_file():
@@ -196,16 +179,7 @@ def is_journal(path: Path) -> bool:
 
 
 def in_use(folder: Path) -> InvalidParameterError:
-    """Error for a folder in which another comparison is running.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-
-    Returns
-    -------
-    error : InvalidParameterError
-    """
+    """Error for a folder in which another comparison is running."""
     return InvalidParameterError(
         f"folder={str(folder)!r} is in use by another comparison: wait for it, or "
         "name another folder."
@@ -268,28 +242,15 @@ def _check_header(found: dict[str, Any], expected: dict[str, Any], path: Path) -
         )
 
 
-def _shorten(value: Any) -> str:
+def _shorten(value: object) -> str:
     told = str(value)
     return told if len(told) <= 24 else told[:12] + "..."
 
 
 def list_own_files(folder: Path) -> list[Path]:
-    """List what a comparison has left in its folder.
+    """List what comparisons have left in a folder: journal, models, vectors, locks.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        That was passed to `compare_strategies`; it may be missing.
-
-    Returns
-    -------
-    files : list of pathlib.Path
-        The journal, models of the source, vectors, and locks.
-
-    Raises
-    ------
-    InvalidParameterError
-        If there is anything else in the folder.
+    The folder may be missing. Anything else in it is an `InvalidParameterError`.
     """
     own, others = [], []
     for name in _list_files(folder):
@@ -310,16 +271,8 @@ def list_own_files(folder: Path) -> list[Path]:
 def forget_comparison(folder: Path) -> None:
     """Remove what a comparison has left in its folder, so that the next begins anew.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        That was passed to `compare_strategies`; it may be missing.
-
-    Raises
-    ------
-    InvalidParameterError
-        If there is anything else in the folder, or if a comparison is using it. Then
-        nothing is removed.
+    If there is anything else in the folder, or if a comparison is using it, that is an
+    `InvalidParameterError`, and nothing is removed.
     """
     if not list_own_files(folder):
         return
@@ -363,23 +316,133 @@ def _is_own(folder: Path, name: str) -> bool:
     return bool(_BY_NAME.fullmatch(name))
 
 
-def draw_seed(random_state: Any, folder: Path | None) -> int:
-    """One seed for everything; a comparison that goes on keeps the one it drew.
-
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None
-        Of the user.
-    folder : pathlib.Path or None
-        Where a journal may be.
-
-    Returns
-    -------
-    seed : int
-    """
+def draw_seed(
+    random_state: int | np.random.RandomState | None, folder: Path | None
+) -> int:
+    """One seed for everything; a comparison that goes on keeps the one it drew."""
     if isinstance(random_state, Integral):
         return int(random_state)
     recorded = recorded_seed(folder) if random_state is None else None
     if recorded is not None:
         return recorded
     return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def digest_texts(*columns: Iterable[Any] | None) -> str:
+    """SHA-256 of columns of texts, labels or numbers, in hexadecimal.
+
+    A column that is None is another thing than an empty one.
+    """
+    digest = hashlib.sha256()
+    for column in columns:
+        digest.update(b"\x00column" if column is not None else b"\x00nothing")
+        for value in () if column is None else column:
+            entry = f"{type(value).__name__}:{value}".encode("utf-8", "surrogatepass")
+            digest.update(len(entry).to_bytes(8, "little") + entry)
+    return digest.hexdigest()
+
+
+def digest_of(value: Mapping[str, Any]) -> str:
+    """SHA-256 of a flat mapping of str to str, in hexadecimal."""
+    return digest_texts(*([key, entry] for key, entry in sorted(value.items())))
+
+
+def describe_estimator(
+    estimator: Estimator,
+    *,
+    use: str | None = None,
+    grid: object = None,
+    teacher: Estimator | None = None,
+) -> dict[str, str]:
+    """Everything about a candidate that changes its results, as text.
+
+    Two of the same parameters are described alike, in any process.
+    """
+    found = {"use of the source": str(use), "grid": _describe(grid)}
+    if teacher is not None:
+        found["teacher"] = _describe(teacher)
+    for prefix, inner in inner_estimators(estimator):
+        found[prefix.removesuffix("__") or "estimator"] = _name(type(inner))
+        if isinstance(inner, FrozenEstimator):
+            found[f"{prefix}estimator"] = _describe_fitted(inner.estimator)
+            continue
+        for name, value in inner.get_params(deep=False).items():
+            if name in _WITHOUT_EFFECT or is_estimator(value):
+                continue
+            told = [part[0] for part in named_parts(value)] or value
+            found.setdefault(f"{prefix}{name}", _describe(told))
+    return found
+
+
+def check_candidates(candidates: Iterable[Candidate], journal: Journal) -> None:
+    """Put candidates down in a journal, or see that they are what they were.
+
+    A journal may come to hold more of them from run to run. One of the same name and
+    other parameters is an `InvalidParameterError`.
+    """
+    known = {e["strategy"]: e["description"] for e in journal.of_kind("strategy")}
+    for candidate in candidates:
+        name = candidate.recorded
+        old = known.get(name)
+        new = describe_estimator(
+            candidate.estimator,
+            use=candidate.use,
+            grid=candidate.grid,
+            teacher=candidate.teacher,
+        )
+        if old is None:
+            journal.write({"entry": "strategy", "strategy": name, "description": new})
+        elif old != new:
+            others = sorted(k for k in old | new if old.get(k) != new.get(k))
+            told = "; ".join(
+                f"{key} was {_cut(old.get(key))} and is {_cut(new.get(key))}"
+                for key in others[:5]
+            )
+            raise InvalidParameterError(
+                f"the folder's journal has run {name!r} with other "
+                f"parameters: {told}. Name another folder, or call it something else."
+            )
+
+
+def _cut(value: str | None) -> str:
+    told = "missing" if value is None else value
+    return told if len(told) <= 40 else told[:37] + "..."
+
+
+def _describe(value: object) -> str:
+    """Text that is the same for the same value, also in another process."""
+    if isinstance(value, np.ndarray):
+        return f"array {value.shape} {digest_texts(value.ravel().tolist())}"
+    if isinstance(value, Mapping):
+        entries = [f"{_describe(k)}: {_describe(v)}" for k, v in value.items()]
+        return "{" + ", ".join(entries) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_describe, value)) + "]"
+    if isinstance(value, (set, frozenset)):
+        return "{" + ", ".join(sorted(map(_describe, value))) + "}"
+    if isinstance(value, os.PathLike):
+        return str(os.fspath(value))
+    if is_estimator(value):
+        return f"{_name(type(value))}({digest_of(describe_estimator(value))})"
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
+        return _name(value)
+    told = repr(value)
+    # An address in memory is another one in the next process.
+    return _name(type(value)) if " at 0x" in told else told
+
+
+def _describe_fitted(model: object) -> str:
+    """Digest of what a fitted model has learnt, where it can be told."""
+    network = getattr(getattr(model, "net_", None), "module_", None)
+    if network is not None:
+        tensors = network.state_dict()
+        digest = hashlib.sha256()
+        for name in sorted(tensors):
+            numbers = tensors[name].detach().cpu().double().numpy()
+            digest.update(name.encode() + numbers.tobytes())
+        return f"{_name(type(model))} {digest.hexdigest()}"
+    return f"{_name(type(model))} {_describe(model)}"
+
+
+def _name(value: Callable[..., object]) -> str:
+    return f"{getattr(value, '__module__', None)}.{value.__qualname__}"

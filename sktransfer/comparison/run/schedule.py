@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,26 +19,201 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from joblib import Parallel, delayed, effective_n_jobs
 
-from sktransfer.comparison.run.encoding_costs import Charge, EncodingCosts
-from sktransfer.comparison.run.evaluation import evaluate, failed
-from sktransfer.comparison.run.journal import Journal
-from sktransfer.comparison.run.plan import Data, Row, key_of
-from sktransfer.comparison.run.source_models import Lesson, SourceModels
+from sktransfer.comparison.run.evaluation import (
+    Charge,
+    Scoring,
+    Task,
+    evaluate,
+    failed,
+)
+from sktransfer.comparison.run.journal import Journal, digest_texts
+from sktransfer.comparison.run.preparation import (
+    EncodingCosts,
+    SourceFit,
+    SourceModels,
+)
 from sktransfer.comparison.run.speed import Speeds, take_back
-from sktransfer.comparison.run.workers import answer, teach
-from sktransfer.comparison.setup.candidates import Candidate, prepare
-from sktransfer.comparison.setup.folds import TrainSize
+from sktransfer.comparison.run.workers import fit_source, run_task
+from sktransfer.comparison.setup.candidates import Candidate, Source, prepare
+from sktransfer.comparison.setup.folds import Fold, Rows, TrainSize, take_rows
 
-__all__ = ["Schedule", "Watch"]
+__all__ = ["Data", "Row", "Schedule", "describe_data", "least_of_a_class"]
 
 # Seconds of a fit that is done again for the speed alone, after an earlier run that has
 # finished all folds and not measured it.
 _LONGEST_REFIT = 60.0
 
-# Called with a candidate, a size and the outcomes of that row so far.
-Watch = Callable[[Candidate, TrainSize, Sequence[dict[str, Any]], str], None]
+Outcome = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What all strategies are compared on.
+
+    Attributes
+    ----------
+    texts : list of str, of length n
+        The target domain.
+    labels : ndarray of shape (n,)
+        Their labels.
+    classes : ndarray
+        Distinct labels, sorted.
+    bound : ndarray of int of shape (n,)
+        What must stay together.
+    folds : list of Fold
+        The same for all.
+    sizes : list of TrainSize
+        Ascending.
+    scoring : Scoring
+        The main metric.
+    seed : int
+        All randomness comes from it.
+    """
+
+    texts: list[str]
+    labels: npt.NDArray[Any]
+    classes: npt.NDArray[Any]
+    bound: Rows
+    folds: list[Fold]
+    sizes: list[TrainSize]
+    scoring: Scoring
+    seed: int
+
+    def sizes_of(self, candidate: Candidate) -> list[TrainSize]:
+        """Sizes of a candidate; what learns from the source alone has size 0."""
+        return [TrainSize(0)] if candidate.use == "only" else self.sizes
+
+    def tasks(self, candidate: Candidate, size: TrainSize) -> list[Task]:
+        """One task a fold."""
+        tasks = []
+        for fold in self.folds:
+            entropy = [self.seed, fold.repeat, fold.number]
+            state = np.random.SeedSequence(entropy).generate_state(1)
+            train = take_rows(fold, size, self.labels, self.seed)
+            tasks.append(
+                Task(
+                    candidate.recorded,
+                    size.n_texts,
+                    fold.repeat,
+                    fold.number,
+                    train[:0] if size.n_texts == 0 else train,
+                    fold.test,
+                    # scikit-learn takes seeds up to 2**32 - 1, some libraries 2**31.
+                    int(state[0]) // 2,
+                )
+            )
+        return tasks
+
+
+@dataclass
+class Row:
+    """A row of the results while it comes about.
+
+    Attributes
+    ----------
+    candidate : Candidate
+        The strategy.
+    size : TrainSize
+        How many texts train.
+    tasks : list of Task
+        One a fold.
+    outcomes : list of dict
+        Of those that were run, as they came.
+    """
+
+    candidate: Candidate
+    size: TrainSize
+    tasks: list[Task]
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Name and size."""
+        return self.candidate.name, self.size.n_texts
+
+    @property
+    def pending(self) -> list[Task]:
+        """Tasks that were not run."""
+        known = {_key_of(outcome) for outcome in self.outcomes}
+        return [task for task in self.tasks if task.key not in known]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether any task has."""
+        return any(outcome["status"] == "failed" for outcome in self.outcomes)
+
+    @property
+    def status(self) -> str:
+        """What is to be said when nothing more is run."""
+        if self.has_failed:
+            return "failed"
+        return "skipped" if self.pending else "done"
+
+    def describe(self, status: str) -> dict[str, Any]:
+        """What is told of it when it has moved on, as `compare_strategies` says."""
+        done = [outcome for outcome in self.outcomes if outcome["status"] == "done"]
+        errors = [outcome["error"] for outcome in self.outcomes if outcome["error"]]
+
+        def mean(values: Sequence[float]) -> float:
+            return float(np.mean(values)) if values else float("nan")
+
+        return {
+            "strategy": self.candidate.name,
+            "kind": self.candidate.kind,
+            "train_size": self.size.n_texts,
+            "status": status,
+            "error": errors[0] if errors else "",
+            "n_folds": len(done),
+            "n_folds_planned": len(self.tasks),
+            "score": mean([outcome["metrics"]["score"] for outcome in done]),
+            "fit_seconds": mean([outcome["fit_seconds"] for outcome in done]),
+            "predict_seconds": mean([outcome["predict_seconds"] for outcome in done]),
+        }
+
+    def in_order(self) -> list[Outcome]:
+        """Outcomes in the order of the tasks."""
+        found = {_key_of(outcome): outcome for outcome in self.outcomes}
+        return [found[task.key] for task in self.tasks if task.key in found]
+
+
+def _key_of(outcome: Outcome) -> tuple[str, int, int, int]:
+    """What tells the task of an outcome from others."""
+    return (
+        outcome["strategy"],
+        outcome["train_size"],
+        outcome["repeat"],
+        outcome["fold"],
+    )
+
+
+def describe_data(data: Data, source: Source | None) -> dict[str, Any]:
+    """What must be the same for finished folds to count."""
+    rows = [column for f in data.folds for column in (f.train, f.test)]
+    theirs = None
+    if source is not None:
+        theirs = digest_texts(source.texts, source.labels.tolist())
+    return {
+        "texts": digest_texts(data.texts),
+        "labels": digest_texts(data.labels.tolist()),
+        "source": theirs,
+        "folds": digest_texts(*rows),
+        "train_sizes": str([size.n_texts for size in data.sizes]),
+        "scoring": data.scoring.name,
+        "random_state": data.seed,
+    }
+
+
+def least_of_a_class(data: Data) -> int:
+    """Texts of the rarest class in the smallest training part."""
+    rarest = min(
+        np.unique(data.labels[fold.train], return_counts=True)[1].min()
+        for fold in data.folds
+    )
+    return int(min(rarest, data.sizes[0].n_texts // len(data.classes)))
 
 
 @dataclass
@@ -58,8 +234,10 @@ class Schedule:
         As joblib has it; over the folds of a row.
     deadline : float or None
         When ``time.monotonic()`` says so, nothing new is begun.
-    watch : callable or None
-        Called whenever a row has moved on.
+    on_result : callable or None
+        Given a dict whenever a row has moved on, as `compare_strategies` says.
+    verbose : int
+        1 writes a line for each row that is finished, to the standard error.
     speeds : Speeds
         Texts a second of each candidate.
     """
@@ -70,9 +248,10 @@ class Schedule:
     costs: EncodingCosts
     n_jobs: int | None = None
     deadline: float | None = None
-    watch: Watch | None = None
+    on_result: Callable[[dict[str, Any]], object] | None = None
+    verbose: int = 0
     _done: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
-    _told: set[tuple[str, int]] = field(default_factory=set)
+    _reported: set[tuple[str, int]] = field(default_factory=set)
     speeds: Speeds = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,34 +259,22 @@ class Schedule:
         self.speeds = Speeds(self.data.texts, self.journal)
         for entry in self.journal.of_kind("fold"):
             if entry["status"] == "done":
-                self._done[key_of(entry)] = entry
-        for entry in self.journal.of_kind("encoder"):
-            self.costs.by_encoder[entry["digest"]] = entry["seconds"]
-        for entry in self.journal.of_kind("source"):
-            self.sources.seconds[entry["digest"]] = entry["seconds"]
+                self._done[_key_of(entry)] = entry
 
     def run(
         self, candidates: Sequence[Candidate], error: Exception | None = None
-    ) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    ) -> dict[tuple[str, int], list[Outcome]]:
         """Run candidates, in this order; may be called again with others.
 
         With several workers, folds of all rows that need no model of the source fill
-        them together, such models too, and then the folds of all others.
+        them together, such models too, and then the folds of all others. An error is
+        what keeps all of them from being run, if that is known already.
 
-        Parameters
-        ----------
-        candidates : sequence of Candidate
-        error : Exception or None, default=None
-            What keeps all of them from being run, if that is known already.
-
-        Returns
-        -------
-        outcomes : dict of (name, size) to list of dict
-            What `evaluate` answered, in the order of the folds; fewer than there are
-            folds where a row failed or the time was up.
+        The outcomes of each row are in the order of the folds; they are fewer than
+        these where a row failed or the time was up.
         """
         rows = [
-            self._take_up(Row(candidate, size, self.data.tasks(candidate, size)))
+            self._begin(candidate, size)
             for candidate in candidates
             for size in self.data.sizes_of(candidate)
         ]
@@ -115,7 +282,7 @@ class Schedule:
             for row in rows:
                 if row.pending:
                     self._record(row, failed(row.pending[0], error))
-                self._tell(row, row.status)
+                self._report(row, row.status)
         elif effective_n_jobs(self.n_jobs) == 1:
             for row in rows:
                 self._run_alone(row)
@@ -123,22 +290,23 @@ class Schedule:
             taught = [row for row in rows if row.candidate.use in ("only", "start")]
             self._run_together(
                 [row for row in rows if row.candidate.use not in ("only", "start")],
-                self.sources.lessons(row.candidate for row in taught if row.pending),
+                self.sources.missing(row.candidate for row in taught if row.pending),
             )
             self._run_together(taught)
         for row in rows:
-            self._catch_up(row)
+            self._measure_again(row)
         return {row.key: row.in_order() for row in rows}
 
-    def _take_up(self, row: Row) -> Row:
-        """Outcomes of an earlier run."""
-        row.outcomes = [self._done[t.key] for t in row.tasks if t.key in self._done]
-        return row
+    def _begin(self, candidate: Candidate, size: TrainSize) -> Row:
+        """Row with what an earlier run has finished."""
+        tasks = self.data.tasks(candidate, size)
+        done = [self._done[task.key] for task in tasks if task.key in self._done]
+        return Row(candidate, size, tasks, done)
 
     def _run_alone(self, row: Row) -> None:
         """Run a row in this process."""
         if row.pending and not self._is_late():
-            self._tell(row, "running")
+            self._report(row, "running")
             call = self._try_to_prepare(row, {})
             for task in row.pending if call is not None else ():
                 if row.has_failed or self._is_late():
@@ -146,13 +314,13 @@ class Schedule:
                 outcome = call(replace(task, keep_model=self._is_wanted(row)))
                 model = outcome.pop("model", None)
                 self._record(row, outcome)
-                self._tell(row, "running")
+                self._report(row, "running")
                 if model is not None and not self._is_late():
                     self.speeds.measure(row.candidate.recorded, model)
-        self._tell(row, row.status)
+        self._report(row, row.status)
 
     def _run_together(
-        self, rows: list[Row], lessons: Mapping[str, Lesson] | None = None
+        self, rows: list[Row], fits: Mapping[str, SourceFit] | None = None
     ) -> None:
         """Run rows in several processes; one that ends early leaves none idle."""
         wanted = [
@@ -162,17 +330,17 @@ class Schedule:
         ]
         with tempfile.TemporaryDirectory(prefix="sktransfer-") as name:
             folder = Path(name)
-            self._share_out(rows, lessons or {}, folder)
+            self._run_in_workers(rows, fits or {}, folder)
             for number, row in wanted:
                 if not (row.has_failed or self._is_late()):
                     model = take_back(folder / str(number))
                     self.speeds.measure(row.candidate.recorded, model)
         for row in rows:
-            if row.key not in self._told:
-                self._tell(row, row.status)
+            if row.key not in self._reported:
+                self._report(row, row.status)
 
-    def _share_out(
-        self, rows: list[Row], lessons: Mapping[str, Lesson], folder: Path
+    def _run_in_workers(
+        self, rows: list[Row], fits: Mapping[str, SourceFit], folder: Path
     ) -> None:
         """Have workers run rows, and leave models to be measured in a folder."""
         calls: dict[int, Any] = {}
@@ -180,19 +348,19 @@ class Schedule:
         for number, row in enumerate(rows):
             if not row.pending or self._is_late():
                 continue
-            self._tell(row, "running")
+            self._report(row, "running")
             call = self._try_to_prepare(row, prepared)
             if call is not None:
                 calls[number] = call
 
         own = os.getpid()
-        learning = iter(lessons.items())
+        waiting = iter(fits.items())
 
-        def due() -> Iterator[Any]:
+        def queue() -> Iterator[Any]:
             for number, call in calls.items():
                 # Those that never see the source are cheaper.
                 if rows[number].candidate.use is not None:
-                    yield from (delayed(teach)(own, *lesson) for lesson in learning)
+                    yield from (delayed(fit_source)(own, *fit) for fit in waiting)
                 first = self._is_wanted(rows[number])
                 for task in rows[number].pending:
                     if self._is_late():
@@ -200,33 +368,33 @@ class Schedule:
                     if rows[number].has_failed:
                         break
                     due_task = replace(task, keep_model=first)
-                    yield delayed(answer)(
+                    yield delayed(run_task)(
                         own, number, call, due_task, folder / str(number)
                     )
                     first = False
             if not self._is_late():
-                yield from (delayed(teach)(own, *lesson) for lesson in learning)
+                yield from (delayed(fit_source)(own, *fit) for fit in waiting)
 
-        if calls or lessons:
+        if calls or fits:
             workers = Parallel(
                 self.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs"
             )
-            for number, outcome in workers(due()):
+            for number, outcome in workers(queue()):
                 if isinstance(number, str):
                     if outcome is not None:
-                        self.sources.take(number, *pickle.loads(outcome))
-                        self._note_source(number)
+                        with self._noting("source", self.sources.seconds):
+                            self.sources.keep(number, *pickle.loads(outcome))
                     continue
                 row = rows[number]
                 self._record(row, outcome)
-                self._tell(row, "running" if row.pending else row.status)
+                self._report(row, "running" if row.pending else row.status)
 
     def _is_wanted(self, row: Row) -> bool:
         """Whether a model of the row has to be measured: of the largest, once."""
         is_largest = row.size == self.data.sizes_of(row.candidate)[-1]
         return is_largest and self.speeds.lacks(row.candidate.recorded)
 
-    def _catch_up(self, row: Row) -> None:
+    def _measure_again(self, row: Row) -> None:
         """Measure what an earlier run has finished, and was stopped before that."""
         if row.status != "done" or not self._is_wanted(row) or self._is_late():
             return
@@ -263,7 +431,7 @@ class Schedule:
             bound=data.bound,
         )
 
-    def _record(self, row: Row, outcome: dict[str, Any]) -> None:
+    def _record(self, row: Row, outcome: Outcome) -> None:
         self.journal.write({"entry": "fold", **outcome})
         row.outcomes.append(outcome)
 
@@ -273,28 +441,46 @@ class Schedule:
         if candidate.use in ("only", "joint"):
             self.sources.check_classes()
         if candidate.use in ("only", "start"):
-            known = set(self.sources.seconds)
-            model, digest = self.sources.model(candidate)
-            if digest not in known:
-                self._note_source(digest)
+            with self._noting("source", self.sources.seconds):
+                model, digest = self.sources.model(candidate)
             fixed = self.sources.seconds[digest] if candidate.use == "only" else 0.0
         estimator = prepare(candidate, self.sources.source, model)
         read = candidate.estimator if candidate.use == "only" else estimator
-        charge, fresh = self.costs.charge(read)
-        for digest, seconds in fresh.items():
-            entry = {"entry": "encoder", "digest": digest, "seconds": seconds}
-            self.journal.write(entry)
-        return estimator, Charge(charge.train, charge.test, charge.fixed + fixed)
+        with self._noting("encoder", self.costs.by_encoder):
+            charge = self.costs.charge(read)
+        return estimator, replace(charge, fixed=charge.fixed + fixed)
 
-    def _note_source(self, digest: str) -> None:
-        seconds = self.sources.seconds[digest]
-        self.journal.write({"entry": "source", "digest": digest, "seconds": seconds})
+    @contextlib.contextmanager
+    def _noting(self, kind: str, seconds: Mapping[str, float]) -> Iterator[None]:
+        """Put down in the journal what is timed meanwhile."""
+        known = set(seconds)
+        yield
+        for digest in seconds.keys() - known:
+            entry = {"entry": kind, "digest": digest, "seconds": seconds[digest]}
+            self.journal.write(entry)
 
     def _is_late(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
-    def _tell(self, row: Row, status: str) -> None:
+    def _report(self, row: Row, status: str) -> None:
         if status != "running":
-            self._told.add(row.key)
-        if self.watch is not None:
-            self.watch(row.candidate, row.size, row.outcomes, status)
+            self._reported.add(row.key)
+        if self.on_result is None and not self.verbose:
+            return
+        told = row.describe(status)
+        if self.on_result is not None:
+            self.on_result(told)
+        if self.verbose and status != "running":
+            _write(told)
+
+
+def _write(row: Mapping[str, Any]) -> None:
+    from tqdm.auto import tqdm
+
+    told = f"{row['strategy']}, {row['train_size']} texts: {row['status']}"
+    if row["status"] == "done":
+        told += f", {row['score']:.3f}, {row['fit_seconds']:.2f} s a fit"
+    elif row["error"]:
+        told += f", {row['error']}"
+    # Beside progress bars that estimators may draw, not through them.
+    tqdm.write(told, file=sys.stderr)

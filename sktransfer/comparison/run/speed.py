@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from joblib.externals.loky.backend.reduction import dump
 
-from sktransfer.comparison.run.encoding_costs import is_encoder
 from sktransfer.comparison.run.journal import Journal
-from sktransfer.comparison.setup.candidates import Candidate, is_estimator
+from sktransfer.comparison.setup.candidates import Candidate
+from sktransfer.estimators import TextClassifier, is_encoder, is_estimator, walk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,19 +68,8 @@ def fresh_texts(texts: Sequence[str], seed: int = 0) -> Iterator[str]:
 
     Each word is replaced by one of the same length that occurs in the texts, a Chinese
     character by another one, so that the new texts are as long as the old ones. Where
-    that gives nothing new, words of any length do, or a number behind the text.
-
-    Parameters
-    ----------
-    texts : sequence of str, of length n
-        At least one.
-    seed : int, default=0
-        The same texts and seed give the same new texts.
-
-    Yields
-    ------
-    text : str
-        None of `texts`, and none that was there before.
+    that gives nothing new, words of any length do, or a number behind the text. The
+    same texts, at least one, and seed give the same new texts.
     """
     generator = random.Random(seed)
     templates = [_UNITS.split(text) for text in _choose(texts, generator)]
@@ -124,25 +113,15 @@ def _choose(texts: Sequence[str], generator: random.Random) -> list[str]:
     return chosen
 
 
-def measure_speed(model: Any, texts: Iterator[str], most: int = _MAX_TEXTS) -> float:
+def measure_speed(
+    model: TextClassifier, texts: Iterator[str], most: int = _MAX_TEXTS
+) -> float:
     """Texts a second of a fitted classifier, from text to label and warm.
 
     After a first call, calls grow until one takes long enough to go by: batches are
-    full then. No text is read twice, and none is kept in a cache.
-
-    Parameters
-    ----------
-    model : classifier
-        Fitted. It is left as it is.
-    texts : iterator of str
-        Without an end, and without copies, also of what the model has seen.
-    most : int
-        Texts that a call has at most.
-
-    Returns
-    -------
-    speed : float
-        Texts a second; NaN where the classifier fails on such texts.
+    full then, of `most` texts at most. No text is read twice, and none is kept in a
+    cache: the texts have no end and no copies, also of what the model has seen. Where
+    the classifier fails on such texts, the speed is NaN.
     """
     try:
         with _without_cache(model):
@@ -151,7 +130,7 @@ def measure_speed(model: Any, texts: Iterator[str], most: int = _MAX_TEXTS) -> f
         return math.nan
 
 
-def _measure(model: Any, texts: Iterator[str], most: int) -> float:
+def _measure(model: TextClassifier, texts: Iterator[str], most: int) -> float:
     model.predict([next(texts)])
     n_texts, spent, fastest = 1, 0.0, math.inf
     while True:
@@ -171,9 +150,9 @@ def _measure(model: Any, texts: Iterator[str], most: int) -> float:
 
 
 @contextlib.contextmanager
-def _without_cache(model: Any) -> Iterator[None]:
+def _without_cache(model: TextClassifier) -> Iterator[None]:
     """Have the encoders in a model keep no vectors for the time being."""
-    encoders = [part for part in _parts(model, set()) if is_encoder(part)]
+    encoders = [part for part in walk(model, is_estimator) if is_encoder(part)]
     caches = [encoder.cache for encoder in encoders]
     try:
         for encoder in encoders:
@@ -182,24 +161,6 @@ def _without_cache(model: Any) -> Iterator[None]:
     finally:
         for encoder, cache in zip(encoders, caches, strict=True):
             encoder.cache = cache
-
-
-def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
-    """Estimators in a fitted one, parameters and attributes, itself among them."""
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    inside: Any = ()
-    if isinstance(value, (list, tuple)):
-        inside = value
-    elif isinstance(value, dict):
-        inside = value.values()
-    elif is_estimator(value):
-        yield value
-        inside = list(getattr(value, "__dict__", {}).values())
-    for part in inside:
-        if not isinstance(part, (str, int, float)):
-            yield from _parts(part, seen)
 
 
 class Speeds:
@@ -233,15 +194,10 @@ class Speeds:
         """Whether a strategy is still to be measured."""
         return SECONDS > 0 and strategy not in self.found
 
-    def measure(self, strategy: str, model: Any) -> None:
-        """Measure a strategy and put it down.
+    def measure(self, strategy: str, model: TextClassifier | None) -> None:
+        """Measure a strategy, by its name in the journal, and put it down there.
 
-        Parameters
-        ----------
-        strategy : str
-            Its name in the journal.
-        model : classifier or None
-            Fitted; None where there is none to be had.
+        The model is fitted; None, where there is none to be had, is a speed of NaN.
         """
         speed = math.nan
         if model is not None:
@@ -255,19 +211,9 @@ class Speeds:
     def column(
         self, results: pd.DataFrame, candidates: Iterable[Candidate]
     ) -> list[float]:
-        """Texts a second of each row of the results.
+        """Texts a second of each row of the results, with "strategy" and "status".
 
-        Parameters
-        ----------
-        results : DataFrame
-            With the columns "strategy" and "status".
-        candidates : iterable of Candidate
-            Its strategies.
-
-        Returns
-        -------
-        speeds : list of float
-            NaN for rows that are not done, and where nothing was measured.
+        NaN for rows that are not done, and where nothing was measured.
         """
         recorded = {candidate.name: candidate.recorded for candidate in candidates}
         return [
@@ -276,15 +222,10 @@ class Speeds:
         ]
 
 
-def put_aside(model: Any, path: Path) -> None:
+def put_aside(model: TextClassifier, path: Path) -> None:
     """Leave a fitted model to the process that measures; where that fails, nothing.
 
-    Parameters
-    ----------
-    model : classifier
-        Fitted.
-    path : pathlib.Path
-        A file that only this comparison knows, and that is gone at its end.
+    The file is one that only this comparison knows, and that is gone at its end.
     """
     try:
         with path.open("wb") as file:
@@ -294,18 +235,7 @@ def put_aside(model: Any, path: Path) -> None:
 
 
 def take_back(path: Path) -> Any:
-    """Open what `put_aside` has left, and remove the file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        As there.
-
-    Returns
-    -------
-    model : classifier or None
-        None where there is none.
-    """
+    """Open what `put_aside` has left, if it has, and remove the file."""
     try:
         with path.open("rb") as file:
             return pickle.load(file)

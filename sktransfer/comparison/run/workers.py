@@ -1,4 +1,4 @@
-"""What joblib's workers do: tasks and lessons; they stay, and go with their parent."""
+"""What joblib's workers do: folds, and fits on the source."""
 
 from __future__ import annotations
 
@@ -7,34 +7,32 @@ import os
 import pickle
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from joblib.externals.loky import process_executor
 
 from sktransfer.comparison.run.evaluation import Task
-from sktransfer.comparison.run.source_models import Lesson
+from sktransfer.comparison.run.preparation import SourceFit
 from sktransfer.comparison.run.speed import put_aside
 
-__all__ = ["answer", "settle", "teach"]
+__all__ = ["become_worker", "fit_source", "run_task"]
 
 # Bytes by which a worker may grow; 300 MB, joblib's own, is what torch takes at once.
 _LEAK = 2**32
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
-def settle(parent: int) -> None:
+def become_worker(parent: int) -> None:
     """Let this process work until its parent has no more tasks, or is gone.
 
     joblib takes for a leak what a process needs once it trains a network, and starts a
     new worker, which spends ten seconds on imports. And its workers outlive a parent
     that was killed, by the fold that they are at and five minutes.
 
-    Parameters
-    ----------
-    parent : int
-        Number of the process that hands out the tasks; where it is this one, or not the
-        one that has started this one, nobody is watched.
+    Where `parent`, the number of the process that hands out the tasks, is this one, or
+    not the one that has started this one, nobody is watched.
     """
     process_executor._MAX_MEMORY_LEAK_SIZE = _LEAK
     if os.getppid() == parent:
@@ -52,31 +50,18 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
-def answer(
-    parent: int, number: int, call: Any, task: Task, aside: Path
+def run_task(
+    parent: int,
+    number: int,
+    call: Callable[[Task], dict[str, Any]],
+    task: Task,
+    aside: Path,
 ) -> tuple[int, dict[str, Any]]:
     """Outcome of a task, with the number of its row: answers come in any order.
 
-    Parameters
-    ----------
-    parent : int
-        As in `settle`.
-    number : int
-        Of the row.
-    call : callable
-        From a task to its outcome.
-    task : Task
-        What to do.
-    aside : pathlib.Path
-        Where the model is left, if the task keeps it.
-
-    Returns
-    -------
-    number : int
-    outcome : dict
-        Without the model.
+    The model of a task that keeps it is left in the file `aside`.
     """
-    settle(parent)
+    become_worker(parent)
     outcome = call(task)
     model = outcome.pop("model", None)
     if model is not None:
@@ -84,29 +69,14 @@ def answer(
     return number, outcome
 
 
-def teach(parent: int, digest: str, lesson: Lesson) -> tuple[str, bytes | None]:
-    """A model of the source; None where that fails, for the main process to try.
+def fit_source(parent: int, digest: str, fit: SourceFit) -> tuple[str, bytes | None]:
+    """A model of the source and its seconds; None where that fails.
 
-    As bytes, since joblib opens answers in a thread of its own that must not fail, and
-    a network reads its checkpoint when it is opened.
-
-    Parameters
-    ----------
-    parent : int
-        As in `settle`.
-    digest : str
-        Which model it is.
-    lesson : callable
-        Answers with the model and its seconds.
-
-    Returns
-    -------
-    digest : str
-    pickled : bytes or None
-        Both.
+    The main process then tries again. As bytes, since joblib opens answers in a thread
+    of its own that must not fail, and a network reads its checkpoint when it is opened.
     """
-    settle(parent)
+    become_worker(parent)
     try:
-        return digest, pickle.dumps(lesson())
+        return digest, pickle.dumps(fit())
     except Exception:
         return digest, None

@@ -1,46 +1,62 @@
-"""What is compared: a named estimator, and what use it makes of a source domain."""
+"""What is compared, and in which order: named estimators, and their use of a source.
+
+Some strategies start from an encoder that others have to find first. With one encoder
+everything is known beforehand. With several, each has a row of frozen features, and the
+strategies that tune follow the one whose row leads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils._tags import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sktransfer.classifier.data.joint_domains import pool_domains
-from sktransfer.classifier.strategies.registry import STRATEGIES
+from sktransfer.estimators import (
+    Estimator,
+    TextClassifier,
+    Texts,
+    inner_estimators,
+)
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = [
-    "USES",
     "Candidate",
+    "Grid",
+    "Lineup",
     "PooledClassifier",
     "Source",
+    "Use",
     "cost_of",
     "find_start",
-    "inner_estimators",
-    "is_estimator",
-    "named_parts",
     "prepare",
     "seed_estimator",
 ]
 
 _Method = TypeVar("_Method")
 
+# Parameters to search, and the values of each; several grids are searched in turn.
+Grid = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
 # "only": learn from the source and never from the target; "joint": from both at once;
 # "start": from the target, beginning with the parameters of the source's model.
-USES = ("only", "joint", "start")
+Use = Literal["only", "joint", "start"]
+
+# What `cost_of` answers for estimators that train layers of a network, and above.
+_TRAINS_LAYERS = 40
 
 
 def _if_estimator_has(method: str) -> Callable[[_Method], _Method]:
-    def check(self: Any) -> bool:
+    def check(self: PooledClassifier) -> bool:
         getattr(getattr(self, "estimator_", self.estimator), method)
         return True
 
@@ -48,9 +64,9 @@ def _if_estimator_has(method: str) -> Callable[[_Method], _Method]:
     return wrapped
 
 
-def _weight_parameter(estimator: Any) -> str | None:
+def _weight_parameter(estimator: Estimator) -> str | None:
     """Name by which ``fit`` takes weights of texts, if it does."""
-    if hasattr(estimator, "steps"):
+    if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
         inner = _weight_parameter(last)
         return None if inner is None else f"{name}__{inner}"
@@ -82,9 +98,9 @@ class PooledClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator: Any,
-        source_texts: Any,
-        source_labels: Any,
+        estimator: TextClassifier,
+        source_texts: Texts,
+        source_labels: npt.ArrayLike,
         target_weight: float = 0.5,
     ) -> None:
         self.estimator = estimator
@@ -92,7 +108,7 @@ class PooledClassifier(ClassifierMixin, BaseEstimator):
         self.source_labels = source_labels
         self.target_weight = target_weight
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Iterable[str], y: npt.ArrayLike) -> Self:
         """Fit on these texts and on the source's.
 
         Parameters
@@ -115,7 +131,7 @@ class PooledClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = self.estimator_.classes_
         return self
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
+    def predict(self, X: Iterable[str]) -> npt.NDArray[Any]:
         """Label of each text.
 
         Parameters
@@ -132,7 +148,7 @@ class PooledClassifier(ClassifierMixin, BaseEstimator):
         return labels
 
     @_if_estimator_has("predict_proba")
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+    def predict_proba(self, X: Iterable[str]) -> npt.NDArray[np.float64]:
         """Probability of each class, where the estimator has them.
 
         Parameters
@@ -149,7 +165,7 @@ class PooledClassifier(ClassifierMixin, BaseEstimator):
         return probabilities
 
     @_if_estimator_has("decision_function")
-    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
+    def decision_function(self, X: Iterable[str]) -> npt.NDArray[np.float64]:
         """Scores of the classes, where the estimator has them.
 
         Parameters
@@ -201,11 +217,11 @@ class Candidate:
 
     name: str
     kind: str
-    estimator: Any
-    use: str | None = None
-    grid: Any = None
+    estimator: TextClassifier
+    use: Use | None = None
+    grid: Grid | None = None
     base: str = ""
-    teacher: Any = None
+    teacher: TextClassifier | None = None
     encoder: str | None = None
     follows: bool = False
     entry: str = ""
@@ -231,11 +247,11 @@ class Candidate:
         """Return the same under its plain name, and recorded under the other one."""
         return replace(self, entry=self.named_apart().name)
 
-    def with_use(self, use: str, name: str) -> Candidate:
+    def with_use(self, use: Use, name: str) -> Candidate:
         """Return the same with a use of the source, under another name."""
         return replace(self, use=use, name=name, base=self.name)
 
-    def learns_source(self) -> Any:
+    def learns_source(self) -> TextClassifier:
         """Estimator that is fitted on the source."""
         return self.estimator if self.teacher is None else self.teacher
 
@@ -253,93 +269,129 @@ class Source:
     """
 
     texts: list[str]
-    labels: Any
-
-
-def inner_estimators(estimator: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Estimators inside of one, itself first, each with the prefix of its parameters.
-
-    Parameters
-    ----------
-    estimator : estimator
-        What is frozen in it is not looked into.
-    prefix : str, default=""
-        Of the parameters of `estimator`.
-
-    Yields
-    ------
-    prefix : str
-        Empty, or ending in two underscores.
-    inner : estimator
-    """
-    yield prefix, estimator
-    if isinstance(estimator, FrozenEstimator):
-        return
-    for name, value in estimator.get_params(deep=False).items():
-        if is_estimator(value):
-            yield from inner_estimators(value, f"{prefix}{name}__")
-        for part, part_estimator in named_parts(value):
-            yield from inner_estimators(part_estimator, f"{prefix}{part}__")
-
-
-def is_estimator(value: Any) -> bool:
-    """Whether a parameter's value is an estimator."""
-    return hasattr(value, "get_params") and not isinstance(value, type)
-
-
-def named_parts(value: Any) -> list[tuple[str, Any]]:
-    """Estimators in a parameter such as the steps of a pipeline, with their names."""
-    if not isinstance(value, (list, tuple)):
-        return []
-    return [
-        (part[0], part[1])
-        for part in value
-        if isinstance(part, tuple) and len(part) > 1 and is_estimator(part[1])
-    ]
+    labels: npt.NDArray[Any]
 
 
 def cost_of(candidate: Candidate) -> int:
     """How dear a candidate is, so that cheap ones come first.
 
-    Parameters
-    ----------
-    candidate : Candidate
-
-    Returns
-    -------
-    cost : int
-        0 without an encoder, 1 with word vectors, 3 with a frozen transformer, more
-        where layers of one learn.
+    The tens are 0 without an encoder, 1 with word vectors, 3 with a frozen transformer,
+    more where layers of one learn.
     """
+    # Here, where they are loaded anyway: who only predicts needs no torch.
+    from sktransfer.classifier.classifier import TransferSentimentClassifier
+    from sktransfer.classifier.strategies.registry import STRATEGIES
+    from sktransfer.encoders.featurizer import BertFeaturizer
+    from sktransfer.words.featurizer import WordVectorFeaturizer
+
     cost = 0
     for _, inner in inner_estimators(candidate.estimator):
-        name = type(inner).__name__
-        strategy = getattr(inner, "strategy", "")
-        tuned = STRATEGIES[strategy].cost if strategy in STRATEGIES else 0
-        if name == "WordVectorFeaturizer":
+        strategy = STRATEGIES.get(getattr(inner, "strategy", ""))
+        tuned = 0 if strategy is None else strategy.cost
+        if isinstance(inner, WordVectorFeaturizer):
             cost = max(cost, 1)
-        elif name == "BertFeaturizer":
+        elif isinstance(inner, BertFeaturizer):
             cost = max(cost, 3)
-        elif name == "TransferSentimentClassifier":
-            cost = max(cost, 3 if getattr(inner, "encoder", 0) is None else 0, tuned)
+        elif isinstance(inner, TransferSentimentClassifier):
+            cost = max(cost, 3 if inner.encoder is None else 0, tuned)
     use = {None: 0, "only": 1, "start": 2, "joint": 3}[candidate.use]
     return 10 * cost + use + (5 if candidate.grid else 0)
 
 
-def seed_estimator(estimator: Any, seed: int) -> Any:
-    """Clone, with a seed wherever it has none.
+@dataclass(frozen=True)
+class Lineup:
+    """Candidates in the order in which they run.
 
-    Parameters
+    Attributes
     ----------
-    estimator : estimator
-        Left as it is.
-    seed : int
-        For each ``random_state`` that is None.
-
-    Returns
-    -------
-    seeded : estimator
+    first : list of Candidate
+        What runs before an encoder is chosen, the cheap ones first.
+    late : list of Candidate, default=[]
+        What could, but takes long.
+    followers : dict of str to list of Candidate, default={}
+        By encoder what starts from it if it leads, under plain names. Empty where there
+        is nothing to choose.
+    encoders : list of str, default=[]
+        Names of the transformers that take part, the cheap ones first.
     """
+
+    first: list[Candidate]
+    late: list[Candidate] = field(default_factory=list)
+    followers: dict[str, list[Candidate]] = field(default_factory=dict)
+    encoders: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, candidates: Sequence[Candidate]) -> Lineup:
+        """Sort candidates, whose names are plain where they belong to an encoder."""
+        strategies = [c for c in candidates if c.for_each_encoder]
+        encoders = list(dict.fromkeys(str(c.encoder) for c in strategies))
+        if len(encoders) < 2:
+            return cls(sorted(candidates, key=cost_of), encoders=encoders)
+        followers = {
+            encoder: [c for c in strategies if c.follows and c.encoder == encoder]
+            for encoder in encoders
+        }
+        others = [c.named_apart() for c in candidates if not c.follows]
+        if not any(followers.values()):
+            return cls(sorted(others, key=cost_of), encoders=encoders)
+        return cls(
+            sorted((c for c in others if cost_of(c) < _TRAINS_LAYERS), key=cost_of),
+            [c for c in others if cost_of(c) >= _TRAINS_LAYERS],
+            followers,
+            encoders,
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the rows that are certain to be there."""
+        followers = next(iter(self.followers.values()), [])
+        return [c.name for c in (*self.first, *self.late, *followers)]
+
+    @property
+    def possible(self) -> list[Candidate]:
+        """All that may run, each as it is recorded."""
+        followers = [c for found in self.followers.values() for c in found]
+        return [*self.first, *self.late, *(c.named_apart() for c in followers)]
+
+    @property
+    def evidence(self) -> dict[str, str | None]:
+        """Encoder to the name of its row of frozen features, if there is one."""
+        found = {
+            c.encoder: c.name
+            for c in reversed(self.first)
+            if c.for_each_encoder and not c.follows
+        }
+        return {encoder: found.get(encoder) for encoder in self.encoders}
+
+    def rest(
+        self, leader: str | None, rivals: Iterable[str] = ()
+    ) -> list[list[Candidate]]:
+        """What runs after an encoder was chosen: lists, the cheap ones of each first.
+
+        They are those of the leader and of each rival, which are tuned after it, under
+        names that tell them. Without a leader some other encoder stands in, so that
+        rows can say why they were not run.
+        """
+        if not self.followers:
+            return []
+        of_leader = [c.leading() for c in self.followers[leader or self.encoders[0]]]
+        if leader is None:
+            of_leader = [replace(c, encoder=None) for c in of_leader]
+        of_rivals = [[c.named_apart() for c in self.followers[r]] for r in rivals]
+        return [
+            sorted(found, key=cost_of)
+            for found in ([*self.late, *of_leader], *of_rivals)
+        ]
+
+    def resolve(self, name: str | None, leader: str | None) -> str | None:
+        """Name of a row; where each encoder has such a row, that of the leader."""
+        if name is None or name in self.names:
+            return name
+        return f"{name} ({leader or self.encoders[0]})"
+
+
+def seed_estimator(estimator: Estimator, seed: int) -> Any:
+    """Clone an estimator, with the seed for each ``random_state`` that is None."""
     seeded = clone(estimator)
     found = {
         f"{prefix}random_state": seed
@@ -349,27 +401,13 @@ def seed_estimator(estimator: Any, seed: int) -> Any:
     return seeded.set_params(**found)
 
 
-def prepare(candidate: Candidate, source: Source | None, source_model: Any) -> Any:
+def prepare(
+    candidate: Candidate, source: Source | None, source_model: TextClassifier | None
+) -> Any:
     """Estimator of a candidate, which from here on is one like any other.
 
-    Parameters
-    ----------
-    candidate : Candidate
-        What is wanted.
-    source : Source or None
-        The source domain, for "joint".
-    source_model : classifier or None
-        The candidate's estimator fitted on the source, for "only" and "start".
-
-    Returns
-    -------
-    estimator : classifier
-        Not fitted, but for "only".
-
-    Raises
-    ------
-    InvalidParameterError
-        If the estimator cannot start from another.
+    "joint" needs the source, "only" and "start" the candidate's estimator fitted on it.
+    For "only" the answer is fitted, too.
     """
     if candidate.use is None:
         return candidate.estimator
@@ -389,7 +427,7 @@ def prepare(candidate: Candidate, source: Source | None, source_model: Any) -> A
     )
 
 
-def find_start(estimator: Any) -> str | None:
+def find_start(estimator: Estimator) -> str | None:
     """Name of the parameter that takes a source model, if there is one."""
     names = (
         f"{p}init_from"

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
+from sklearn.model_selection import (
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+)
 
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 
 __all__ = [
     "Fold",
     "Rows",
+    "Splits",
     "TrainSize",
     "bind_rows",
     "choose_sizes",
@@ -36,6 +41,22 @@ __all__ = [
 
 
 Rows = npt.NDArray[np.intp]
+
+
+class Splitter(Protocol):
+    """What makes folds, as scikit-learn's splitters do."""
+
+    def split(
+        self,
+        X: npt.NDArray[Any],
+        y: npt.NDArray[Any],
+        groups: Sequence[object] | None,
+    ) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+        """Yield training and test rows of each fold."""
+
+
+# What is to be said of folds: their number, what makes them, or their rows.
+Splits = int | Splitter | Iterable[tuple[npt.ArrayLike, npt.ArrayLike]]
 
 
 @dataclass(frozen=True)
@@ -59,24 +80,9 @@ def choose_sizes(
 ) -> list[TrainSize]:
     """Sizes that the folds can give, ascending, each once.
 
-    Parameters
-    ----------
-    train_sizes : iterable of int or float, or None
-        Numbers of texts, or shares of the training part as floats up to 1. What is
-        larger than a training part means the whole of it, and so does None.
-    folds : sequence of Fold
-        The folds.
-    n_classes : int
-        No size may be smaller.
-
-    Returns
-    -------
-    sizes : list of TrainSize
-
-    Raises
-    ------
-    InvalidParameterError
-        If a size is no number or too small.
+    They are numbers of texts, one a class at least, or shares of the training part as
+    floats up to 1. What is larger than a training part means the whole of it, and so
+    does None.
     """
     lengths = [len(fold.train) for fold in folds]
     whole = TrainSize(round(float(np.mean(lengths))))
@@ -92,7 +98,7 @@ def choose_sizes(
     return sorted(sizes, key=lambda size: (size.whole, size.n_texts))
 
 
-def _count(size: Any, n_whole: int, n_classes: int) -> int:
+def _count(size: object, n_whole: int, n_classes: int) -> int:
     if isinstance(size, (bool, np.bool_)):
         n_texts = -1
     elif isinstance(size, Integral):
@@ -114,20 +120,7 @@ def nest_rows(labels: npt.NDArray[Any], rows: Rows, seed: int) -> Rows:
     """Order rows so that each beginning of them is stratified.
 
     First comes a row of each class. The others stand by their quantile in their class,
-    as cards that are dealt evenly.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n,)
-        Of all rows.
-    rows : ndarray of int
-        Those to order.
-    seed : int
-        Of the shuffling within a class.
-
-    Returns
-    -------
-    ordered : ndarray of int
+    as cards that are dealt evenly. The labels are those of all rows.
 
     Examples
     --------
@@ -151,23 +144,9 @@ def nest_rows(labels: npt.NDArray[Any], rows: Rows, seed: int) -> Rows:
 
 
 def take_rows(fold: Fold, size: TrainSize, labels: npt.NDArray[Any], seed: int) -> Rows:
-    """Training rows of a fold at a size.
+    """Training rows of a fold at a size, ascending.
 
-    Parameters
-    ----------
-    fold : Fold
-        The fold.
-    size : TrainSize
-        One of `choose_sizes`.
-    labels : ndarray of shape (n,)
-        Of all rows.
-    seed : int
-        The same for all sizes, so that they are nested.
-
-    Returns
-    -------
-    rows : ndarray of int
-        In ascending order.
+    Under the same seed, those of a smaller size are among those of a larger one.
     """
     if size.whole:
         return fold.train
@@ -199,14 +178,6 @@ class Fold:
 def text_keys(texts: Iterable[str]) -> list[str]:
     """What two texts have in common that differ in case, blanks and punctuation only.
 
-    Parameters
-    ----------
-    texts : iterable of str
-
-    Returns
-    -------
-    keys : list of str
-
     Examples
     --------
     >>> from sktransfer.comparison.setup.folds import text_keys
@@ -221,20 +192,11 @@ def _key(text: str) -> str:
     return "".join(filter(str.isalnum, folded)) or text.strip()
 
 
-def bind_rows(texts: Sequence[str], groups: Sequence[Any] | None = None) -> Rows:
+def bind_rows(texts: Sequence[str], groups: Sequence[object] | None = None) -> Rows:
     """Number the sets of texts that have to stay on one side of each split.
 
-    Parameters
-    ----------
-    texts : sequence of str, of length n
-        Copies belong together, see `text_keys`.
-    groups : sequence of length n or None, default=None
-        What else belongs together.
-
-    Returns
-    -------
-    bound : ndarray of int of shape (n,)
-        The same number for rows that belong together, directly or through others.
+    Rows have the same number that belong together, directly or through others: copies,
+    see `text_keys`, and what is in one group.
 
     Examples
     --------
@@ -262,41 +224,16 @@ def make_folds(
     labels: npt.NDArray[Any],
     bound: Rows,
     *,
-    cv: Any = 5,
+    cv: Splits = 5,
     n_repeats: int = 1,
-    groups: Sequence[Any] | None = None,
+    groups: Sequence[object] | None = None,
     seed: int = 0,
 ) -> list[Fold]:
     """Split rows, stratified by label and with what is bound kept together.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n,)
-        Labels.
-    bound : ndarray of int of shape (n,)
-        From `bind_rows`.
-    cv : int, splitter or iterable of (train, test), default=5
-        Number of folds, or what makes them. With a splitter of the user's, test rows
-        are as it says, and training rows that are bound to one of them by their text
-        are left out.
-    n_repeats : int, default=1
-        How often a number of folds is drawn.
-    groups : sequence of length n or None, default=None
-        Given to a splitter; for a number of folds they only say that `bound` is more
-        than copies of texts.
-    seed : int, default=0
-        Of the shuffling.
-
-    Returns
-    -------
-    folds : list of Fold
-
-    Raises
-    ------
-    InvalidInputError
-        If a class has too few texts for that many folds.
-    InvalidParameterError
-        If `cv` or `n_repeats` is out of range.
+    With a splitter of the user's, which is given the groups, test rows are as it says,
+    and training rows that are bound to one of them by their text are left out. For a
+    number of folds groups only say that `bound` is more than copies of texts.
     """
     if n_repeats < 1:
         raise InvalidParameterError(f"n_repeats={n_repeats}, but at least 1 is needed.")
@@ -344,10 +281,10 @@ def _split(
 
 
 def _split_by(
-    cv: Any,
+    cv: Splits,
     labels: npt.NDArray[Any],
     bound: Rows,
-    groups: Sequence[Any] | None,
+    groups: Sequence[object] | None,
     n_repeats: int,
 ) -> list[Fold]:
     if n_repeats != 1:

@@ -17,7 +17,11 @@ from sktransfer.encoders.parameters import CHANGE_VECTORS
 from sktransfer.exceptions import CheckpointError, InvalidParameterError
 from sktransfer.packages import PACKAGED, find_packaged, spell
 
-__all__ = ["NamedEncoder", "choose_encoders", "short_name"]
+__all__ = ["Encoders", "NamedEncoder", "choose_encoders", "short_name"]
+
+_Encoder = str | os.PathLike[str] | BertFeaturizer
+# What `compare_strategies` takes: "auto" or one of them, or several.
+Encoders = _Encoder | Iterable[_Encoder]
 
 
 @dataclass(frozen=True)
@@ -36,27 +40,13 @@ class NamedEncoder:
     featurizer: BertFeaturizer
 
 
-def choose_encoders(encoder: Any) -> tuple[list[NamedEncoder], dict[str, str]]:
-    """Encoders of the default strategies, the cheap ones first.
+def choose_encoders(
+    encoder: Encoders,
+) -> tuple[list[NamedEncoder], dict[str, str]]:
+    """Encoders of the default strategies, the cheap ones first, each with its own name.
 
-    Parameters
-    ----------
-    encoder : "auto", str, path-like, BertFeaturizer, or iterable of them
-        As in `compare_strategies`.
-
-    Returns
-    -------
-    encoders : list of NamedEncoder
-        Each has a name of its own. With "auto" there may be none.
-    missing : dict of str to str
-        Packaged ones that are not installed, and what they lack.
-
-    Raises
-    ------
-    InvalidParameterError
-        If something else was given, nothing, or an encoder twice.
-    CheckpointError
-        If the weights of one are nowhere, or cannot be read.
+    With "auto" there may be none; packaged ones that are not installed come second,
+    with what they lack. Else a wrong, missing or repeated encoder is an error.
     """
     if isinstance(encoder, str) and encoder == "auto":
         return _find_all()
@@ -66,15 +56,6 @@ def choose_encoders(encoder: Any) -> tuple[list[NamedEncoder], dict[str, str]]:
 
 def short_name(model: str | os.PathLike[str]) -> str:
     """The last part of a model's name: of a hub id, or of a folder.
-
-    Parameters
-    ----------
-    model : str or path-like
-        As `BertFeaturizer` takes it.
-
-    Returns
-    -------
-    name : str
 
     Examples
     --------
@@ -115,7 +96,7 @@ def _is_cached(name: str) -> bool:
     return True
 
 
-def _as_featurizers(encoder: Any) -> list[BertFeaturizer]:
+def _as_featurizers(encoder: Encoders) -> list[BertFeaturizer]:
     if isinstance(encoder, (str, os.PathLike, BertFeaturizer)):
         given: list[Any] = [encoder]
     elif isinstance(encoder, Iterable) and not isinstance(encoder, bytes):

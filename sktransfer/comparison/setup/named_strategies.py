@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from sktransfer.baselines.language import language_of
@@ -17,16 +17,19 @@ from sktransfer.baselines.registry import GUESSING, NAMES, REFERENCE, find_basel
 from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.comparison.setup.candidates import (
     Candidate,
+    Grid,
+    Lineup,
+    Use,
     find_start,
-    inner_estimators,
 )
-from sktransfer.comparison.setup.lineup import Lineup
 from sktransfer.comparison.setup.named_encoders import (
+    Encoders,
     NamedEncoder,
     choose_encoders,
     short_name,
 )
 from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.estimators import Estimator, inner_estimators, is_text_classifier
 from sktransfer.exceptions import (
     InvalidParameterError,
     MissingExtraError,
@@ -48,8 +51,6 @@ __all__ = [
 # Fewest texts a class from which plain fine-tuning needs no help from pairs of texts.
 _ENOUGH_A_CLASS = 64
 
-_NEED_SOURCE = {"source_only", "transferred", "joint"}
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -59,12 +60,8 @@ class Setting:
     ----------
     texts : list of str
         The target domain.
-    language : {"en", "zh", "mixed"}
-        Of the target domain.
-    encoders : list of NamedEncoder
-        Transformers that take part.
-    missing : dict of str to str
-        Those that would, and what they lack.
+    encoder : "auto", str, path-like, BertFeaturizer, or iterable of them
+        As in `compare_strategies`.
     least_of_a_class : int
         Labelled texts of the rarest class in a training part.
     has_source : bool
@@ -72,25 +69,34 @@ class Setting:
     """
 
     texts: list[str]
-    language: str
-    encoders: list[NamedEncoder]
-    missing: dict[str, str]
+    encoder: Encoders
     least_of_a_class: int
-    has_source: bool
+    has_source: bool = False
 
-    @classmethod
-    def of(
-        cls,
-        texts: list[str],
-        encoder: Any,
-        least_of_a_class: int,
-        *,
-        has_source: bool = False,
-    ) -> Setting:
-        """Look at the texts, and for the weights of `encoder`."""
-        encoders, missing = choose_encoders(encoder)
-        language = language_of(texts)
-        return cls(texts, language, encoders, missing, least_of_a_class, has_source)
+    def __post_init__(self) -> None:
+        """See at once whether encoders that were named can be used."""
+        if not (isinstance(self.encoder, str) and self.encoder == "auto"):
+            _ = self._encoders
+
+    @cached_property
+    def language(self) -> str:
+        """Of the target domain: "en", "zh" or "mixed"."""
+        return language_of(self.texts)
+
+    @property
+    def encoders(self) -> list[NamedEncoder]:
+        """Transformers that take part."""
+        return self._encoders[0]
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Transformers that would take part, and what they lack."""
+        return self._encoders[1]
+
+    @cached_property
+    def _encoders(self) -> tuple[list[NamedEncoder], dict[str, str]]:
+        # Weights are not looked for where no strategy needs any.
+        return choose_encoders(self.encoder)
 
 
 def _word_vectors(
@@ -112,12 +118,14 @@ def _word_vectors_tuned(setting: Setting) -> Any:
     return _word_vectors(setting, "fine_tune", (64, 32))
 
 
-def _lora(encoder: Any) -> Any:
+def _lora(encoder: BertFeaturizer) -> TransferSentimentClassifier:
     require_extra("peft", "lora", "The strategy 'lora'")
     return TransferSentimentClassifier(encoder, "lora")
 
 
-def _network(strategy: str, **parameters: Any) -> Callable[[Any], Any]:
+def _network(
+    strategy: str, **parameters: Any
+) -> Callable[[BertFeaturizer], TransferSentimentClassifier]:
     return partial(TransferSentimentClassifier, strategy=strategy, **parameters)
 
 
@@ -131,7 +139,7 @@ _WORD_VECTORS: dict[str, Callable[[Setting], Any]] = {
 _HEAD_FIRST = {"hidden_layer_sizes": (), "head_first": True, "early_stopping": False}
 
 # From a transformer to a classifier.
-_NETWORKS: dict[str, Callable[[Any], Any]] = {
+_NETWORKS: dict[str, Callable[[BertFeaturizer], TransferSentimentClassifier]] = {
     "frozen": _network("feature_extraction", hidden_layer_sizes=()),
     "frozen_64_32": _network("feature_extraction"),
     "partial": _network("partial"),
@@ -142,12 +150,16 @@ _NETWORKS: dict[str, Callable[[Any], Any]] = {
 }
 # All of them are the same network, with four uses of the two domains: target only is
 # "fine_tune".
-_WITH_SOURCE = {"source_only": "only", "transferred": "start", "joint": "joint"}
+_WITH_SOURCE: dict[str, Use] = {
+    "source_only": "only",
+    "transferred": "start",
+    "joint": "joint",
+}
 
 # Less is left to learn after the source, and two domains have more texts: more epochs
 # were measured to take twice the time and to bring nothing. The head of the source is
 # not to be lost to one that learns first.
-_SHORTER = {
+_SHORTER: dict[str, dict[str, Any]] = {
     "transferred": {"max_epochs": 3, "head_first": False},
     "joint": {"max_epochs": 2},
 }
@@ -159,17 +171,7 @@ FOLLOWERS = ({*_NETWORKS} - {"frozen"}) | {*_WITH_SOURCE}
 
 
 def default_names(setting: Setting) -> list[str]:
-    """List the strategies that suit the setting, installed or not.
-
-    Parameters
-    ----------
-    setting : Setting
-
-    Returns
-    -------
-    names : list of str
-        Of `DEFAULTS`.
-    """
+    """List the strategies that suit the setting, installed or not, of `DEFAULTS`."""
     names = [
         name for name in NAMES if setting.language in find_baseline(name).languages
     ]
@@ -184,24 +186,9 @@ def default_names(setting: Setting) -> list[str]:
 
 
 def make_candidates(name: str, setting: Setting) -> list[Candidate]:
-    """Make a default strategy.
+    """Make a strategy of `DEFAULTS`, one for each encoder if it has a transformer.
 
-    Parameters
-    ----------
-    name : str
-        One of `DEFAULTS`.
-    setting : Setting
-        What it depends on.
-
-    Returns
-    -------
-    candidates : list of Candidate
-        One; of a strategy with a transformer one for each encoder, all of that name.
-
-    Raises
-    ------
-    MissingExtraError
-        If something it needs is not installed.
+    What is not installed is a `MissingExtraError`.
     """
     if name in NAMES:
         made = find_baseline(name).estimator(setting.texts)
@@ -233,32 +220,15 @@ def _of_encoder(name: str, encoder: NamedEncoder) -> Candidate:
 
 
 def choose_candidates(
-    strategies: Any,
+    strategies: Mapping[str, object] | Iterable[str] | None,
     baseline: str | None,
-    param_grids: Mapping[str, Any] | None,
+    param_grids: Mapping[str, Grid] | None,
     setting: Setting,
 ) -> Lineup:
-    """Candidates in the order in which they run.
+    """Candidates in the order in which they run, from what the user named.
 
-    Parameters
-    ----------
-    strategies : None, iterable of str, or mapping of str to estimator or str
-        As in `compare_strategies`.
-    baseline : str or None
-        As in `compare_strategies`; "auto" brings TF-IDF and the majority class along.
-    param_grids : mapping of str to grid, or None
-        By name of the strategy, with its encoder or without.
-    setting : Setting
-        What the defaults depend on.
-
-    Returns
-    -------
-    lineup : Lineup
-
-    Raises
-    ------
-    InvalidParameterError
-        If a name or an estimator cannot be used.
+    A baseline of "auto" brings TF-IDF and the majority class along. Grids are by the
+    name of the strategy, with its encoder or without.
     """
     found, missing = (
         _suitable(setting) if strategies is None else (_named(strategies, setting), {})
@@ -268,7 +238,7 @@ def choose_candidates(
     brought = [name for name in wanted if name in DEFAULTS and name not in known]
     found = [*(c for name in brought for c in _make(name, setting)), *found]
     offered = [candidate for candidate in found if candidate.for_each_encoder]
-    if len(setting.encoders) > 1 and offered and all(c.follows for c in offered):
+    if offered and all(c.follows for c in offered) and len(setting.encoders) > 1:
         found += _make("frozen", setting)  # what their encoder is chosen by
     if offered:
         missing |= {f"the encoder {name}": why for name, why in setting.missing.items()}
@@ -285,23 +255,9 @@ def choose_candidates(
 
 
 def choose_baseline(baseline: str | None, lineup: Lineup) -> str | None:
-    """Name of the strategy that others are compared with.
+    """Name of the strategy that others are compared with, as `Lineup.resolve` takes it.
 
-    Parameters
-    ----------
-    baseline : str or None
-        "auto" is TF-IDF where it takes part, else the first candidate.
-    lineup : Lineup
-
-    Returns
-    -------
-    name : str or None
-        Where each encoder has such a row, without the encoder: `Lineup.resolve`.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it does not take part.
+    "auto" is TF-IDF where it takes part, else the first candidate.
     """
     names = lineup.names
     if baseline == "auto":
@@ -328,9 +284,12 @@ def _suitable(setting: Setting) -> tuple[list[Candidate], dict[str, str]]:
     return found, missing
 
 
-def _named(strategies: Any, setting: Setting) -> list[Candidate]:
+def _named(
+    strategies: Mapping[str, object] | Iterable[str], setting: Setting
+) -> list[Candidate]:
     if isinstance(strategies, str):
         strategies = [strategies]
+    entries: list[tuple[str, object]]
     if isinstance(strategies, Mapping):
         entries = list(strategies.items())
     elif isinstance(strategies, Iterable):
@@ -364,18 +323,16 @@ def _make(name: str, setting: Setting) -> list[Candidate]:
             f"strategies names {name!r}, but one of {list(DEFAULTS)} is expected, or a "
             "dict that gives an estimator for it."
         )
-    if name in _NEED_SOURCE and not setting.has_source:
+    if name in _WITH_SOURCE and not setting.has_source:
         raise InvalidParameterError(
             f"the strategy {name!r} needs a source domain: pass source=(X, y)."
         )
     return make_candidates(name, setting)
 
 
-def _given(name: str, estimator: Any, has_source: bool) -> list[Candidate]:
+def _given(name: str, estimator: object, has_source: bool) -> list[Candidate]:
     """A user's estimator, and what it can make of a source."""
-    if isinstance(estimator, type) or not all(
-        hasattr(estimator, method) for method in ("fit", "predict", "get_params")
-    ):
+    if not is_text_classifier(estimator):
         raise InvalidParameterError(
             f"strategies[{name!r}] is {estimator!r:.80}, but a classifier that takes "
             "texts, such as a Pipeline, or the name of a default strategy is expected."
@@ -397,7 +354,7 @@ def _given(name: str, estimator: Any, has_source: bool) -> list[Candidate]:
     return found
 
 
-def _find_name(estimator: Any) -> str | None:
+def _find_name(estimator: Estimator) -> str | None:
     """Name of the first transformer in an estimator."""
     for _, inner in inner_estimators(estimator):
         if isinstance(inner, BertFeaturizer):
@@ -406,7 +363,7 @@ def _find_name(estimator: Any) -> str | None:
 
 
 def _with_grids(
-    candidates: list[Candidate], grids: Mapping[str, Any]
+    candidates: list[Candidate], grids: Mapping[str, Grid]
 ) -> list[Candidate]:
     # With several encoders a grid is for one of them, or for all.
     known = {name for c in candidates for name in (c.name, c.named_apart().name)}
@@ -419,15 +376,16 @@ def _with_grids(
     found = []
     for candidate in candidates:
         grid = grids.get(candidate.named_apart().name, grids.get(candidate.name))
-        grid = _one_deeper(grid) if candidate.use == "joint" else grid
+        if grid is not None and candidate.use == "joint":
+            grid = _one_deeper(grid)
         found.append(replace(candidate, grid=grid))
     return found
 
 
-def _one_deeper(grid: Any) -> Any:
+def _one_deeper(grid: Grid) -> Grid:
     """Grid for an estimator that stands inside of another."""
-    if isinstance(grid, (list, tuple)):
-        return [_one_deeper(part) for part in grid]
-    if grid is None:
-        return None
-    return {f"estimator__{name}": values for name, values in grid.items()}
+    if isinstance(grid, Mapping):
+        return {f"estimator__{name}": values for name, values in grid.items()}
+    return [
+        {f"estimator__{name}": values for name, values in part.items()} for part in grid
+    ]

@@ -7,8 +7,8 @@ from sktransfer.comparison.findings.out_of_fold import (
     least_error,
     score_without,
 )
-from sktransfer.comparison.run.plan import Data
-from sktransfer.comparison.run.scoring import Scoring
+from sktransfer.comparison.run.evaluation import Scoring
+from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.folds import Fold, TrainSize
 
 N = 60

@@ -5,8 +5,8 @@ from scipy import stats
 from sktransfer.comparison.findings.rendering import format_rows
 from sktransfer.comparison.findings.sentences import tell
 from sktransfer.comparison.findings.summary import Summary, choose_leader
-from sktransfer.comparison.run.plan import Data
-from sktransfer.comparison.run.scoring import Scoring
+from sktransfer.comparison.run.evaluation import Scoring
+from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate
 from sktransfer.comparison.setup.folds import Fold, TrainSize
 from sktransfer.statistics import (

@@ -6,17 +6,17 @@ import threading
 
 import pytest
 
-from sktransfer.comparison.run.workers import settle
+from sktransfer.comparison.run.workers import become_worker
 
 # Each task stays until two processes are at work: a worker that came too late for one
 # would watch nobody.
 KILLED = """
 import os, pathlib, signal, sys, time
 from joblib import Parallel, delayed
-from sktransfer.comparison.run.workers import settle
+from sktransfer.comparison.run.workers import become_worker
 
 def work(parent, seen):
-    settle(parent)
+    become_worker(parent)
     (seen / str(os.getpid())).touch()
     while len(list(seen.iterdir())) < 2:
         time.sleep(0.01)
@@ -42,5 +42,5 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path):
 @pytest.mark.parametrize("parent", [os.getpid(), 2**30], ids=["own", "none"])
 def test_a_process_that_is_no_worker_watches_nobody(parent):
     before = threading.active_count()
-    settle(parent)
+    become_worker(parent)
     assert threading.active_count() == before

@@ -7,7 +7,6 @@ from sktransfer.comparison.setup import named_strategies as choosing
 from sktransfer.comparison.setup import named_strategies as defaults
 from sktransfer.comparison.setup.candidates import (
     cost_of,
-    inner_estimators,
     prepare,
     seed_estimator,
 )
@@ -19,6 +18,7 @@ from sktransfer.comparison.setup.named_strategies import (
     default_names,
 )
 from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.estimators import inner_estimators
 from sktransfer.exceptions import (
     InvalidParameterError,
     MissingExtraError,
@@ -30,7 +30,7 @@ CHINESE = ["手机很好用", "酒店太差了"] * 4
 
 
 def setting(texts=ENGLISH, source=False, encoder="auto", least=100):
-    return Setting.of(texts, encoder, least, has_source=source)
+    return Setting(texts, encoder, least, has_source=source)
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, get_scorer, make_scorer
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from sktransfer.comparison.run.scoring import Prediction, Scoring, measure, predict
+from sktransfer.comparison.run.evaluation import Prediction, Scoring, measure, predict
 from sktransfer.exceptions import InvalidParameterError
 
 CLASSES = np.array(["a", "b", "c"])
@@ -74,6 +76,26 @@ class TestPrediction:
         said = predict(model, ["good", "bad"], model.classes_)
         monkeypatch.undo()
         assert said.labels.tolist() == model.predict(["good", "bad"]).tolist()
+
+    def test_so_are_subclasses_that_predict_alike(self, words, monkeypatch):
+        class Own(LogisticRegression):
+            pass
+
+        model = make_pipeline(words[0], Own()).fit(["good", "bad"], ["pos", "neg"])
+        read, transform = [], words[0].transform
+        monkeypatch.setattr(
+            words[0], "transform", lambda X: read.append(X) or transform(X)
+        )
+        assert predict(model, ["bad"], model.classes_).labels.tolist() == ["neg"]
+        assert read == [["bad"]]
+
+    def test_a_subclass_that_predicts_otherwise_is_asked(self, words):
+        class Sour(LogisticRegression):
+            def predict(self, X):
+                return np.array(["neg"] * X.shape[0])
+
+        model = make_pipeline(words[0], Sour()).fit(["good", "bad"], ["pos", "neg"])
+        assert predict(model, ["good"], model.classes_).labels.tolist() == ["neg"]
 
 
 class TestMetrics:

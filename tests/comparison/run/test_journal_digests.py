@@ -10,13 +10,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sktransfer.classifier.classifier import TransferSentimentClassifier
-from sktransfer.comparison.run.fingerprints import (
+from sktransfer.comparison.run.journal import (
+    Journal,
     check_candidates,
-    describe_candidate,
+    describe_estimator,
     digest_of,
     digest_texts,
 )
-from sktransfer.comparison.run.journal import Journal
 from sktransfer.comparison.setup.candidates import Candidate
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidParameterError
@@ -27,7 +27,7 @@ def shout(text):
 
 
 def digest(estimator, **options):
-    return digest_of(describe_candidate(Candidate("a", "given", estimator, **options)))
+    return digest_of(describe_estimator(estimator, **options))
 
 
 def pipeline(**parameters):
@@ -89,12 +89,11 @@ class TestDescription:
             "from sklearn.pipeline import make_pipeline\n"
             "from sklearn.linear_model import LogisticRegression\n"
             "from sklearn.feature_extraction.text import TfidfVectorizer\n"
-            "from sktransfer.comparison.setup.candidates import Candidate\n"
-            "from sktransfer.comparison.run.fingerprints import *\n"
+            "from sktransfer.comparison.run.journal import *\n"
             "made = make_pipeline(TfidfVectorizer(stop_words=['b', 'a'], "
             "dtype='float32', token_pattern=None, tokenizer=str.split), "
             "LogisticRegression())\n"
-            "print(digest_of(describe_candidate(Candidate('a', 'b', made))))"
+            "print(digest_of(describe_estimator(made)))"
         )
         command = [sys.executable, "-c", code]
         prints = {
