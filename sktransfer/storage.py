@@ -17,6 +17,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ import platformdirs
 from filelock import FileLock
 
 __all__ = [
+    "Unfinished",
     "cache_folder",
     "digest_file",
+    "is_filled",
     "locked",
     "read_json",
     "write_file_beside",
@@ -180,6 +183,52 @@ def write_folder_beside(path: Path) -> Iterator[Path]:
             retired.rename(path)
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(retired, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What a killed run leaves of a file that takes long to make, to go on with.
+
+    Notes say how much of the part counts, and what it is of. They are written after the
+    part is on the disk, so that they never promise too much, and for the first time
+    before there is any: files of these names without such notes are somebody else's.
+
+    Attributes
+    ----------
+    part : pathlib.Path
+        What becomes the file once it is complete.
+    notes : pathlib.Path
+        A small JSON beside it.
+    keys : frozenset of str
+        Of the notes.
+    """
+
+    part: Path
+    notes: Path
+    keys: frozenset[str]
+
+    def read_notes(self) -> dict[str, Any] | None:
+        """Notes of an earlier run; None where there are none of this kind."""
+        try:
+            found = read_json(self.notes)
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) and found.keys() == self.keys else None
+
+    def write_notes(self, **notes: object) -> None:
+        """Replace the notes."""
+        with write_file_beside(self.notes) as beside:
+            write_json(beside, notes)
+
+    def find_foreign(self) -> list[Path]:
+        """Those of both files that no run has left, and that are not empty."""
+        ours = self.read_notes() is not None
+        return [] if ours else list(filter(is_filled, (self.notes, self.part)))
+
+
+def is_filled(path: Path) -> bool:
+    """Whether something is there other than an empty file."""
+    return path.exists() and not (path.is_file() and path.stat().st_size == 0)
 
 
 def read_json(path: Path) -> Any:

@@ -1,9 +1,7 @@
 """A file that grows while it is made, and that a killed run can go on with.
 
 Beside ``out.csv`` stand ``out.csv.part``, which is appended to, and ``out.csv.state``,
-which says how much of it counts and what it was made of. The state is written beside
-and renamed after the part is on the disk, so that it never promises too much. It comes
-before the part, too: files of these names without a state are somebody else's.
+which says how many bytes of it count: together an `Unfinished` file.
 """
 
 from __future__ import annotations
@@ -12,17 +10,17 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from filelock import FileLock, Timeout
 
 from sktransfer.exceptions import InvalidInputError
-from sktransfer.storage import read_json, write_file_beside, write_json
+from sktransfer.storage import Unfinished, is_filled
 
 __all__ = ["GrowingFile"]
 
 _FORMAT = 1
-_FACTS = {"format", "made_of", "n_rows", "n_bytes"}
+_FACTS = frozenset({"format", "made_of", "n_rows", "n_bytes"})
 # What is put on the disk at most so often costs nothing to speak of.
 _SECONDS = 1.0
 
@@ -51,7 +49,8 @@ class GrowingFile:
         self, path: Path, made_of: Mapping[str, str], *, fresh: bool = False
     ) -> None:
         self.path = path
-        self.part, self.state, lock = self.names(path)
+        part, state, lock = self.names(path)
+        self._unfinished = Unfinished(part, state, _FACTS)
         self.made_of = dict(made_of)
         self.fresh = fresh
         self.n_rows = 0
@@ -62,17 +61,7 @@ class GrowingFile:
 
     @staticmethod
     def names(path: Path) -> tuple[Path, Path, Path]:
-        """Files that stand beside `path` while it is made.
-
-        Parameters
-        ----------
-        path : pathlib.Path
-            What is to be made.
-
-        Returns
-        -------
-        part, state, lock : pathlib.Path
-        """
+        """Files that stand beside `path` while it is made: a part, a state, a lock."""
         part, state, lock = (
             path.with_name(f"{path.name}.{kind}") for kind in ("part", "state", "lock")
         )
@@ -84,7 +73,8 @@ class GrowingFile:
         return self.n_rows > 0
 
     def __enter__(self) -> Self:
-        _check_empty(Path(self._lock.lock_file))
+        lock = Path(self._lock.lock_file)
+        _refuse([lock] if is_filled(lock) else [])
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
@@ -96,7 +86,7 @@ class GrowingFile:
             self._take_up()
             if not self.is_resumed:
                 self._write_state()
-            self._file = self.part.open("ab")
+            self._file = self._unfinished.part.open("ab")
             self._file.truncate(self._n_bytes)
         except BaseException:
             self._release()
@@ -111,15 +101,7 @@ class GrowingFile:
         self._release()
 
     def append(self, data: bytes, n_rows: int) -> None:
-        """Add rows.
-
-        Parameters
-        ----------
-        data : bytes
-            As they stand in the file.
-        n_rows : int
-            How many.
-        """
+        """Add so many rows, as they stand in the file."""
         assert self._file is not None
         self._file.write(data)
         self._n_bytes += len(data)
@@ -128,21 +110,16 @@ class GrowingFile:
             self._save()
 
     def close_part(self) -> Path:
-        """Put all on the disk; the part may then become the whole.
-
-        Returns
-        -------
-        part : pathlib.Path
-        """
+        """Put all on the disk, and return the part, which may become the whole."""
         assert self._file is not None
         self._save()
         self._file.close()
         self._file = None
-        return self.part
+        return self._unfinished.part
 
     def forget(self) -> None:
         """Remove the state, once the whole is there."""
-        self.state.unlink(missing_ok=True)
+        self._unfinished.notes.unlink(missing_ok=True)
 
     def _save(self) -> None:
         assert self._file is not None
@@ -152,57 +129,43 @@ class GrowingFile:
         self._saved = time.monotonic()
 
     def _write_state(self) -> None:
-        state = {
-            "format": _FORMAT,
-            "made_of": self.made_of,
-            "n_rows": self.n_rows,
-            "n_bytes": self._n_bytes,
-        }
-        with write_file_beside(self.state) as beside:
-            write_json(beside, state)
+        self._unfinished.write_notes(
+            format=_FORMAT,
+            made_of=self.made_of,
+            n_rows=self.n_rows,
+            n_bytes=self._n_bytes,
+        )
 
     def _take_up(self) -> None:
         """Go on from the state, if it is of the same input and the part is there."""
-        state = self._read_state()
-        if state is None:
-            _check_empty(self.state)
-            _check_empty(self.part)
-            return
+        _refuse(self._unfinished.find_foreign())
+        part, state = self._unfinished.part, self._unfinished.read_notes()
         # Where no row is there yet, nothing is lost by beginning anew.
-        if self.fresh or not self.part.exists() or not state["n_rows"]:
+        if state is None or self.fresh or not part.exists() or not state["n_rows"]:
             return
         if state["format"] != _FORMAT or state["made_of"] != self.made_of:
             old = state["made_of"]
             others = [n for n in self.made_of if old.get(n) != self.made_of[n]]
             raise InvalidInputError(
-                f"{self.part} was left by a run with another {' and '.join(others)}: "
+                f"{part} was left by a run with another {' and '.join(others)}: "
                 f"say --fresh to begin anew, or name another output."
             )
-        if self.part.stat().st_size < state["n_bytes"]:
+        if part.stat().st_size < state["n_bytes"]:
             raise InvalidInputError(
-                f"{self.part} is shorter than {self.state} says: say --fresh to begin "
-                "anew."
+                f"{part} is shorter than {self._unfinished.notes} says: say --fresh to "
+                "begin anew."
             )
         self.n_rows, self._n_bytes = state["n_rows"], state["n_bytes"]
-
-    def _read_state(self) -> dict[str, Any] | None:
-        """What an earlier run has left; None where there is nothing of that kind."""
-        try:
-            state = read_json(self.state)
-        except (FileNotFoundError, ValueError):
-            return None
-        ours = isinstance(state, dict) and state.keys() == _FACTS
-        return state if ours and isinstance(state["made_of"], dict) else None
 
     def _release(self) -> None:
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
-def _check_empty(path: Path) -> None:
-    """Refuse to write over a file that no run has left, if anything is in it."""
-    if path.exists() and not (path.is_file() and path.stat().st_size == 0):
+def _refuse(foreign: list[Path]) -> None:
+    """Refuse to write over files that no run has left."""
+    if foreign:
         raise InvalidInputError(
-            f"{path} is in the way, and was not left by an unfinished run of "
+            f"{foreign[0]} is in the way, and was not left by an unfinished run of "
             "sktransfer: move it, or name another output."
         )

@@ -1,7 +1,8 @@
 """Vectors of more texts than memory holds, written to a file that can be gone on with.
 
-The file is an ordinary ``.npy``; beside it lies a small JSON with how far it is and
-what it is of, until it is complete. Shapes: n texts, w numbers in a vector.
+The file is an ordinary ``.npy``, which is `Unfinished` until it is complete. It has its
+full size from the start, so the notes hold a hash of each block of texts that is done.
+Shapes: n texts, w numbers in a vector.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from sktransfer.exceptions import InvalidInputError
-from sktransfer.storage import read_json, write_file_beside, write_json
+from sktransfer.storage import Unfinished, read_json
 
 __all__ = ["names_beside", "write_vectors"]
 
 _BLOCK = 8192
-_FACTS = {"digest", "shape", "blocks"}
+_FACTS = frozenset({"digest", "shape", "blocks"})
 
 
 def write_vectors(
@@ -36,45 +37,21 @@ def write_vectors(
 ) -> NDArray[np.float32]:
     """Write the vector of each text to a memory-mapped array, a block at a time.
 
-    Parameters
-    ----------
-    texts : iterable of str, of length n_texts
-        Gone through once.
-    n_texts : int
-        How many there are.
-    path : pathlib.Path
-        The ``.npy`` file. If an earlier call was interrupted, blocks of the same texts
-        that it had completed are kept.
-    width : int
-        Numbers in a vector.
-    digest : str
-        Of what turns texts into vectors.
-    encode : callable
-        Texts to vectors of shape (n, width).
-
-    Returns
-    -------
-    vectors : float32 memory map of shape (n_texts, width)
-        Read-only.
-
-    Raises
-    ------
-    InvalidInputError
-        If there are fewer or more texts than `n_texts`, or if a file that no earlier
-        call has left stands where the array is made.
+    Blocks of the same texts that an earlier call had completed are kept, if the digest
+    of what turns texts into vectors, of shape (n, width), is the same. The answer is
+    the array, read-only. Fewer or more than `n_texts` are an `InvalidInputError`, and
+    so is a file of somebody else's where the array is made.
     """
-    beside, notes = names_beside(path)
-    _check_ours(beside, notes)
-    hashes = _read_notes(notes, digest, n_texts, width) if beside.is_file() else []
-    shape = (n_texts, width)
+    unfinished = Unfinished(*names_beside(path), _FACTS)
+    part, shape = unfinished.part, (n_texts, width)
+    hashes = _find_done(unfinished, digest, shape)
     if not hashes:
-        # Before the array: one without notes is somebody else's.
-        _write_notes(notes, digest, shape, [])
+        unfinished.write_notes(digest=digest, shape=shape, blocks=[])
     mode: Any = "r+" if hashes else "w+"
-    vectors = open_memmap(beside, mode=mode, dtype=np.float32, shape=shape)
+    vectors = open_memmap(part, mode=mode, dtype=np.float32, shape=shape)
     if vectors.shape != shape:
         hashes = []
-        vectors = open_memmap(beside, mode="w+", dtype=np.float32, shape=shape)
+        vectors = open_memmap(part, mode="w+", dtype=np.float32, shape=shape)
     done = 0
     source = iter(texts)
     while block := list(itertools.islice(source, _BLOCK)):
@@ -89,7 +66,7 @@ def write_vectors(
             vectors[done:end] = encode(block)
             vectors.flush()
             hashes = [*hashes[:number], own]
-            _write_notes(notes, digest, shape, hashes)
+            unfinished.write_notes(digest=digest, shape=shape, blocks=hashes)
         done = end
     if done < n_texts:
         raise InvalidInputError(
@@ -97,61 +74,44 @@ def write_vectors(
             "their number, or X as a list."
         )
     del vectors
-    beside.replace(path)
-    notes.unlink(missing_ok=True)
+    part.replace(path)
+    unfinished.notes.unlink(missing_ok=True)
     written: NDArray[np.float32] = np.load(path, mmap_mode="r")
     return written
 
 
 def names_beside(path: Path) -> tuple[Path, Path]:
-    """Files that stand beside an array while it is made.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Of the array.
-
-    Returns
-    -------
-    part, notes : pathlib.Path
-    """
+    """Files that stand beside an array while it is made: a part, and notes."""
     part, notes = (path.with_name(path.name + end) for end in (".part", ".part.json"))
     return part, notes
 
 
-def _write_notes(
-    path: Path, digest: str, shape: tuple[int, int], hashes: list[str]
-) -> None:
-    with write_file_beside(path) as file:
-        content = {"digest": digest, "shape": list(shape), "blocks": hashes}
-        write_json(file, content)
-
-
-def _check_ours(part: Path, notes: Path) -> None:
-    """Refuse to write over files that no earlier call has left."""
-    try:
-        content = read_json(notes)
-    except (OSError, ValueError):  # none, or damaged ones: nobody misses those
-        in_the_way, is_ours = part, False
-    else:
-        in_the_way = notes
-        is_ours = isinstance(content, dict) and content.keys() == _FACTS
-    if not is_ours and in_the_way.exists() and in_the_way.stat().st_size:
+def _find_done(
+    unfinished: Unfinished, digest: str, shape: tuple[int, int]
+) -> list[str]:
+    """Hashes of the blocks that are done; none if they are of something else."""
+    foreign = [
+        path
+        for path in unfinished.find_foreign()
+        if path != unfinished.notes or _is_json(path)  # nobody misses damaged ones
+    ]
+    if foreign:
         raise InvalidInputError(
-            f"{in_the_way} is in the way, and was not left by an interrupted call: "
+            f"{foreign[0]} is in the way, and was not left by an interrupted call: "
             "move it, or name another file for the vectors."
         )
-
-
-def _read_notes(path: Path, digest: str, n_texts: int, width: int) -> list[str]:
-    """Hashes of the blocks that are done; none if they are of something else."""
-    try:
-        notes = read_json(path)
-        if notes["digest"] == digest and notes["shape"] == [n_texts, width]:
-            return [str(block) for block in notes["blocks"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    notes = unfinished.read_notes() if unfinished.part.is_file() else None
+    if notes is None or (notes["digest"], notes["shape"]) != (digest, [*shape]):
         return []
-    return []
+    return [str(block) for block in notes["blocks"]]
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        read_json(path)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _hash(texts: Sequence[str]) -> str:
