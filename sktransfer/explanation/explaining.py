@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from sktransfer.estimators import TextClassifier
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.explanation.contributions import Explanation
-from sktransfer.explanation.dissection import Anatomy, Attribution, dissect, find_class
 from sktransfer.explanation.linear_parts import attribute_counts
 from sktransfer.explanation.networks import attribute_vectors, integrate_transformer
+from sktransfer.explanation.opened_model import (
+    Attribution,
+    OpenedModel,
+    find_class,
+    open_model,
+)
 from sktransfer.explanation.word_spans import Span, spread_over_words, word_spans
 from sktransfer.texts import check_texts
 
@@ -19,31 +23,24 @@ __all__ = ["explain", "occlude"]
 METHODS = ("auto", "exact", "gradients", "occlusion")
 
 
-def occlude(anatomy: Anatomy, text: str, words: list[Span]) -> Attribution:
-    """Leave out each word in turn.
+def occlude(model: OpenedModel, text: str, words: list[Span]) -> Attribution:
+    """Leave out each word in turn: one prediction a word, and two more.
 
-    Parameters
-    ----------
-    anatomy : Anatomy
-    text : str
-    words : list of (int, int)
-        Places of the words.
-
-    Returns
-    -------
-    attribution : Attribution
-        One prediction a word and two more. The values need not add up: what two words
-        do only together is in both or in neither.
+    The values need not add up: what two words do only together is in both or neither.
     """
     without = [text[:start] + text[stop:] for start, stop in words]
-    value, base, *others = anatomy.margins([text, "", *without]).tolist()
+    value, base, *others = model.margins([text, "", *without]).tolist()
     return Attribution(
         "occlusion", list(words), [value - other for other in others], value, base
     )
 
 
 def explain(
-    estimator: Any, text: str, *, label: Any = None, method: str = "auto"
+    estimator: TextClassifier,
+    text: str,
+    *,
+    label: object = None,
+    method: str = "auto",
 ) -> Explanation:
     """What each word of a text contributes to a classifier's decision.
 
@@ -120,9 +117,9 @@ def explain(
         )
     check_texts([text])
     number = find_class(estimator, text, label)
-    anatomy = dissect(estimator, number)
+    model = open_model(estimator, number)
     words = word_spans(text)
-    attribution = _attribute(anatomy, text, words, method)
+    attribution = _attribute(model, text, words, method)
     return Explanation(
         text=text,
         spans=words,
@@ -136,17 +133,17 @@ def explain(
 
 
 def _attribute(
-    anatomy: Anatomy, text: str, words: list[tuple[int, int]], method: str
+    model: OpenedModel, text: str, words: list[Span], method: str
 ) -> Attribution:
     found = None
     if method in {"auto", "exact"}:
-        found = attribute_counts(anatomy, text)
+        found = attribute_counts(model, text)
     if found is None and method in {"auto", "exact", "gradients"}:
-        found = attribute_vectors(anatomy, text, method)
+        found = attribute_vectors(model, text, method)
     if found is None and method in {"auto", "gradients"}:
-        found = integrate_transformer(anatomy, text)
+        found = integrate_transformer(model, text)
     if found is None and method in {"auto", "occlusion"}:
-        found = occlude(anatomy, text, words)
+        found = occlude(model, text, words)
     if found is None:
         raise InvalidParameterError(
             f"method={method!r} is not possible with this estimator and text: "
@@ -155,7 +152,7 @@ def _attribute(
     return found
 
 
-def _probability(estimator: Any, text: str, number: int) -> float:
+def _probability(estimator: TextClassifier, text: str, number: int) -> float:
     if not hasattr(estimator, "predict_proba"):
         return float("nan")
     return float(estimator.predict_proba([text])[0][number])

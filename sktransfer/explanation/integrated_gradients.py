@@ -15,18 +15,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sktransfer.classifier.data.rows import FeatureRows
 from sktransfer.encoders.registry import load_tokenizer
 from sktransfer.encoders.tokens import tokenize
-from sktransfer.explanation.dissection import Attribution
+from sktransfer.explanation.opened_model import Attribution
 from sktransfer.explanation.word_spans import Span
 from sktransfer.packages import require_extra
+
+if TYPE_CHECKING:
+    from sktransfer.classifier.classifier import TransferSentimentClassifier
+    from sktransfer.classifier.network.transformer import TransformerBody
+    from sktransfer.encoders.featurizer import BertFeaturizer
 
 __all__ = [
     "NetworkHead",
@@ -44,6 +49,8 @@ Decide = Callable[[torch.Tensor], torch.Tensor]
 # Points on the way: doubled until the sum is right to a hundredth.
 _FIRST_STEPS, _MOST_STEPS = 32, 512
 _TOLERANCE = 0.01
+# Tokens of one pass forward and back.
+_TOKENS_A_PASS = 4096
 
 
 @dataclass(frozen=True)
@@ -70,20 +77,8 @@ class Tokens:
         return np.where(self.own, self.pad_id, self.ids)
 
 
-def read_tokens(featurizer: Any, text: str) -> Tokens | None:
-    """Tokens of a text as the featurizer reads them.
-
-    Parameters
-    ----------
-    featurizer : BertFeaturizer
-        Fitted.
-    text : str
-
-    Returns
-    -------
-    tokens : Tokens or None
-        None where the text is read in several windows.
-    """
+def read_tokens(featurizer: BertFeaturizer, text: str) -> Tokens | None:
+    """Tokens of a text as a fitted featurizer reads them; None for several windows."""
     checkpoint, prefix = featurizer.checkpoint_, featurizer.prefix_
     tokenizer = load_tokenizer(checkpoint)
     rows = tokenize(
@@ -132,39 +127,21 @@ def _find_kept(
 
 
 class NetworkHead:
-    """What stands above the encoder of a TransferSentimentClassifier.
+    """What stands above the encoder of a fitted TransferSentimentClassifier."""
 
-    Parameters
-    ----------
-    model : TransferSentimentClassifier
-        Fitted.
-    """
-
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: TransferSentimentClassifier) -> None:
         self.model = model
         self.classes_ = model.classes_
 
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Logits of features (n, w), as the model's own ``decision_function``."""
         rows = FeatureRows(np.asarray(X, dtype=np.float32))
         logits = np.asarray(self.model.net_.predict_logits(rows), dtype=np.float64)
         return logits[:, 0] if len(self.classes_) == 2 else logits
 
 
-def torch_head(model: Any, number: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Features (b, w) -> margins (b,) of a class, through which gradients flow.
-
-    Parameters
-    ----------
-    model : TransferSentimentClassifier
-        Fitted.
-    number : int
-        Place of the class in ``classes_``.
-
-    Returns
-    -------
-    decide : callable
-    """
+def torch_head(model: TransferSentimentClassifier, number: int) -> Decide:
+    """Features (b, w) -> margins (b,) of a class, through which gradients flow."""
     logits_of = model.net_.module_.decision()
 
     def decide(features: torch.Tensor) -> torch.Tensor:
@@ -176,20 +153,8 @@ def torch_head(model: Any, number: int) -> Callable[[torch.Tensor], torch.Tensor
     return decide
 
 
-def linear_head(
-    coefficients: NDArray[np.float64], base: float
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Features (b, w) -> margins (b,), by coefficients (w,) and an intercept.
-
-    Parameters
-    ----------
-    coefficients : ndarray of shape (w,)
-    base : float
-
-    Returns
-    -------
-    decide : callable
-    """
+def linear_head(coefficients: NDArray[np.float64], base: float) -> Decide:
+    """Features (b, w) -> margins (b,), by coefficients (w,) and an intercept."""
     weight = torch.tensor(coefficients, dtype=torch.float32)
 
     def decide(features: torch.Tensor) -> torch.Tensor:
@@ -201,19 +166,9 @@ def linear_head(
 def integrate_parts(
     decide: Decide, spans: list[Span], parts: NDArray[np.float64]
 ) -> Attribution:
-    """Contributions of words whose vectors add up to the features.
+    """Contributions of words whose vectors, parts (S, w), add up to the features.
 
-    Parameters
-    ----------
-    decide : callable
-        From features (b, w) to margins (b,).
-    spans : list of (int, int), of length S
-    parts : ndarray of shape (S, w)
-
-    Returns
-    -------
-    attribution : Attribution
-        The base is the margin of a text without words.
+    The base is the margin of a text without words.
     """
     require_extra("captum", "explain", "explain() through a network")
     from captum.attr import IntegratedGradients
@@ -236,22 +191,12 @@ def integrate_parts(
     return Attribution("gradients", spans, values, value, base)
 
 
-def integrate_tokens(body: Any, decide: Decide, tokens: Tokens) -> Attribution:
-    """Contributions of the tokens that a transformer reads.
+def integrate_tokens(
+    body: TransformerBody, decide: Decide, tokens: Tokens
+) -> Attribution:
+    """Contributions of the tokens of one text that a transformer in float32 reads.
 
-    Parameters
-    ----------
-    body : TransformerBody
-        In float32.
-    decide : callable
-        From features (b, w) to margins (b,).
-    tokens : Tokens
-        Of one text.
-
-    Returns
-    -------
-    attribution : Attribution
-        The base is the margin where padding stands for each token of the text.
+    The base is the margin where padding stands for each token of the text.
     """
     require_extra("captum", "explain", "explain() through a network")
     from captum.attr import LayerIntegratedGradients
@@ -318,16 +263,6 @@ def _replacing(layer: torch.nn.Module, output: torch.Tensor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def with_gradients() -> Iterator[None]:
-    """Have gradients on, whatever the caller has switched off.
-
-    Yields
-    ------
-    None
-        While they are.
-    """
+    """Have gradients on, whatever the caller has switched off."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
-
-
-# Tokens of one pass forward and back.
-_TOKENS_A_PASS = 4096

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-from sktransfer.explanation.dissection import Anatomy, Attribution
+from sktransfer.explanation.opened_model import Attribution, OpenedModel
 from sktransfer.explanation.word_spans import Span, locate_words
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
@@ -40,19 +40,12 @@ Parts = tuple[list[Span], NDArray[np.float64]]
 _TOLERANCE = 1e-4
 
 
-def locate_grams(vectorizer: Any, text: str) -> dict[str, list[list[Span]]] | None:
+def locate_grams(
+    vectorizer: CountVectorizer, text: str
+) -> dict[str, list[list[Span]]] | None:
     """Each occurrence of each feature of a text, as the places of its parts.
 
-    Parameters
-    ----------
-    vectorizer : CountVectorizer or TfidfVectorizer
-        Fitted.
-    text : str
-
-    Returns
-    -------
-    grams : dict of str to list of list of (int, int), or None
-        None where the vectorizer's own functions make places unknowable.
+    None where the fitted vectorizer's own functions make places unknowable.
 
     Examples
     --------
@@ -86,7 +79,7 @@ def locate_grams(vectorizer: Any, text: str) -> dict[str, list[list[Span]]] | No
 
 
 def _word_grams(
-    vectorizer: Any, text: str, low: int, high: int
+    vectorizer: CountVectorizer, text: str, low: int, high: int
 ) -> Iterator[tuple[str, list[Span]]]:
     pattern = re.compile(vectorizer.token_pattern)
     group = min(pattern.groups, 1)
@@ -135,20 +128,10 @@ def _padded_grams(text: str, low: int, high: int) -> Iterator[tuple[str, list[Sp
 
 
 def featurizer_parts(featurizer: WordVectorFeaturizer, text: str) -> Parts | None:
-    """Part of the features that each word contributes.
+    """Places of words, and the part of the features that each contributes, (S, w).
 
-    Parameters
-    ----------
-    featurizer : WordVectorFeaturizer
-        Fitted.
-    text : str
-
-    Returns
-    -------
-    spans : list of (int, int), of length S
-    parts : ndarray of shape (S, w)
-        Their sum is the row that ``transform`` gives. Instead of both None, where the
-        features are no sum: under other poolings than mean and sum, or normalised.
+    The sum of the parts is the row that ``transform`` gives. There are none where the
+    features are no sum: under other poolings than mean and sum, or normalised.
     """
     if not _is_sum(featurizer):
         return None
@@ -164,19 +147,7 @@ def featurizer_parts(featurizer: WordVectorFeaturizer, text: str) -> Parts | Non
 def table_parts(network_input: Any, body: Any, text: str) -> Parts | None:
     """The same for a table of word vectors that has learnt.
 
-    Parameters
-    ----------
-    network_input : WordInput
-        How texts become rows of the table.
-    body : EmbeddingBody
-        The table.
-    text : str
-
-    Returns
-    -------
-    spans : list of (int, int), of length S
-    parts : ndarray of shape (S, w)
-        Or None, as `featurizer_parts`.
+    The input, a `WordInput`, says how texts become rows of the table.
     """
     featurizer = network_input.encoder
     if not _is_sum(featurizer):
@@ -236,21 +207,10 @@ def _place(
 def probe_linear(
     decide: Callable[[Any], NDArray[np.float64]], features: Any
 ) -> tuple[NDArray[np.float64], float] | None:
-    """Coefficients of a decision function, if it is linear.
+    """Coefficients (w,) of a decision function, and that on zeros, if it is linear.
 
-    Parameters
-    ----------
-    decide : callable
-        From features (n, w) to margins (n,).
-    features : ndarray or sparse matrix of shape (1, w)
-        A dense row is probed in all columns, a sparse one where it is not zero.
-
-    Returns
-    -------
-    coefficients : ndarray of shape (w,)
-        0 where nothing was probed.
-    base : float
-        Decision on zeros. Instead of both None, where the decision is not linear.
+    The features are one row. A dense one is probed in all columns, a sparse one where
+    it is not zero; the other coefficients are 0.
 
     Examples
     --------
@@ -290,21 +250,12 @@ def probe_linear(
     return (coefficients, float(base)) if straight else None
 
 
-def attribute_counts(anatomy: Anatomy, text: str) -> Attribution | None:
-    """Contributions of counted words or runs of characters.
+def attribute_counts(model: OpenedModel, text: str) -> Attribution | None:
+    """Contributions of words or runs of characters that the first transformer counts.
 
-    Parameters
-    ----------
-    anatomy : Anatomy
-        Begins with a CountVectorizer or a TfidfVectorizer.
-    text : str
-
-    Returns
-    -------
-    attribution : Attribution or None
-        None where the estimator is of another kind.
+    None where the estimator is of another kind.
     """
-    transformers = anatomy.transformers
+    transformers = model.transformers
     if not transformers or not isinstance(transformers[0], CountVectorizer):
         return None
     vectorizer = transformers[0]
@@ -318,7 +269,7 @@ def attribute_counts(anatomy: Anatomy, text: str) -> Attribution | None:
     ):
         features = transformers[n_used].transform(features)
         n_used += 1
-    found = probe_linear(anatomy.decide_after(n_used), features)
+    found = probe_linear(model.decide_after(n_used), features)
     if found is None:
         return None
     coefficients, base = found
@@ -341,19 +292,9 @@ def attribute_parts(
     spans: list[Span],
     parts: NDArray[np.float64],
 ) -> Attribution | None:
-    """Contributions of words whose vectors add up to the features.
+    """Contributions of words whose vectors, parts (S, w), add up to the features.
 
-    Parameters
-    ----------
-    decide : callable
-        From features (n, w) to margins (n,).
-    spans : list of (int, int), of length S
-    parts : ndarray of shape (S, w)
-
-    Returns
-    -------
-    attribution : Attribution or None
-        None where the decision is not linear.
+    None where the decision is not linear.
     """
     features = parts.sum(axis=0, keepdims=True)
     found = probe_linear(decide, features)

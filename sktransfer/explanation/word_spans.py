@@ -22,21 +22,10 @@ _VISIBLE = re.compile(r"\S+")
 
 
 def word_spans(text: str) -> list[Span]:
-    """Words of a text, punctuation included, as places in it.
+    """Words of a text, punctuation included, in order and without overlap.
 
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    spans : list of (int, int)
-        In order, without overlap. Chinese is cut by the extra ``chinese``.
-
-    Raises
-    ------
-    MissingExtraError
-        If the text has Chinese characters and the extra is not installed.
+    Chinese is cut by the extra ``chinese``: where that is not installed, a text with
+    Chinese characters is a `MissingExtraError`.
 
     Examples
     --------
@@ -55,19 +44,8 @@ def locate_words(
 ) -> list[Span] | None:
     """Places of words that a tokenizer has taken from a text, in their order.
 
-    Parameters
-    ----------
-    words : sequence of str
-        Tidy, and perhaps in lower case.
-    text : str
-        As the user wrote it.
-    lowercase : bool, default=False
-        Whether the text was lowercased before it was cut.
-
-    Returns
-    -------
-    spans : list of (int, int) or None
-        None where a word is not in the text, as after stemming.
+    The words are tidy, and in lower case where the text was lowercased before it was
+    cut. None where one is not in the text, as after stemming.
 
     Examples
     --------
@@ -94,20 +72,9 @@ def spread_over_words(
 ) -> NDArray[np.float64]:
     """Give each word its share of what other pieces of the text are worth.
 
-    Parameters
-    ----------
-    spans : sequence of (int, int), of length n_pieces
-        Sub-words, runs of characters, or words that were cut otherwise.
-    values : sequence of float, of length n_pieces
-    words : sequence of (int, int), of length n_words
-        In order, without overlap.
-
-    Returns
-    -------
-    shares : ndarray of shape (n_words,)
-        A piece is divided by the characters that it shares with each word; one that
-        shares none, as white space does, goes to the nearest. Where there is a word,
-        nothing is lost.
+    These are sub-words, runs of characters, or words that were cut otherwise. A piece
+    is divided by the characters that it shares with each word; one that shares none, as
+    white space does, goes to the nearest. Where there is a word, nothing is lost.
 
     Examples
     --------

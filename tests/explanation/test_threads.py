@@ -11,8 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sktransfer.classifier.network.transformer import TransformerBody
-from sktransfer.explanation import dissection as anatomy
-from sktransfer.explanation import explain
+from sktransfer.explanation import explain, opened_model
 
 TEXT = "the film is greatly boring, but quite fun!"
 
@@ -100,5 +99,5 @@ def test_explanations_that_overlap_leave_the_filters_of_warnings(sentiment_texts
 def test_no_filter_is_set_where_features_never_had_names(sentiment_texts, monkeypatch):
     model = make_pipeline(TfidfVectorizer(), LogisticRegression())
     model.fit(*sentiment_texts)
-    monkeypatch.setattr(anatomy, "warnings", None)
+    monkeypatch.setattr(opened_model, "warnings", None)
     assert explain(model, TEXT, label="pos").method == "exact"

@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.estimators import steps_of, wrapped_in
+from sktransfer.estimators import TextClassifier, steps_of, wrapped_in
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.explanation.word_spans import Span
 
-__all__ = ["Anatomy", "Attribution", "dissect", "find_class", "margins"]
+if TYPE_CHECKING:
+    from sktransfer.classifier.classifier import TransferSentimentClassifier
+    from sktransfer.classifier.network.body import Body
+
+__all__ = ["Attribution", "OpenedModel", "find_class", "margins", "open_model"]
 
 # Beyond these odds a probability of 0 or 1 says nothing more.
 _SUREST = 1e-12
@@ -56,7 +60,7 @@ class Attribution:
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class OpenedModel:
     """A fitted estimator, opened.
 
     Attributes
@@ -78,19 +82,18 @@ class Anatomy:
     number: int
 
     @property
-    def network(self) -> Any:
+    def network(self) -> TransferSentimentClassifier | None:
         """TransferSentimentClassifier that decides, or None."""
         model = getattr(self.classifier, "model", self.classifier)
-        return model if _is_network(model) else None
+        network: TransferSentimentClassifier | None
+        network = model if _is_network(model) else None
+        return network
 
     @property
-    def body(self) -> Any:
+    def body(self) -> Body | None:
         """The network's own layers that read texts, or None."""
-        return (
-            None
-            if self.transformers or self.network is None
-            else _body_of(self.network)
-        )
+        network = self.network
+        return None if self.transformers or network is None else _body_of(network)
 
     def margins(self, texts: list[str]) -> NDArray[np.float64]:
         """Margin of the class, shape (n,)."""
@@ -122,27 +125,8 @@ def _silent_on_names(estimators: list[Any]) -> Iterator[None]:
         yield
 
 
-def dissect(estimator: Any, number: int) -> Anatomy:
-    """Open searches, wrappers and pipelines.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Fitted; reads texts.
-    number : int
-        Class that is asked for.
-
-    Returns
-    -------
-    anatomy : Anatomy
-
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError
-        If the estimator, or the best one of a search, is not fitted.
-    InvalidParameterError
-        If it is no classifier.
-    """
+def open_model(estimator: TextClassifier, number: int) -> OpenedModel:
+    """Open searches, wrappers and pipelines; the class is asked for by its number."""
     *transformers, classifier = _open(estimator)
     if _is_network(classifier) and not transformers and _body_of(classifier) is None:
         # A frozen encoder is one more transformer.
@@ -150,16 +134,17 @@ def dissect(estimator: Any, number: int) -> Anatomy:
 
         transformers = _open(classifier.encoder_)
         classifier = NetworkHead(classifier)
-    return Anatomy(estimator, transformers, classifier, number)
+    return OpenedModel(estimator, transformers, classifier, number)
 
 
-def _is_network(model: Any) -> bool:
+def _is_network(model: object) -> bool:
     module = getattr(getattr(model, "net_", None), "module_", None)
     return hasattr(module, "scaler") and hasattr(module, "head")
 
 
-def _body_of(model: Any) -> Any:
-    return model.net_.module_.body
+def _body_of(network: TransferSentimentClassifier) -> Body | None:
+    body: Body | None = network.net_.module_.body
+    return body
 
 
 def _open(estimator: object) -> list[Any]:
@@ -176,22 +161,10 @@ def _open(estimator: object) -> list[Any]:
     return [estimator]
 
 
-def margins(classifier: Any, X: Any, number: int) -> NDArray[np.float64]:
-    """How much speaks for a class: its logit, decision or log-odds.
+def margins(classifier: Any, X: object, number: int) -> NDArray[np.float64]:
+    """How much speaks for a class in n rows, shape (n,): logit, decision or log-odds.
 
-    Parameters
-    ----------
-    classifier : classifier
-        Fitted.
-    X : texts or matrix
-        What it reads, n rows.
-    number : int
-        Place of the class in ``classes_``.
-
-    Returns
-    -------
-    margins : ndarray of shape (n,)
-        Of two classes, what speaks for the one speaks as much against the other.
+    Of two classes, what speaks for the one speaks as much against the other.
     """
     if hasattr(classifier, "decision_function"):
         decisions = np.asarray(classifier.decision_function(X), dtype=np.float64)
@@ -203,26 +176,10 @@ def margins(classifier: Any, X: Any, number: int) -> NDArray[np.float64]:
     return odds
 
 
-def find_class(estimator: Any, text: str, label: Any) -> int:
-    """Place in ``classes_`` of the label that is asked for.
+def find_class(estimator: object, text: str, label: object) -> int:
+    """Place in ``classes_`` of the label that is asked for, or that is predicted.
 
-    Parameters
-    ----------
-    estimator : classifier
-    text : str
-        Its predicted label is taken where `label` is None.
-    label : object
-
-    Returns
-    -------
-    number : int
-
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError
-        If the estimator is not fitted.
-    InvalidParameterError
-        If the estimator is no classifier, or does not know the label.
+    What is not fitted, is no classifier or does not know the label is an error.
     """
     if hasattr(estimator, "cv_results_") and not hasattr(estimator, "best_estimator_"):
         raise NotFittedError(
