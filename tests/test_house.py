@@ -55,6 +55,12 @@ class TestImports:
         code = "import sktransfer\nsktransfer.load_mini_reviews()"
         assert not heavy & loaded_after(code)
 
+    @pytest.mark.slow
+    def test_predicting_with_a_light_model_loads_no_torch(self):
+        heavy = {"torch", "transformers", "skorch"}
+        code = "from sktransfer.comparison.run.evaluation import predict"
+        assert not heavy & loaded_after(code)
+
     def test_unknown_names_are_attribute_errors(self):
         with pytest.raises(AttributeError, match="no_such_name"):
             _ = sktransfer.no_such_name

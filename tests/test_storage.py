@@ -266,3 +266,35 @@ class TestLock:
             thread.start()
             thread.join()
         assert outcome == ["timeout"]
+
+
+class TestUnfinished:
+    @pytest.fixture
+    def unfinished(self, tmp_path):
+        return storage.Unfinished(
+            tmp_path / "a.part", tmp_path / "a.json", frozenset({"done"})
+        )
+
+    def test_notes_say_what_is_ours(self, unfinished):
+        assert unfinished.read_notes() is None
+        unfinished.write_notes(done=3)
+        unfinished.part.write_bytes(b"half")
+        assert unfinished.read_notes() == {"done": 3}
+        assert unfinished.find_foreign() == []
+
+    @pytest.mark.parametrize("content", ['{"mine": 1}', "[1]", "{"])
+    def test_other_notes_and_a_part_without_any_are_foreign(self, unfinished, content):
+        unfinished.part.write_bytes(b"mine")
+        assert unfinished.find_foreign() == [unfinished.part]
+        unfinished.notes.write_text(content)
+        assert unfinished.read_notes() is None
+        assert unfinished.find_foreign() == [unfinished.notes, unfinished.part]
+
+    def test_empty_files_are_in_nobodys_way(self, unfinished):
+        unfinished.part.touch()
+        unfinished.notes.touch()
+        assert unfinished.find_foreign() == []
+
+    def test_a_folder_is_not_empty(self, unfinished):
+        unfinished.part.mkdir()
+        assert unfinished.find_foreign() == [unfinished.part]
