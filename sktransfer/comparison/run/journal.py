@@ -1,8 +1,8 @@
 """A journal of finished work: one line of JSON a fold, safe against kill -9.
 
 A line is appended, flushed and put on disk before the next fold begins. Each has a
-digest, so that one that was cut short, or changed, is seen and its work done again. So
-it needs no notes beside it, as an `Unfinished` file has that says how much counts.
+digest, so that one that was cut short, or changed, is seen and its work done again:
+what counts is told by the lines, not by notes beside them as of an `Unfinished` file.
 
 Data and estimators are put down as digests and parameters, which tell whether two
 comparisons are the same one.
