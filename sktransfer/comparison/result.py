@@ -20,7 +20,7 @@ from sktransfer.exceptions import InvalidParameterError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sktransfer.encoders.featurizer import BertFeaturizer
+    from sktransfer.estimators import Encoder
 
 __all__ = ["StrategyComparison", "find_mistakes"]
 
@@ -175,7 +175,7 @@ class StrategyComparison:
         source: tuple[list[str], npt.NDArray[Any]] | None = None,
         verdicts: Sequence[str] = (),
         domain_distance: float | None = None,
-        encoder: BertFeaturizer | None = None,
+        encoder: Encoder | None = None,
         encoders: pd.DataFrame | None = None,
         refit: Callable[[str, bool | str], Any] | None = None,
     ) -> None:

@@ -22,7 +22,7 @@ def folder(tmp_path):
     model = DummyClassifier().fit([[0.0]], [1])
     save(model, folder / "sources" / MODEL)
     store, keys = DiskStore(folder / "vectors"), hash_texts(["a"], "ab" * 32)
-    list(store.turns(keys))
+    list(store.lock(keys))
     store.put_many(keys, np.zeros((1, 2), np.float32))
     unfinished = folder / "sources" / f".{MODEL}.a1_b2c3d"
     unfinished.mkdir()
