@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from sktransfer.classifier.data.rows import Matrix
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.texts import check_texts, holds_numbers
+
+if TYPE_CHECKING:  # it loads torch, which baselines that check their labels do without
+    from sktransfer.classifier.data.rows import Matrix
 
 __all__ = [
     "Columns",
