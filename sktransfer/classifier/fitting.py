@@ -45,7 +45,7 @@ from sktransfer.classifier.strategies.head_first import train_head_first
 from sktransfer.classifier.strategies.registry import STRATEGIES
 from sktransfer.classifier.training.callbacks import diverged
 from sktransfer.classifier.training.net import TransferNet, features_of
-from sktransfer.classifier.training.schedule import (
+from sktransfer.classifier.training.settings import (
     FROZEN,
     make_net,
     make_updates,

@@ -25,7 +25,7 @@ from sktransfer.classifier.parameters import FitOptions
 from sktransfer.classifier.training.frozen_prefix import keep_states
 from sktransfer.classifier.training.linear_head import solve_head
 from sktransfer.classifier.training.net import TransferNet, features_of
-from sktransfer.classifier.training.schedule import (
+from sktransfer.classifier.training.settings import (
     FROZEN,
     TUNED,
     WORDS,

@@ -11,7 +11,7 @@ from torch import nn
 from sktransfer.classifier.network.body import Body, Needs
 from sktransfer.classifier.parameters import FitOptions
 from sktransfer.classifier.strategies.base import Strategy, train_layers
-from sktransfer.classifier.training.schedule import Defaults
+from sktransfer.classifier.training.settings import Defaults
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = ["STRATEGY"]

@@ -39,7 +39,7 @@ from sktransfer.classifier.strategies.base import (
 )
 from sktransfer.classifier.training.callbacks import Net
 from sktransfer.classifier.training.net import TransferNet
-from sktransfer.classifier.training.schedule import (
+from sktransfer.classifier.training.settings import (
     FROZEN,
     Defaults,
     resolve_settings,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from sktransfer.classifier.data.rows import LabelledRows
 from sktransfer.classifier.network.network import set_resting_parts
 from sktransfer.classifier.strategies.base import FitState, fit_head, make_trainer
-from sktransfer.classifier.training.schedule import FROZEN, resolve_settings
+from sktransfer.classifier.training.settings import FROZEN, resolve_settings
 
 __all__ = ["train_head_first"]
 

@@ -10,7 +10,7 @@ from torch import nn
 from sktransfer.classifier.network.body import Body, Needs
 from sktransfer.classifier.parameters import FitOptions
 from sktransfer.classifier.strategies.base import Strategy, train_layers
-from sktransfer.classifier.training.schedule import Defaults
+from sktransfer.classifier.training.settings import Defaults
 
 __all__ = ["LORA", "STRATEGY"]
 

@@ -15,7 +15,7 @@ from sktransfer.classifier.cpu.sparse_gradient import sparse_gradient
 from sktransfer.classifier.cpu.switch import VARIABLE, plain, tricks_on
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.classifier.training.frozen_prefix import KeptTexts
-from sktransfer.encoders.registry import find_checkpoint
+from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.exceptions import InvalidParameterError
 
 TEXTS = ["good film", "bad", "the plot is good", "awful and boring and bad"] * 6

@@ -16,7 +16,7 @@ from sktransfer.classifier.network.adapters import (
 )
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.classifier.strategies.lora import LORA
-from sktransfer.classifier.training.schedule import Settings
+from sktransfer.classifier.training.settings import Settings
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidParameterError, MissingExtraError
 

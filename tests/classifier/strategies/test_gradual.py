@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 from transformers import AlbertConfig, AlbertModel, AutoConfig
 
 from sktransfer.classifier.network.transformer import TransformerBody
-from sktransfer.classifier.training.schedule import (
+from sktransfer.classifier.training.settings import (
     TUNED,
     RatesByStep,
     Settings,

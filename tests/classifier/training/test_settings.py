@@ -1,6 +1,6 @@
 import pytest
 
-from sktransfer.classifier.training.schedule import (
+from sktransfer.classifier.training.settings import (
     FROZEN,
     TUNED,
     WORDS,

@@ -131,7 +131,7 @@ class Settings:
         `n_stages` are epochs in which layers still rest, where they join one by one;
         `min_epochs` come after them, so that the last to join have their share.
 
-        >>> from sktransfer.classifier.training.schedule import TUNED, Settings
+        >>> from sktransfer.classifier.training.settings import TUNED, Settings
         >>> Settings.resolve(TUNED, n_rows=300, width=384).max_epochs
         6
         """
