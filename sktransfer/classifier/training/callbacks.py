@@ -1,8 +1,7 @@
-"""What happens between the batches: losses, rates, the best epoch, progress."""
+"""What happens between the batches: the best epoch, decay to a source, progress."""
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -13,7 +12,6 @@ from skorch.callbacks import Callback, EarlyStopping
 from skorch.history import History
 from tqdm.auto import tqdm
 
-from sktransfer.classifier.data.rows import Batch, Targets
 from sktransfer.classifier.network.network import TransferNetwork
 from sktransfer.exceptions import TrainingError
 
@@ -23,7 +21,6 @@ __all__ = [
     "Net",
     "ProgressOfSteps",
     "StopTraining",
-    "WeightedLosses",
     "diverged",
     "was_early_stopping",
 ]
@@ -54,39 +51,6 @@ def diverged(what: str) -> TrainingError:
         f"{what}, so training cannot go on: lower encoder_learning_rate and "
         "head_learning_rate, use dtype='float32', or look for extreme values in X."
     )
-
-
-class WeightedLosses(Callback):
-    """Record train_loss and valid_loss of each epoch, averaged by sample weight."""
-
-    def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
-        """Start the sums anew."""
-        self.sums_ = {True: 0.0, False: 0.0}
-        self.weights_ = {True: 0.0, False: 0.0}
-
-    def on_batch_end(
-        self,
-        net: Net,
-        batch: tuple[Batch, Targets] | None = None,
-        training: bool = False,
-        loss: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Add a batch; stop where its loss is not a number."""
-        assert batch is not None
-        assert loss is not None
-        value = loss.item()
-        if not math.isfinite(value):
-            raise diverged(f"the loss became {value} in epoch {len(net.history)}")
-        weight = float(batch[1].weight.sum())
-        self.sums_[training] += value * weight
-        self.weights_[training] += weight
-
-    def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
-        """Write the means to the history."""
-        for training, name in ((True, "train_loss"), (False, "valid_loss")):
-            if self.weights_[training]:
-                net.history.record(name, self.sums_[training] / self.weights_[training])
 
 
 class BestEpoch(Callback):

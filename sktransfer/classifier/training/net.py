@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, PrintLog
+from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import nn
 
 from sktransfer.classifier.cpu.batch_halves import MIN_ROWS, in_halves
@@ -30,8 +31,9 @@ from sktransfer.classifier.data.rows import (
 )
 from sktransfer.classifier.network.network import TransferNetwork
 from sktransfer.classifier.training.callbacks import (
+    Net,
     StopTraining,
-    WeightedLosses,
+    diverged,
     was_early_stopping,
 )
 from sktransfer.encoders.compute.threads import (
@@ -46,6 +48,7 @@ __all__ = [
     "PredictingNet",
     "TransferNet",
     "WeightedLoss",
+    "WeightedLosses",
     "features_of",
     "parameter_groups",
 ]
@@ -91,6 +94,39 @@ class WeightedLoss(nn.Module):
                 label_smoothing=self.label_smoothing,
             )
         return (losses * targets.weight).sum() / targets.weight.sum()
+
+
+class WeightedLosses(Callback):
+    """Record train_loss and valid_loss of each epoch, averaged by sample weight."""
+
+    def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
+        """Start the sums anew."""
+        self.sums_ = {True: 0.0, False: 0.0}
+        self.weights_ = {True: 0.0, False: 0.0}
+
+    def on_batch_end(
+        self,
+        net: Net,
+        batch: tuple[Batch, Targets] | None = None,
+        training: bool = False,
+        loss: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Add a batch; stop where its loss is not a number."""
+        assert batch is not None
+        assert loss is not None
+        value = loss.item()
+        if not math.isfinite(value):
+            raise diverged(f"the loss became {value} in epoch {len(net.history)}")
+        weight = float(batch[1].weight.sum())
+        self.sums_[training] += value * weight
+        self.weights_[training] += weight
+
+    def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
+        """Write the means to the history."""
+        for training, name in ((True, "train_loss"), (False, "valid_loss")):
+            if self.weights_[training]:
+                net.history.record(name, self.sums_[training] / self.weights_[training])
 
 
 def parameter_groups(

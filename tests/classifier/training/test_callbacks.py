@@ -1,18 +1,14 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 import torch
 from skorch.history import History
 
-from sktransfer.classifier.data.rows import Targets
 from sktransfer.classifier.training.callbacks import (
     BestEpoch,
     DecayTowards,
     StopTraining,
-    WeightedLosses,
 )
-from sktransfer.exceptions import TrainingError
 
 
 class ANet:
@@ -26,36 +22,6 @@ class ANet:
         )
         groups = [{"params": list(parameters.values()), "weight_decay": 0.5}]
         self.optimizer_ = torch.optim.SGD(groups, lr=0.1)
-
-
-class TestLosses:
-    def run(self, *batches):
-        net, losses = ANet(), WeightedLosses()
-        net.history.new_epoch()
-        losses.on_epoch_begin(net)
-        for value, weight, training in batches:
-            targets = Targets(torch.zeros(len(weight)), torch.tensor(weight))
-            loss = torch.tensor(value)
-            losses.on_batch_end(
-                net, batch=(None, targets), training=training, loss=loss
-            )
-        losses.on_epoch_end(net)
-        return net.history[-1]
-
-    def test_batches_count_by_their_weights(self):
-        epoch = self.run(
-            (1.0, [1.0, 1.0], True), (5.0, [2.0], True), (7.0, [1.0], False)
-        )
-        assert epoch["train_loss"] == pytest.approx(3)
-        assert epoch["valid_loss"] == pytest.approx(7)
-
-    def test_without_validation_there_is_no_valid_loss(self):
-        assert "valid_loss" not in self.run((1.0, [1.0], True))
-
-    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-    def test_a_loss_that_is_no_number_stops_the_training(self, value):
-        with pytest.raises(TrainingError, match=r"became (nan|inf) in epoch 1.*lower"):
-            self.run((value, [1.0], True))
 
 
 class TestBestEpoch:

@@ -1,8 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
+from skorch.history import History
 
 from sktransfer.classifier.data.rows import Targets
-from sktransfer.classifier.training.net import WeightedLoss
+from sktransfer.classifier.training.net import WeightedLoss, WeightedLosses
+from sktransfer.exceptions import TrainingError
 
 
 class TestLoss:
@@ -22,3 +26,33 @@ class TestLoss:
         targets = Targets(self.classes, self.weight)
         loss = WeightedLoss(smoothing)
         torch.testing.assert_close(loss(logits, targets), loss(two, targets))
+
+
+class TestLosses:
+    def run(self, *batches):
+        net, losses = SimpleNamespace(history=History()), WeightedLosses()
+        net.history.new_epoch()
+        losses.on_epoch_begin(net)
+        for value, weight, training in batches:
+            targets = Targets(torch.zeros(len(weight)), torch.tensor(weight))
+            loss = torch.tensor(value)
+            losses.on_batch_end(
+                net, batch=(None, targets), training=training, loss=loss
+            )
+        losses.on_epoch_end(net)
+        return net.history[-1]
+
+    def test_batches_count_by_their_weights(self):
+        epoch = self.run(
+            (1.0, [1.0, 1.0], True), (5.0, [2.0], True), (7.0, [1.0], False)
+        )
+        assert epoch["train_loss"] == pytest.approx(3)
+        assert epoch["valid_loss"] == pytest.approx(7)
+
+    def test_without_validation_there_is_no_valid_loss(self):
+        assert "valid_loss" not in self.run((1.0, [1.0], True))
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_a_loss_that_is_no_number_stops_the_training(self, value):
+        with pytest.raises(TrainingError, match=r"became (nan|inf) in epoch 1.*lower"):
+            self.run((value, [1.0], True))
