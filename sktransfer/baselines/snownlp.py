@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from sktransfer.baselines.lexicon import N_REMEMBERED, LexiconClassifier
+from sktransfer.baselines.lexicon_classifier import N_REMEMBERED, LexiconClassifier
 from sktransfer.baselines.registry import Baseline
 from sktransfer.packages import require_extra
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import approx_fprime
 from sklearn.linear_model import LogisticRegression
 
-from sktransfer.baselines.lexicon import _loss, fit_ordinal, order_classes
+from sktransfer.baselines.lexicon_classifier import _loss, fit_ordinal, order_classes
 
 
 @pytest.fixture
