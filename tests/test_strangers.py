@@ -21,8 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from sktransfer.bundles import kinds
-from sktransfer.bundles import sklearn_parts as parts
+from sktransfer.bundles import kinds, sklearn_parts
 from sktransfer.bundles.folders import write_bundle
 from sktransfer.bundles.sklearn_parts import read_part
 from sktransfer.classifier.classifier import TransferSentimentClassifier
@@ -523,7 +522,7 @@ def refused_both_ways(estimator, folder):
     with pytest.raises(ModelFolderError, match="a folder of its own choice"):
         write_bundle(folder, estimator, "")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (kinds, parts):
+        for module in (kinds, sklearn_parts):
             patch.setattr(module, "check_choices", lambda value: None)
         write_bundle(folder, estimator, "")
     with pytest.raises(ModelFolderError, match="a folder of its own choice"):

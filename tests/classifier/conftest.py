@@ -122,12 +122,12 @@ def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
 @pytest.fixture(autouse=True)
 def registered_modules_never_change(tiny_bert):
     """What the process shares is after each test what it was before."""
-    from sktransfer.encoders import registry as checkpoints
+    from sktransfer.encoders import registry
 
-    before = dict(checkpoints._modules)
+    before = dict(registry._modules)
     digests = {key: digest_tensors(m.state_dict()) for key, m in before.items()}
     yield
-    for key, module in checkpoints._modules.items():
+    for key, module in registry._modules.items():
         assert not any(p.requires_grad for p in module.parameters())
         assert not any(part.training for part in module.modules())
         if module is before.get(key):

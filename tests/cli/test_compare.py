@@ -12,7 +12,8 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 from sktransfer.baselines import nbsvm
-from sktransfer.cli.compare import read_labelled
+from sktransfer.cli.compare import EXAMPLES, read_labelled
+from sktransfer.comparison.setup.named_strategies import DEFAULTS
 from sktransfer.persistence import load
 
 CHEAP = ["--strategies", "nbsvm", "--folds", "3"]
@@ -274,3 +275,8 @@ class TestEncode:
         path.write_text("text\n")
         result = run("encode", path, "-o", tmp_path / "v.npy")
         assert "has no rows" in flat(result.stderr)
+
+
+def test_the_help_names_every_strategy():
+    shown = EXAMPLES.partition("Strategies")[2]
+    assert [name for name in DEFAULTS if name not in shown] == []

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.encoders import encoding as vectors_module
+from sktransfer.encoders import encoding
 from sktransfer.encoders.cache.memory import memory_store
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.compute.threads import n_texts_encoded
@@ -147,7 +147,7 @@ class TestVectors:
 
     def test_small_blocks_and_batches_change_nothing(self, make, monkeypatch):
         expected = make().fit_transform(TEXTS)
-        monkeypatch.setattr(vectors_module, "_BLOCK", 2)
+        monkeypatch.setattr(encoding, "_BLOCK", 2)
         for cache in (None, "memory"):
             memory_store().clear()
             featurizer = make(batch_tokens=8, cache=cache)
@@ -206,7 +206,7 @@ class TestFitting:
         def fail(*args, **kwargs):
             raise AssertionError("weights were loaded")
 
-        monkeypatch.setattr(vectors_module, "load_encoder", fail)
+        monkeypatch.setattr(encoding, "load_encoder", fail)
         featurizer = make().fit(TEXTS)
         check_is_fitted(featurizer)
         assert featurizer.n_features_out_ == 32

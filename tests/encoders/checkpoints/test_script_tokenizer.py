@@ -3,7 +3,7 @@ import threading
 import pytest
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from sktransfer.encoders.checkpoints import script_tokenizer as scripts
+from sktransfer.encoders.checkpoints import script_tokenizer
 from sktransfer.encoders.checkpoints.script_tokenizer import ScriptTokenizer
 from sktransfer.encoders.registry import read_tokenizer
 
@@ -64,7 +64,7 @@ def folder(request, tmp_path):
 
 @pytest.mark.parametrize("part", [5, 2**18])
 def test_each_text_has_its_tokens(folder, monkeypatch, part):
-    monkeypatch.setattr(scripts, "_PART", part)
+    monkeypatch.setattr(script_tokenizer, "_PART", part)
     whole = build()
     for text in TEXTS:
         # By one that has seen no script, and by one that has seen some.
@@ -80,9 +80,9 @@ def test_each_text_has_its_tokens(folder, monkeypatch, part):
 
 def test_scripts_come_with_their_first_text(folder, monkeypatch):
     loaded = []
-    load = scripts._load
+    load = script_tokenizer._load
     monkeypatch.setattr(
-        scripts,
+        script_tokenizer,
         "_load",
         lambda content, chosen: loaded.append(set(chosen)) or load(content, chosen),
     )
@@ -91,7 +91,7 @@ def test_scripts_come_with_their_first_text(folder, monkeypatch):
         tokenizer.encode(text)
     assert loaded == [set(), {"Cyrillic"}]
     tokenizer.encode(TEXTS[8])
-    assert loaded[2:] == [set(scripts._SCRIPTS)]
+    assert loaded[2:] == [set(script_tokenizer._SCRIPTS)]
 
 
 def test_pieces_of_absent_scripts_take_no_place(folder):

@@ -7,7 +7,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from sktransfer.encoders.checkpoints import weights as token_table
+from sktransfer.encoders.checkpoints import weights
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.checkpoints.weights import TokenTable, look_up, share_table
 from sktransfer.encoders.registry import (
@@ -55,9 +55,9 @@ def test_it_is_there_for_as_long_as_a_module_reads_it(half_bert):
     weight = module.get_input_embeddings().weight
     for number in range(20):  # others come and go
         address = share_table(str(number), half_bert).data_ptr()
-        assert address not in token_table._mapped
+        assert address not in weights._mapped
     assert share(half_bert).data_ptr() == weight.data_ptr()
-    assert weight.data_ptr() in token_table._mapped
+    assert weight.data_ptr() in weights._mapped
     module.get_input_embeddings().own()
     assert share(half_bert).data_ptr() != weight.data_ptr()
 
@@ -71,7 +71,7 @@ def test_it_is_as_the_file_has_it(tmp_path, dtype):
 
 
 def test_rows_are_the_same_after_pages_were_let_go_of(half_bert, monkeypatch):
-    monkeypatch.setattr(token_table, "_PATIENCE", 10)
+    monkeypatch.setattr(weights, "_PATIENCE", 10)
     table = share(half_bert)
     expected = load_file(half_bert / FILE)["embeddings.word_embeddings.weight"][IDS]
     wrong = []

@@ -19,8 +19,7 @@ from sktransfer.exceptions import (
 )
 from sktransfer.storage import cache_folder
 from sktransfer.words.featurizer import WordVectorFeaturizer
-from sktransfer.words.files import formats as readers
-from sktransfer.words.files import location as files
+from sktransfer.words.files import formats, location
 from sktransfer.words.files.formats import FORMATS, read_source
 from sktransfer.words.vectors import WordVectors
 
@@ -161,7 +160,7 @@ def test_bytes_that_are_no_utf8_are_replaced(tmp_path):
 
 
 def test_of_repeated_words_the_first_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "WORDS_A_BLOCK", 3)
+    monkeypatch.setattr(formats, "WORDS_A_BLOCK", 3)
     path = tmp_path / "glove.txt"
     path.write_text("a 1 2\nb 3 4\na 5 6\nc 7 8\nb 9 9\nc 9 9\n")
     with pytest.warns(SktransferWarning, match="3 words stand more than once in"):
@@ -231,8 +230,8 @@ def test_binary_numbers_that_are_not_finite(tmp_path):
 
 
 def test_binary_is_read_in_pieces(vectors, tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "_BYTES_A_READ", 7)
-    monkeypatch.setattr(readers, "WORDS_A_BLOCK", 5)
+    monkeypatch.setattr(formats, "_BYTES_A_READ", 7)
+    monkeypatch.setattr(formats, "WORDS_A_BLOCK", 5)
     assert_same(vectors.save(tmp_path / "toy", format="word2vec-binary"), vectors)
 
 
@@ -433,7 +432,7 @@ class TestNamesAndPaths:
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setattr(files, "find_packaged", lambda *names: None)
+    monkeypatch.setattr(location, "find_packaged", lambda *names: None)
     with pytest.raises(WordVectorsError, match=r"sktransfer\[models\]"):
         WordVectors.load("glove-6b-50d")
 
@@ -460,13 +459,13 @@ class TestCache:
     @pytest.fixture
     def n_reads(self, monkeypatch):
         reads = []
-        read = files.read_source
+        read = location.read_source
 
         def count(*arguments):
             reads.append(arguments)
             return read(*arguments)
 
-        monkeypatch.setattr(files, "read_source", count)
+        monkeypatch.setattr(location, "read_source", count)
         return reads
 
     def test_a_file_is_parsed_once(self, path, n_reads):
