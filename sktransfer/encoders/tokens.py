@@ -1,10 +1,5 @@
 """Texts to rows of token ids, and rows to batches of like length.
 
-Rows lie flat, one after another, with the place where each begins.
-
-A list of lists costs Python work for every text; one array with offsets costs index
-arithmetic for all of them at once.
-
 Texts are tokenised once, without padding, into one flat array; cutting and windows are
 index arithmetic on it. Batches are filled to a budget of padded tokens after sorting by
 length, so that little is computed for padding.
@@ -24,15 +19,14 @@ from torch import Tensor
 
 from sktransfer.encoders.checkpoints.script_tokenizer import ScriptTokenizer
 from sktransfer.exceptions import InvalidParameterError
+from sktransfer.ragged import gather, row_offsets
 
 __all__ = [
     "LONG_TEXTS",
     "Ints",
     "TokenRows",
     "batches_by_length",
-    "gather",
     "merge_windows",
-    "row_offsets",
     "send",
     "tokenize",
 ]
@@ -126,41 +120,6 @@ class TokenRows:
         padded = np.full(mask.shape, self.pad_id, dtype=np.int64)
         padded[mask] = gather(self.ids, self.offsets[indices], lengths)
         return torch.from_numpy(padded), torch.from_numpy(mask.astype(np.int64))
-
-
-def gather(ids: NDArray[np.int32], starts: Ints, lengths: Ints) -> NDArray[np.int32]:
-    """Return stretches of an array, one after another.
-
-    Parameters
-    ----------
-    ids : int32 array of shape (n_tokens,)
-        What they are stretches of.
-    starts, lengths : int64 arrays of shape (n,)
-        Where each begins, and how long it is.
-
-    Returns
-    -------
-    gathered : int32 array of shape (sum of lengths,)
-    """
-    offsets = row_offsets(lengths)
-    shifts = np.repeat(starts - offsets[:-1], lengths)
-    gathered: NDArray[np.int32] = ids[np.arange(offsets[-1]) + shifts]
-    return gathered
-
-
-def row_offsets(lengths: Ints) -> Ints:
-    """Return where rows of these lengths begin, and where the last one ends.
-
-    Parameters
-    ----------
-    lengths : int64 array of shape (n,)
-        Entries of each row.
-
-    Returns
-    -------
-    offsets : int64 array of shape (n + 1,)
-    """
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

@@ -137,8 +137,8 @@ def featurizer_parts(featurizer: WordVectorFeaturizer, text: str) -> Parts | Non
         return None
     reader = featurizer._reader
     ragged, distinct, rows = reader.read_counted([text])
-    words = [distinct[number] for number in ragged.words.tolist()]
-    vectors = reader.look_up(distinct, rows)[ragged.words]
+    words = [distinct[number] for number in ragged.values.tolist()]
+    vectors = reader.look_up(distinct, rows)[ragged.values]
     weights = featurizer.weigh(words)
     parts = _pool_parts(featurizer, vectors.astype(np.float64), weights)
     return _place(featurizer, words, parts, text)

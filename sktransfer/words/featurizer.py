@@ -212,7 +212,9 @@ default="glove-6b-50d"
         self.word_weights_: WordWeights | None = None
         if self.weighting is not None:
             ragged, words, _ = self._reader.read_counted(texts)
-            self.word_weights_ = weigh_words(*ragged, words, self.weighting)
+            self.word_weights_ = weigh_words(
+                ragged.values, ragged.offsets, words, self.weighting
+            )
         self.components_: NDArray[np.float32] | None = None
         if self.n_components_removed:
             pooled = self._reader.pool(texts, self.pooling_, self.word_weights_)
@@ -280,7 +282,7 @@ default="glove-6b-50d"
         """
         self._check_fitted()
         ragged, _, rows = self._reader.read(check_texts(X))
-        return rows[ragged.words], ragged.offsets.astype(np.int64)
+        return rows[ragged.values], ragged.offsets.astype(np.int64)
 
     def weigh(self, words: Iterable[str]) -> NDArray[np.float32]:
         """What each word's vector is multiplied by.

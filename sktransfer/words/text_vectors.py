@@ -9,7 +9,6 @@ scikit-learn. A reader pickles without what it remembers of texts.
 
 from __future__ import annotations
 
-import itertools
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sktransfer.words.text.lexicon import Lexicon, Ragged
+from sktransfer.ragged import Ragged
+from sktransfer.words.text.lexicon import Lexicon
 from sktransfer.words.vectors import WordVectors
 from sktransfer.words.weighting import WordWeights
 
@@ -183,21 +183,19 @@ class WordReader:
         """The same without words that `oov` leaves out, renumbered without gaps."""
         ragged, words, rows = self.read(texts)
         if self.oov == "skip":
-            ragged = ragged.keep(rows[ragged.words] >= 0)
+            ragged = ragged.keep(rows[ragged.values] >= 0)
         occurs = np.zeros(len(rows), np.bool_)
-        occurs[ragged.words] = True
+        occurs[ragged.values] = True
         used = np.flatnonzero(occurs)
         places = np.zeros(len(rows), np.int32)
         places[used] = np.arange(len(used))
-        ragged = Ragged(places[ragged.words], ragged.offsets)
+        ragged = Ragged(places[ragged.values], ragged.offsets)
         return ragged, [words[number] for number in used.tolist()], rows[used]
 
     def words_of(self, texts: Sequence[str]) -> list[list[str]]:
         """Words of each text, unknown ones included."""
         ragged, words, _ = self.read(texts)
-        flat = [words[number] for number in ragged.words.tolist()]
-        bounds = itertools.pairwise(ragged.offsets.tolist())
-        return [flat[start:stop] for start, stop in bounds]
+        return [[*map(words.__getitem__, row)] for row in ragged]
 
     def pool(
         self,
@@ -215,7 +213,12 @@ class WordReader:
             factors = None if weights is None else weights.weigh(words)
             shares = factors if weights is not None and weights.shared else None
             pooled[start:stop] = np.hstack(
-                [pool_words(*ragged, matrix, how, factors, shares) for how in poolings]
+                [
+                    pool_words(
+                        ragged.values, ragged.offsets, matrix, how, factors, shares
+                    )
+                    for how in poolings
+                ]
             )
         return pooled
 

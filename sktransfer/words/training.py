@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,9 +10,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from sktransfer.exceptions import InvalidParameterError, TrainingError
+from sktransfer.ragged import Ragged
 from sktransfer.texts import check_texts
 from sktransfer.validation import check_parameters, exactly, number, whole
-from sktransfer.words.text.lexicon import Lexicon, Ragged
+from sktransfer.words.text.lexicon import Lexicon
 from sktransfer.words.vectors import WordVectors
 
 __all__ = ["WordVectorTrainer"]
@@ -140,12 +140,12 @@ class WordVectorTrainer(BaseEstimator):
     def learn_words(self, ragged: Ragged, words: Sequence[str]) -> WordVectors:
         """Learn vectors from texts that are cut already, as places in `words`."""
         check_parameters(self.get_params(deep=False), _RULES)
-        counts = np.bincount(ragged.words, minlength=len(words))
+        counts = np.bincount(ragged.values, minlength=len(words))
         # gensim's own error would speak of its build_vocab.
         if counts.max(initial=0) < self.min_count:
             raise TrainingError(
                 f"No word comes min_count={self.min_count} times in the "
-                f"{len(ragged.offsets) - 1} texts, so there is nothing to learn: give "
+                f"{len(ragged)} texts, so there is nothing to learn: give "
                 "more texts or a smaller min_count."
             )
         start = self._open_start()
@@ -208,10 +208,8 @@ class _Corpus:
         self._words = words
 
     def __iter__(self) -> Any:
-        numbers = self._ragged.words.tolist()
-        bounds = self._ragged.offsets.tolist()
-        for start, stop in itertools.pairwise(bounds):
-            yield [self._words[number] for number in numbers[start:stop]]
+        for row in self._ragged:
+            yield [self._words[number] for number in row]
 
 
 def _bar(n_epochs: int) -> Any:

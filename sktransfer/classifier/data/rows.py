@@ -21,6 +21,7 @@ from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.registry import load_tokenizer
 from sktransfer.encoders.tokens import TokenRows, tokenize
 from sktransfer.exceptions import InvalidInputError
+from sktransfer.ragged import positions, row_offsets
 
 __all__ = [
     "Batch",
@@ -344,8 +345,7 @@ class TokenTexts:
         """Rows of tokens of the texts at `indices`, and which text each belongs to."""
         firsts, counts = self.first_row[indices], np.diff(self.first_row)[indices]
         text_of_row = np.repeat(np.arange(len(counts)), counts)
-        starts = np.cumsum(counts) - counts
-        return np.arange(counts.sum()) + (firsts - starts)[text_of_row], text_of_row
+        return positions(firsts, row_offsets(counts)), text_of_row
 
 
 class WindowFeatures:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from sktransfer.classifier.network.body import Body
+from sktransfer.ragged import Ragged
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
 __all__ = ["PADDING", "EmbeddingBody", "WordInput", "WordRows"]
@@ -138,52 +139,46 @@ class EmbeddingBody(Body):
 class WordRows:
     """Texts as rows of word ids, for an `EmbeddingBody`.
 
-    The ids (n_words,) of all texts stand one behind the other, with their weights: text
-    i has the words ``ids[offsets[i]:offsets[i + 1]]``. From `n_rows` on, the rows of
-    the table, they are rows of `new_vectors` (m, d).
+    Ids from `n_rows` of the table on are rows of `new_vectors` (m, d), of words that
+    are not in the table. `weights` (n_words,) are what each word's vector is multiplied
+    by, one text behind the other.
     """
 
     def __init__(
         self,
-        ids: npt.NDArray[np.int64],
-        offsets: npt.NDArray[np.int64],
+        ids: Ragged,
         weights: npt.NDArray[np.float32] | None,
         new_vectors: npt.NDArray[np.float32],
         n_rows: int,
     ) -> None:
         self.ids = ids
-        self.offsets = offsets
         self.weights = weights
         self.new_vectors = new_vectors
         self.n_rows = n_rows
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.ids)
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Words of each text."""
-        return np.diff(self.offsets)
+        return self.ids.lengths
 
     def take(self, indices: npt.NDArray[np.intp]) -> Self:
         """Return the texts at `indices`."""
-        words = self._positions(indices)
-        lengths = self.lengths[indices]
-        return type(self)(
-            self.ids[words],
-            np.concatenate([[0], np.cumsum(lengths)]),
-            None if self.weights is None else self.weights[words],
-            self.new_vectors,
-            self.n_rows,
-        )
+        weights = self.weights
+        if weights is not None:
+            weights = weights[self.ids.positions(indices)]
+        ids = self.ids.take(indices)
+        return type(self)(ids, weights, self.new_vectors, self.n_rows)
 
     def batch(self, indices: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
         """Word ids (n, t), and weights and new vectors where there are any."""
         lengths = self.lengths[indices]
-        words = self._positions(indices)
+        words = self.ids.positions(indices)
         place = np.arange(max(1, lengths.max(initial=0))) < lengths[:, None]
         ids = np.full(place.shape, PADDING)
-        ids[place] = self.ids[words]
+        ids[place] = self.ids.values[words]
         inputs = {}
         new = ids >= self.n_rows
         if new.any():
@@ -195,13 +190,6 @@ class WordRows:
             weights[place] = self.weights[words]
             inputs["word_weights"] = torch.from_numpy(weights)
         return {"word_ids": torch.from_numpy(ids), **inputs}
-
-    def _positions(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
-        lengths = self.lengths[indices]
-        ends = np.cumsum(lengths)
-        shifts = np.repeat(self.offsets[indices] - (ends - lengths), lengths)
-        positions: npt.NDArray[np.int64] = np.arange(len(shifts)) + shifts
-        return positions
 
 
 class WordInput:
@@ -247,14 +235,15 @@ class WordInput:
         for position in np.flatnonzero(~known):
             ids[unseen[position]] = PADDING if skip else UNKNOWN
         kept = [[word for word in text if ids[word] != PADDING] for text in texts]
-        flat = [word for text in kept for word in text]
         weights = None
         if self.encoder.weighting is not None:
             each = dict(zip(words, self.encoder.weigh(words), strict=True))
-            weights = np.array([each[word] for word in flat], np.float32)
+            flat = (each[word] for text in kept for word in text)
+            weights = np.fromiter(flat, np.float32)
         return WordRows(
-            np.array([ids[word] for word in flat], np.int64),
-            np.cumsum([0, *map(len, kept)]),
+            Ragged.from_lists(
+                [[ids[word] for word in text] for text in kept], np.int64
+            ),
             weights,
             self.encoder._reader.look_up(with_vector, sources[known]),
             n_rows,

@@ -25,7 +25,7 @@ from sktransfer.classifier.data.rows import (
 )
 from sktransfer.classifier.network.body import Body
 from sktransfer.classifier.network.transformer import TransformerBody
-from sktransfer.encoders.tokens import gather
+from sktransfer.ragged import positions, row_offsets
 
 __all__ = ["KeptTexts", "keep_states"]
 
@@ -52,7 +52,6 @@ class KeptTexts:
         self.texts = texts
         self.states = states
         self.dtype = dtype
-        self._places = np.arange(len(states), dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -79,8 +78,8 @@ class KeptTexts:
         """Rows of `states` that belong to the texts at `indices`."""
         rows, _ = self.texts.rows_of(indices)
         tokens = self.texts.tokens
-        where = gather(self._places, tokens.offsets[rows], tokens.lengths[rows])
-        return torch.from_numpy(where)
+        offsets = row_offsets(tokens.lengths[rows])
+        return torch.from_numpy(positions(tokens.offsets[rows], offsets))
 
 
 def keep_states(

@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sktransfer.encoders.checkpoints.weights import TABLE, BertWeights, look_up
-from sktransfer.encoders.tokens import Ints, TokenRows, gather, send
+from sktransfer.encoders.tokens import Ints, TokenRows, send
+from sktransfer.ragged import gather
 
 __all__ = ["Linear", "PackedEncoder", "make_linear"]
 

@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sktransfer.ragged import row_offsets
+
 __all__ = ["PackedWords", "Subwords", "Vocabulary", "pack_words"]
 
 # A bound for texts without end, far above the distinct words of any usual corpus.
@@ -103,8 +105,7 @@ def pack_words(words: Sequence[str]) -> PackedWords:
     array([0, 4, 7])
     """
     encoded = [_encode(word) for word in words]
-    offsets = np.zeros(len(encoded) + 1, np.int64)
-    np.cumsum([len(word) for word in encoded], out=offsets[1:])
+    offsets = row_offsets(list(map(len, encoded)))
     hashes = np.fromiter(map(zlib.crc32, encoded), np.uint32, len(encoded))
     order = np.argsort(hashes, kind="stable").astype(np.int32)
     letters = np.frombuffer(b"".join(encoded), np.uint8)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from sktransfer.exceptions import InvalidInputError
+from sktransfer.ragged import Ragged, row_offsets
 from sktransfer.words.text.segmentation import (
     has_han,
     segment_chunk,
@@ -25,9 +26,9 @@ from sktransfer.words.text.segmentation import (
     split_unknown,
     tidy,
 )
-from sktransfer.words.text.spans import Ragged, SpanWords
+from sktransfer.words.text.spans import SpanWords
 
-__all__ = ["Lexicon", "Ragged"]
+__all__ = ["Lexicon"]
 
 # Some 200 MB of memory at most, of which usual corpora need a tenth.
 _MOST_WORDS = 2_000_000
@@ -44,7 +45,7 @@ class Lexicon:
     --------
     >>> from sktransfer.words.text.lexicon import Lexicon
     >>> lexicon = Lexicon()
-    >>> lexicon.read(["A good film!", "a bad film"]).words
+    >>> lexicon.read(["A good film!", "a bad film"]).values
     array([0, 1, 2, 3, 0, 4, 2], dtype=int32)
     >>> lexicon.words
     ['a', 'good', 'film', '!', 'bad']
@@ -90,7 +91,7 @@ class Lexicon:
         """Words of spans of text."""
         chinese = np.fromiter(map(has_han, spans), np.bool_, len(spans))
         if not chinese.any():
-            return _ragged([self._cut_chunk(span) for span in spans])
+            return Ragged.from_lists([self._cut_chunk(span) for span in spans])
         separated = separate_han(spans)
         return self._pieces.read(list(map(_to_bytes, separated)), self._cut_pieces)
 
@@ -98,7 +99,7 @@ class Lexicon:
         """Words of what is left once Chinese words stand by themselves."""
         chinese = list(map(has_han, pieces))
         self._add_han_parts(list(itertools.compress(pieces, chinese)))
-        return _ragged(
+        return Ragged.from_lists(
             [
                 self._parts[piece] if han else self._cut_chunk(piece)
                 for piece, han in zip(pieces, chinese, strict=True)
@@ -153,8 +154,7 @@ class Lexicon:
                     f"The tokenizer returned {entry!r:.80} for the text at position "
                     f"{position}, but a list of str is expected."
                 )
-        offsets = np.zeros(len(tokens) + 1, np.int32)
-        np.cumsum([len(row) for row in tokens], out=offsets[1:])
+        offsets = row_offsets(list(map(len, tokens)), np.int32)
         flat = map(self._number, itertools.chain.from_iterable(tokens))
         return Ragged(np.fromiter(flat, np.int32, offsets[-1]), offsets)
 
@@ -169,13 +169,6 @@ class _Parts(dict[str, tuple[int, ...]]):
     def __missing__(self, word: str) -> tuple[int, ...]:
         parts = self[word] = self._cut(word)
         return parts
-
-
-def _ragged(rows: Sequence[Sequence[int]]) -> Ragged:
-    offsets = np.zeros(len(rows) + 1, np.int32)
-    np.cumsum(list(map(len, rows)), out=offsets[1:])
-    flat = itertools.chain.from_iterable(rows)
-    return Ragged(np.fromiter(flat, np.int32, offsets[-1]), offsets)
 
 
 def _encode(text: str) -> bytes:

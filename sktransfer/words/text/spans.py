@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LONGEST_KEY", "KeyTable", "Ragged", "SpanWords", "key_spans", "split_spans"]
+from sktransfer.ragged import Ragged, positions, row_offsets
+
+__all__ = ["LONGEST_KEY", "KeyTable", "SpanWords", "key_spans", "split_spans"]
 
 LONGEST_KEY = 32
 """Bytes that a key covers; longer spans need a dictionary."""
@@ -153,35 +154,6 @@ class KeyTable:
             slots = (slots[~mine] + 1) & (len(self._keys) - 1)
 
 
-class Ragged(NamedTuple):
-    """Rows of unequal length: S numbers of words in T texts.
-
-    Attributes
-    ----------
-    words : ndarray of int32, shape (S,)
-        Numbers of words, one text behind the other.
-    offsets : ndarray of int32, shape (T + 1,)
-        Text t has the words ``words[offsets[t]:offsets[t + 1]]``.
-    """
-
-    words: NDArray[np.int32]
-    offsets: NDArray[np.int32]
-
-    def keep(self, mask: NDArray[np.bool_]) -> Ragged:
-        """The words that `mask`, of shape (S,), is true for."""
-        kept = np.zeros(len(mask) + 1, np.int32)
-        np.cumsum(mask, out=kept[1:])
-        return Ragged(self.words[mask], kept[self.offsets])
-
-    def cut(self, max_length: int | None) -> Ragged:
-        """The first `max_length` words of each text; None leaves all."""
-        lengths = np.diff(self.offsets)
-        if max_length is None or not len(lengths) or lengths.max() <= max_length:
-            return self
-        places = np.arange(len(self.words)) - np.repeat(self.offsets[:-1], lengths)
-        return self.keep(places < max_length)
-
-
 class SpanWords:
     """Words of every distinct span of text, cut the first time it is seen.
 
@@ -209,8 +181,7 @@ class SpanWords:
         letters = np.frombuffer(joined, np.uint8)
         starts, stops = split_spans(letters)
         spans = self._find(joined, letters, starts, stops, cut)
-        bounds = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum([len(text) + 1 for text in texts], out=bounds[1:])
+        bounds = row_offsets([len(text) + 1 for text in texts])
         return self._expand(spans, np.searchsorted(starts, bounds))
 
     def _find(
@@ -241,11 +212,9 @@ class SpanWords:
                 new.setdefault(span, number + len(new)) if known is None else known
             )
         if new:
-            words, offsets = cut(
-                [span.decode("utf-8", "surrogatepass") for span in new]
-            )
-            self._stops.extend((offsets[1:] + len(self.words)).tolist())
-            self.words.frombytes(words.astype(np.intc).tobytes())
+            rows = cut([span.decode("utf-8", "surrogatepass") for span in new])
+            self._stops.extend((rows.offsets[1:] + len(self.words)).tolist())
+            self.words.frombytes(rows.values.astype(np.intc).tobytes())
         # Remembered only now: cutting may fail where a package is missing.
         self._long.update(
             (span, n) for span, n in new.items() if len(span) > LONGEST_KEY
@@ -258,10 +227,5 @@ class SpanWords:
         """Words of texts that are given as spans."""
         # Copies: an array cannot grow while numpy looks at it.
         words, stops = np.array(self.words, np.int32), np.array(self._stops, np.int32)
-        lengths = np.diff(stops)[spans]
-        ends = np.zeros(len(spans) + 1, np.int32)
-        np.cumsum(lengths, out=ends[1:])
-        # Word i of the result is word (i - where its span begins there) of its span.
-        places = np.repeat(stops[spans] - ends[:-1], lengths)
-        places += np.arange(len(places), dtype=np.int32)
-        return Ragged(words[places], ends[offsets])
+        ends = row_offsets(np.diff(stops)[spans], np.int32)
+        return Ragged(words[positions(stops[spans], ends)], ends[offsets])

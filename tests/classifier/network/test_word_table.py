@@ -118,7 +118,7 @@ class TestUnseenWords:
     def test_else_it_is_the_unknown_row(self, encoder):
         encoder.set_params(oov="zero").fit(["x"])
         reader = WordInput.learn(encoder, ["good"])
-        assert reader.rows(["good hm"]).ids.tolist() == [2, UNKNOWN]
+        assert reader.rows(["good hm"]).ids.values.tolist() == [2, UNKNOWN]
 
     def test_one_without_is_made_up_where_the_featurizer_makes_it_up(self, encoder):
         encoder.set_params(oov="random", random_state=0).fit(["x"])

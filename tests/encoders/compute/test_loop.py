@@ -5,7 +5,8 @@ import transformers
 
 from sktransfer.encoders.compute import loop as encoding
 from sktransfer.encoders.compute.loop import PaddedEncoder, encode_rows
-from sktransfer.encoders.tokens import TokenRows, row_offsets
+from sktransfer.encoders.tokens import TokenRows
+from sktransfer.ragged import row_offsets
 
 SMALL = {
     "vocab_size": 50,

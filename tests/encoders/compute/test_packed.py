@@ -7,7 +7,8 @@ from sktransfer.encoders.checkpoints.checkpoint import Architecture
 from sktransfer.encoders.checkpoints.weights import name_weights, read_weights
 from sktransfer.encoders.compute.loop import encode_rows
 from sktransfer.encoders.compute.packed import PackedEncoder, make_linear
-from sktransfer.encoders.tokens import TokenRows, row_offsets
+from sktransfer.encoders.tokens import TokenRows
+from sktransfer.ragged import row_offsets
 
 CPU = torch.device("cpu")
 SMALL = {

@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sktransfer.exceptions import InvalidInputError
-from sktransfer.words.text.lexicon import Lexicon, Ragged
+from sktransfer.ragged import Ragged
+from sktransfer.words.text.lexicon import Lexicon
 from sktransfer.words.text.segmentation import segment, split_unknown
 
 TEXTS = ["A good film!", "", "a bad, bad film", "🙂 不好 don't"]
 
 
 def spell(lexicon: Lexicon, ragged: Ragged) -> list[list[str]]:
-    rows = np.split(ragged.words, ragged.offsets[1:-1])
+    rows = np.split(ragged.values, ragged.offsets[1:-1])
     return [[lexicon.words[number] for number in row] for row in rows]
 
 
@@ -129,7 +130,7 @@ def test_spans_longer_than_a_key_are_told_apart():
     lexicon = Lexicon()
     texts = [f"{stem}a {stem}b", f"{stem}b {stem}a"]
     assert spell(lexicon, lexicon.read(texts)) == [text.split() for text in texts]
-    assert lexicon.read(texts).words.tolist() == [0, 1, 1, 0]
+    assert lexicon.read(texts).values.tolist() == [0, 1, 1, 0]
 
 
 def test_threads_share_a_lexicon():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sktransfer.words.text.spans import Ragged, SpanWords
+from sktransfer.ragged import Ragged
+from sktransfer.words.text.spans import SpanWords
 
 
 class Cutter:
@@ -17,7 +18,7 @@ class Cutter:
 
 
 def as_texts(ragged):
-    rows = np.split(ragged.words, ragged.offsets[1:-1])
+    rows = np.split(ragged.values, ragged.offsets[1:-1])
     return ["".join(map(chr, row)) for row in rows]
 
 
