@@ -2,7 +2,10 @@
 
 torch divides every operation of a batch over its threads, and waits for the slowest at
 the end of each; forth and back these are hundreds. Two halves wait for one another once
-a pass, and the half of shorter texts needs no padding up to the longest.
+a pass, and the half of shorter texts needs no padding up to the longest. Whole batches
+of 16 sentences take all-MiniLM-L6-v2 1.18 times the processor's time on two cores and
+1.08 times on one. On two idle cores halves, when they came, took ``fine_tune`` from 51
+to 71 sentences a second.
 
 No private names.
 """
@@ -10,7 +13,7 @@ No private names.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
@@ -116,7 +119,7 @@ class _Halves:
         return outputs
 
     def _both(
-        self, do: Callable[..., Any], *arguments: Any, at_once: bool = True
+        self, do: Callable[..., Any], *arguments: Iterable[Any], at_once: bool = True
     ) -> list[Any]:
         calls = zip(*arguments, strict=True)
         if self._pool is None or not at_once:
@@ -130,7 +133,10 @@ class _Joined(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, started: torch.Tensor, both: Any, outputs: list[torch.Tensor]
+        ctx: Any,
+        started: torch.Tensor,
+        both: Callable[..., list[Any]],
+        outputs: list[torch.Tensor],
     ) -> torch.Tensor:
         ctx.both, ctx.outputs = both, outputs
         return torch.cat([output.detach() for output in outputs])

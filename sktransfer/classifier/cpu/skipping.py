@@ -2,7 +2,8 @@
 
 A model of transformers prepares masks, positions and what else its layers read, and
 calls its layers one after another. Layers that pass on what they are given let all of
-that stay as it is, whatever the architecture.
+that stay as it is, whatever the architecture. That is how `frozen_prefix` runs the
+layers below and above a cut; what it brings is told there.
 
 Private names: layers take their states first or as ``hidden_states``, and give them
 first. Where they do not, `frozen_prefix` finds out and has every layer run.
@@ -30,7 +31,7 @@ def skipping(
     `n_extra` is what they give beside their states, in a tuple; None is no tuple.
     """
 
-    def pass_on(hidden_states: torch.Tensor, *_: Any, **__: Any) -> Any:
+    def pass_on(hidden_states: torch.Tensor, *_: object, **__: object) -> Any:
         if n_extra is None:
             return hidden_states
         return hidden_states, *[None] * n_extra

@@ -53,3 +53,13 @@ class TestInputs:
             layer(hidden_states=ONES * 3)
         layer(ONES)
         assert [float(states.mean()) for states in caught] == [1, 3]
+
+    def test_states_without_a_name_that_is_known_are_not_caught(self):
+        class Named(nn.Module):
+            def forward(self, given):
+                return given
+
+        layer = Named()
+        with catching_input(layer) as caught:
+            layer(given=ONES)
+        assert caught == []

@@ -270,3 +270,33 @@ class TestTraining:
 
         monkeypatch.setattr(phases, "keep_states", never)
         make(strategy="partial", max_epochs=1).fit(*sentiment_texts)
+
+
+class Named(torch.nn.Module):
+    """A layer that takes its states by a name that nobody has heard of."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *, given, others, **options):
+        return self.layer(given, *others, **options)
+
+
+class Calling(torch.nn.Module):
+    def __init__(self, named):
+        super().__init__()
+        self.named = named
+
+    def forward(self, hidden_states, *others, **options):
+        return self.named(given=hidden_states, others=others, **options)
+
+
+def test_layers_that_call_their_states_otherwise_all_run(bert, monkeypatch):
+    body, data = body_with(bert())
+    layers = body.transformer.encoder.layer
+    for number, layer in enumerate(layers):
+        layers[number] = Calling(Named(layer))
+    monkeypatch.setattr(body, "blocks", lambda: [each.named for each in layers])
+    assert body.n_resting() == 1
+    assert kept(body, data) is data.rows
