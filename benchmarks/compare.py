@@ -37,7 +37,7 @@ OPTIONS = ["--source", "movies.csv", "--group", "review", "--report", "out"]
 COMMAND = """
 import atexit, pathlib, sys
 from sktransfer.cli import main
-from sktransfer.encoders.compute.threads import n_texts_encoded
+from sktransfer.encoders.encoding import n_texts_encoded
 atexit.register(lambda: pathlib.Path("encoded").write_text(str(n_texts_encoded())))
 sys.exit(main())
 """

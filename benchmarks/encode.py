@@ -25,7 +25,7 @@ from sentence_transformers import SentenceTransformer
 from sktransfer import BertFeaturizer, fetch_reviews
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.compute.devices import multiplies_bfloat16
-from sktransfer.encoders.compute.threads import do_each
+from sktransfer.encoders.compute.loop import do_each
 from sktransfer.encoders.registry import load_tokenizer
 
 N_ROUNDS = 4

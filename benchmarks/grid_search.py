@@ -33,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 
 from sktransfer import BertFeaturizer, TransferSentimentClassifier, fetch_reviews
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
-from sktransfer.encoders.compute.threads import n_texts_encoded
+from sktransfer.encoders.encoding import n_texts_encoded
 
 POOLINGS = ("mean", "cls", "max")
 CS = [0.01, 0.1, 1.0, 10.0]

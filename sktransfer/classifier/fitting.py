@@ -51,8 +51,11 @@ from sktransfer.classifier.training.settings import (
     make_updates,
     resolve_settings,
 )
-from sktransfer.encoders.compute.devices import resolve_device, resolve_dtype
-from sktransfer.encoders.compute.threads import count_cores
+from sktransfer.encoders.compute.devices import (
+    count_cores,
+    resolve_device,
+    resolve_dtype,
+)
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = [

@@ -22,14 +22,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktransfer.encoders.cache.memory import Store
+from sktransfer.encoders.compute.devices import ensure_not_forked
 from sktransfer.encoders.compute.loop import POOLINGS, choose_batch_tokens, encode_rows
-from sktransfer.encoders.compute.threads import count_texts, ensure_not_forked
 from sktransfer.encoders.parameters import Recipe
 from sktransfer.encoders.registry import load_encoder, load_tokenizer
 from sktransfer.encoders.tokens import TokenRows, merge_windows, tokenize
 from sktransfer.exceptions import TruncationWarning
 
-__all__ = ["Job", "encode_all", "hash_texts", "look_up", "warn_of_cuts"]
+__all__ = [
+    "Job",
+    "encode_all",
+    "hash_texts",
+    "look_up",
+    "n_texts_encoded",
+    "warn_of_cuts",
+]
 
 # Texts that are tokenised, encoded and kept together: many enough to sort by length,
 # few enough that an interruption loses little.
@@ -41,6 +48,9 @@ _LOOK_UP = 16384
 # most some 64 MB, usually a tenth of it.
 _N_REMEMBERED = 2**15
 _SHORT = 512
+
+_counting = threading.Lock()
+_n_texts = 0
 
 
 def warn_of_cuts(n_cut: int, n_texts: int, max_length: int) -> None:
@@ -240,7 +250,7 @@ def _run(
             n_rows if len(rows) == n_texts else n_rows * n_texts / len(rows)
         ),
     )
-    count_texts(n_texts)
+    _count_texts(n_texts)
     return merge_windows(vectors, rows)
 
 
@@ -254,6 +264,17 @@ def _progress(n_texts: int, shown: bool) -> Iterator[Callable[[float], object]]:
 
     with tqdm(total=n_texts, unit=" texts") as bar:
         yield bar.update
+
+
+def n_texts_encoded() -> int:
+    """How many texts went through a model in this process; those of a cache did not."""
+    return _n_texts
+
+
+def _count_texts(n_texts: int) -> None:
+    global _n_texts
+    with _counting:
+        _n_texts += n_texts
 
 
 def hash_texts(texts: Iterable[str], fingerprint: str) -> list[bytes]:

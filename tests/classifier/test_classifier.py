@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils import get_tags
 
 from sktransfer.classifier.classifier import TransferSentimentClassifier
-from sktransfer.encoders.compute.threads import n_texts_encoded
+from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 
 LABELS = {

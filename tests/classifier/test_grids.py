@@ -10,7 +10,7 @@ from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.classifier.network.word_table import EmbeddingBody
 from sktransfer.encoders.cache.memory import memory_store
-from sktransfer.encoders.compute.threads import n_texts_encoded
+from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.words.featurizer import WordVectorFeaturizer
 

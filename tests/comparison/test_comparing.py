@@ -20,7 +20,7 @@ from sktransfer.comparison.comparing import compare_strategies
 from sktransfer.comparison.run import speed
 from sktransfer.datasets import load_mini_reviews
 from sktransfer.encoders.cache.memory import memory_store
-from sktransfer.encoders.compute.threads import n_texts_encoded
+from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.plotting.domains import DomainMapDisplay

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer.encoders import encoding
 from sktransfer.encoders.cache.memory import memory_store
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
-from sktransfer.encoders.compute.threads import n_texts_encoded
+from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.registry import load_module, load_tokenizer
 from sktransfer.exceptions import (

@@ -4,7 +4,7 @@ from sklearn.exceptions import NotFittedError
 
 from sktransfer.encoders import array_files, encoding
 from sktransfer.encoders.cache.memory import memory_store
-from sktransfer.encoders.compute.threads import n_texts_encoded
+from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidInputError, TruncationWarning
 

@@ -23,7 +23,7 @@ from torch.autograd.function import once_differentiable
 
 from sktransfer.classifier.cpu.dropout import drawing_from
 from sktransfer.classifier.cpu.switch import tricks_on
-from sktransfer.encoders.compute.threads import count_cores, threads_with_cores
+from sktransfer.encoders.compute.devices import count_cores, threads_with_cores
 
 __all__ = ["MIN_ROWS", "cut_by_length", "encode_batch", "in_halves"]
 

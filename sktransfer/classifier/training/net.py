@@ -36,7 +36,7 @@ from sktransfer.classifier.training.callbacks import (
     diverged,
     was_early_stopping,
 )
-from sktransfer.encoders.compute.threads import (
+from sktransfer.encoders.compute.devices import (
     count_cores,
     ensure_not_forked,
     limited_cores,

@@ -18,7 +18,7 @@ from sktransfer.comparison.run import schedule, speed
 from sktransfer.comparison.run.speed import fresh_texts, measure_speed
 from sktransfer.comparison.setup.candidates import PooledClassifier
 from sktransfer.encoders.cache.memory import memory_store
-from sktransfer.encoders.compute.threads import n_texts_encoded
+from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
 
 FIRST, CALL, TEXT = 3.0, 0.1, 0.001

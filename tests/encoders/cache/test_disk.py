@@ -335,7 +335,7 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path, keys, monkeypatch):
 ENCODE = """
 import json, sys
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.encoders.compute.threads import n_texts_encoded
+from sktransfer.encoders.encoding import n_texts_encoded
 featurizer = BertFeaturizer(
     sys.argv[1], cache=sys.argv[2], device="cpu", dtype="float32"
 )

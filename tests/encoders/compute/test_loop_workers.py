@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 
-from sktransfer.encoders.compute.threads import do_each
+from sktransfer.encoders.compute.loop import do_each
 
 
 @pytest.mark.parametrize("n_workers", [1, 2, 5])

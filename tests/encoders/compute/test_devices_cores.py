@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from sktransfer.encoders.compute import threads
-from sktransfer.encoders.compute.threads import (
+from sktransfer.encoders.compute import devices
+from sktransfer.encoders.compute.devices import (
     count_cores,
     limited_cores,
     on_one_core,
@@ -125,9 +125,9 @@ class TestOnOneCore:
         def fail(n_cores):
             raise RuntimeError("can't start new thread")
 
-        monkeypatch.setattr(threads, "_alone", threads._Alone())
+        monkeypatch.setattr(devices, "_alone", devices._Alone())
         with monkeypatch.context() as patch:
-            patch.setattr(threads, "_set_cores", fail)
+            patch.setattr(devices, "_set_cores", fail)
             with pytest.raises(RuntimeError, match="can't start"):
                 on_one_core(torch.get_num_threads)
         assert on_one_core(torch.get_num_threads) == 1

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from sktransfer.encoders.compute import threads as process
-from sktransfer.encoders.compute.threads import ensure_not_forked
+from sktransfer.encoders.compute import devices
+from sktransfer.encoders.compute.devices import ensure_not_forked
 from sktransfer.exceptions import ForkedProcessError
 
 FORK = """
@@ -34,14 +34,14 @@ def test_the_same_process_may_go_on():
 
 
 def test_after_a_fork_it_says_so(monkeypatch):
-    monkeypatch.setattr(process, "_first_process", os.getpid() + 1)
+    monkeypatch.setattr(devices, "_first_process", os.getpid() + 1)
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     with pytest.raises(ForkedProcessError, match=r"was forked from.*'spawn'"):
         ensure_not_forked()
 
 
 def test_one_thread_waits_for_nobody(monkeypatch):
-    monkeypatch.setattr(process, "_first_process", os.getpid() + 1)
+    monkeypatch.setattr(devices, "_first_process", os.getpid() + 1)
     monkeypatch.setattr("torch.get_num_threads", lambda: 1)
     ensure_not_forked()
 
