@@ -26,7 +26,7 @@ from finetune import seconds, sentences
 
 from sktransfer import BertFeaturizer, fetch_reviews
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
-from sktransfer.encoders.registry import load_tokenizer
+from sktransfer.encoders.loaded_models import load_tokenizer
 
 MODELS = ("all-MiniLM-L6-v2", "multilingual-e5-small")
 N_TEXTS = 300

@@ -26,7 +26,7 @@ from sktransfer import BertFeaturizer, fetch_reviews
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.compute.devices import multiplies_bfloat16
 from sktransfer.encoders.compute.loop import do_each
-from sktransfer.encoders.registry import load_tokenizer
+from sktransfer.encoders.loaded_models import load_tokenizer
 
 N_ROUNDS = 4
 N_COLD = 5

@@ -79,7 +79,7 @@ def read_store(lines: list[str]) -> None:
 
 def shorten(folder: Path) -> str:
     """Write MiniLM with its first layers only, and return the folder."""
-    from sktransfer.encoders.registry import copy_module
+    from sktransfer.encoders.loaded_models import copy_module
 
     checkpoint = find_checkpoint("all-MiniLM-L6-v2")
     shutil.copytree(checkpoint.folder, folder)

@@ -15,7 +15,7 @@ from labelled_sets import Array, LabelledSet
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.compute.devices import resolve_dtype
 from sktransfer.encoders.compute.loop import choose_batch_tokens, encode_rows
-from sktransfer.encoders.registry import load_encoder, load_tokenizer
+from sktransfer.encoders.loaded_models import load_encoder, load_tokenizer
 from sktransfer.encoders.tokens import tokenize
 from sktransfer.storage import cache_folder
 

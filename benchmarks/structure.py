@@ -38,7 +38,7 @@ import sktransfer
 
 PACKAGE = Path(sktransfer.__file__).parent
 # Names of files that mean the same wherever they stand.
-ROLES = {"featurizer", "parameters", "pooling", "saving"}
+ROLES = {"featurizer", "parameters", "registry", "saving"}
 # Words, good, bad and neither, of the call that goes before, and of the traced one.
 WORDS = {
     "before": ("good great lovely fine", "bad awful poor boring", "film plot actor"),

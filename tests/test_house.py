@@ -109,7 +109,7 @@ class TestDocstrings:
 
 
 # What stands in several folders under one name, as it has the same role in each.
-ROLES = {"featurizer", "location", "parameters", "saving"}
+ROLES = {"featurizer", "parameters", "registry", "saving"}
 
 
 class TestRooms:

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from sktransfer.encoders.cache.memory import Store
 from sktransfer.encoders.compute.devices import ensure_not_forked
 from sktransfer.encoders.compute.loop import POOLINGS, choose_batch_tokens, encode_rows
+from sktransfer.encoders.loaded_models import load_encoder, load_tokenizer
 from sktransfer.encoders.parameters import Recipe
-from sktransfer.encoders.registry import load_encoder, load_tokenizer
 from sktransfer.encoders.tokens import TokenRows, merge_windows, tokenize
 from sktransfer.exceptions import TruncationWarning
 

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from sktransfer.classifier.data.rows import FeatureRows
-from sktransfer.encoders.registry import load_tokenizer
+from sktransfer.encoders.loaded_models import load_tokenizer
 from sktransfer.encoders.tokens import tokenize
 from sktransfer.explanation.opened_model import Attribution
 from sktransfer.explanation.word_spans import Span

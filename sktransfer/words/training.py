@@ -138,7 +138,18 @@ class WordVectorTrainer(BaseEstimator):
         return self.learn_words(lexicon.read(check_texts(texts)), lexicon.words)
 
     def learn_words(self, ragged: Ragged, words: Sequence[str]) -> WordVectors:
-        """Learn vectors from texts that are cut already, as places in `words`."""
+        """Learn vectors from texts that are cut already.
+
+        Parameters
+        ----------
+        ragged : Ragged
+            Places in `words`, text by text.
+        words : sequence of str
+
+        Returns
+        -------
+        vectors : WordVectors
+        """
         check_parameters(self.get_params(deep=False), _RULES)
         counts = np.bincount(ragged.values, minlength=len(words))
         # gensim's own error would speak of its build_vocab.

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from sktransfer.classifier.classifier import TransferSentimentClassifier
+from sktransfer.encoders import loaded_models
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.vectors import WordVectors
@@ -122,12 +123,11 @@ def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
 @pytest.fixture(autouse=True)
 def registered_modules_never_change(tiny_bert):
     """What the process shares is after each test what it was before."""
-    from sktransfer.encoders import registry
 
-    before = dict(registry._modules)
+    before = dict(loaded_models._modules)
     digests = {key: digest_tensors(m.state_dict()) for key, m in before.items()}
     yield
-    for key, module in registry._modules.items():
+    for key, module in loaded_models._modules.items():
         assert not any(p.requires_grad for p in module.parameters())
         assert not any(part.training for part in module.modules())
         if module is before.get(key):

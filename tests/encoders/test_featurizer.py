@@ -23,7 +23,7 @@ from sktransfer.encoders.cache.memory import memory_store
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.encoders.registry import load_module, load_tokenizer
+from sktransfer.encoders.loaded_models import load_module, load_tokenizer
 from sktransfer.exceptions import (
     InvalidInputError,
     InvalidParameterError,

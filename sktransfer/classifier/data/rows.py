@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from sktransfer.encoders.encoding import warn_of_cuts
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.encoders.registry import load_tokenizer
+from sktransfer.encoders.loaded_models import load_tokenizer
 from sktransfer.encoders.tokens import TokenRows, tokenize
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.ragged import positions, row_offsets

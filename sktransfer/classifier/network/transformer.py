@@ -33,8 +33,8 @@ from sktransfer.classifier.network.body import Body
 from sktransfer.encoders.checkpoints.checkpoint import Checkpoint, find_checkpoint
 from sktransfer.encoders.checkpoints.weights import TokenTable
 from sktransfer.encoders.compute.loop import pool, token_states
+from sktransfer.encoders.loaded_models import copy_module
 from sktransfer.encoders.parameters import resolve_layers
-from sktransfer.encoders.registry import copy_module
 from sktransfer.exceptions import CheckpointError
 
 __all__ = ["TransformerBody"]

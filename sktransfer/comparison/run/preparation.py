@@ -255,7 +255,7 @@ def _encode(encoder: Encoder, texts: Texts) -> float:
 
 def _time(encoder: Encoder, texts: Texts) -> tuple[float, int]:
     """Seconds that texts take, and how many of them the cache did not know."""
-    from sktransfer.encoders.compute.threads import n_texts_encoded
+    from sktransfer.encoders.encoding import n_texts_encoded
 
     before, started = n_texts_encoded(), time.perf_counter()
     encoder.transform(texts)

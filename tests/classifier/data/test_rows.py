@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 from sktransfer.classifier.data.rows import TokenInput, WindowFeatures
 from sktransfer.classifier.network.transformer import TransformerBody
-from sktransfer.encoders import registry as checkpoints
+from sktransfer.encoders import loaded_models as checkpoints
 from sktransfer.exceptions import InvalidInputError, TruncationWarning
 
 LONG = "the film is good and the plot is bad " * 12
@@ -230,6 +230,6 @@ class TestFirstFeatures:
         def never(*_, **__):
             raise AssertionError
 
-        monkeypatch.setattr("sktransfer.encoders.registry.PackedEncoder", never)
+        monkeypatch.setattr("sktransfer.encoders.loaded_models.PackedEncoder", never)
         monkeypatch.setattr(checkpoints, "_encoders", OrderedDict())
         make(encoder=bert(cache=None), strategy="fine_tune").fit(*sentiment_texts)

@@ -13,7 +13,7 @@ from sktransfer.classifier.network import transformer as bodies
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.checkpoints.weights import share_table
-from sktransfer.encoders.registry import load_module
+from sktransfer.encoders.loaded_models import load_module
 from sktransfer.exceptions import CheckpointError
 
 TEXTS = ["good", "the plot is bad and boring", "", "awful camera !"]

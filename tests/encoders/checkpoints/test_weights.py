@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from sktransfer.encoders.checkpoints import weights
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
 from sktransfer.encoders.checkpoints.weights import TokenTable, look_up, share_table
-from sktransfer.encoders.registry import (
+from sktransfer.encoders.loaded_models import (
     copy_module,
     load_encoder,
     load_module,

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sktransfer.encoders import registry
+from sktransfer.encoders import loaded_models
 from sktransfer.encoders.checkpoints import hub
 from sktransfer.encoders.checkpoints.checkpoint import find_checkpoint
-from sktransfer.encoders.registry import (
+from sktransfer.encoders.loaded_models import (
     copy_module,
     load_encoder,
     load_module,
@@ -336,11 +336,11 @@ class TestLoading:
             load_encoder(find_checkpoint(own_bert), device=CPU, dtype=torch.int8)
 
     def test_registries_are_bounded(self, tiny_bert, monkeypatch):
-        monkeypatch.setattr(registry, "_MAX_MODULES", 1)
+        monkeypatch.setattr(loaded_models, "_MAX_MODULES", 1)
         checkpoint = find_checkpoint(tiny_bert)
         for dtype in (torch.float32, torch.bfloat16):
             load_module(checkpoint, device=CPU, dtype=dtype)
-            assert len(registry._modules) == 1
+            assert len(loaded_models._modules) == 1
 
     def test_loading_leaves_generators_and_settings_alone(self, tiny_bert, capfd):
         from transformers.utils import logging
