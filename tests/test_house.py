@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -125,6 +126,14 @@ class TestRooms:
     def test_a_name_stands_once_or_for_one_role(self):
         names = Counter(path.stem for path in MODULES if path.stem != "__init__")
         assert {name for name, n in names.items() if n > 1} <= ROLES
+
+    @pytest.mark.parametrize("room", ["encoders", "words", "classifier", "comparison"])
+    def test_the_floor_plan_shows_every_module(self, room):
+        page = (ROOT / "docs" / "architecture.rst").read_text(encoding="utf-8")
+        plan = page.partition(f"``{room}``\n^")[2].partition("\n``")[0]
+        shown = set(re.findall(r"^ +(\w+)\.py ", plan, re.MULTILINE))
+        folder = ROOT / "sktransfer" / room
+        assert shown == {path.stem for path in folder.rglob("*.py")} - {"__init__"}
 
     def test_none_is_called_utils(self):
         assert not [path for path in MODULES if "util" in path.stem]
