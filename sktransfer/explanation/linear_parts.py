@@ -162,10 +162,10 @@ def table_parts(network_input: Any, body: Any, text: str) -> Parts | None:
     )
     skip = featurizer.oov == "skip"
     words = [word for word in every_word if word in known or found[word] or not skip]
-    if len(words) != len(rows.ids):
+    if len(words) != len(rows.ids.values):
         return None
     weights = np.ones(len(words)) if rows.weights is None else rows.weights
-    parts = _pool_parts(featurizer, every[rows.ids], weights)
+    parts = _pool_parts(featurizer, every[rows.ids.values], weights)
     return _place(featurizer, words, parts, text)
 
 
