@@ -188,3 +188,104 @@ class TestPackage:
         pins = [line for line in lines if line and not line.startswith("#")]
         assert all(line.count("==") == 1 and "+" not in line for line in pins)
         assert "torch==2.13.0" in pins
+
+
+# A test stands in `tests/` under the folder and the name of its module, perhaps with a
+# word behind it. These are named for a behaviour that has several modules.
+BEHAVIOURS = {
+    "baselines/bags_of_words",
+    "classifier/contract",
+    "classifier/forks",
+    "classifier/grids",
+    "classifier/real",
+    "classifier/skew",
+    "classifier/threads",
+    "classifier/worked_examples",
+    "comparison/encoders",
+    "comparison/going_on",
+    "datasets",
+    "explanation/threads",
+    "house",
+    "plotting/displays",
+    "readme",
+    "report/browser",
+    "statistics/package",
+    "strangers",
+}
+# These modules are tested through another, or together.
+TESTED_IN = {
+    "baselines/bags_of_words": ["baselines/tfidf"],
+    "baselines/lexicon_classifier": [
+        "baselines/labels",
+        "baselines/snownlp",
+        "baselines/vader",
+    ],
+    "baselines/registry": ["baselines/majority", "baselines/saving"],
+    "classifier/fitting": ["classifier/network/build", "classifier/parameters"],
+    "classifier/network/transformer": ["classifier/network/body"],
+    "classifier/strategies/base": [
+        "classifier/strategies/feature_extraction",
+        "classifier/strategies/fine_tune",
+        "classifier/strategies/partial",
+    ],
+    "classifier/network/adapters": ["classifier/strategies/lora"],
+    "cli/app": ["cli/encode", "cli/options", "cli/terminal"],
+    "cli/predict": ["cli/growing_file", "cli/table_writers"],
+    "comparison/encoders": ["comparison/setup/named_encoders"],
+    "comparison/findings/summary": ["comparison/findings/sentences"],
+    "comparison/going_on": ["comparison/run/schedule"],
+    "comparison/result": [
+        "comparison/findings/refitting",
+        "comparison/findings/rendering",
+    ],
+    "comparison/setup/named_strategies": ["comparison/setup/candidates"],
+    "datasets": ["datasets/archives", "datasets/loading", "datasets/reviews"],
+    "encoders/cache/disk": ["encoders/cache/segments"],
+    "encoders/featurizer_stored": ["encoders/array_files"],
+    "encoders/loaded_models": ["encoders/checkpoints/checkpoint"],
+    "explanation/explaining": ["explanation/networks", "explanation/opened_model"],
+    "persistence": [
+        "bundles/card",
+        "classifier/saving",
+        "comparison/saving",
+        "encoders/saving",
+        "words/saving",
+    ],
+    "plotting/displays": [
+        f"plotting/{name}"
+        for name in ("compared", "confusion", "cost", "curves", "domains", "scores")
+    ],
+    "report/writing": ["report/contents", "report/page_folder", "report/pictures"],
+    "words/files/location": [
+        "words/files/formats",
+        "words/files/gensim_files",
+        "words/files/tables",
+    ],
+}
+
+
+class TestTests:
+    def test_a_module_is_found_from_its_test_and_a_test_from_its_module(self):
+        package, tests = ROOT / "sktransfer", ROOT / "tests"
+        modules = {
+            path.relative_to(package).with_suffix("").as_posix()
+            for path in MODULES
+            if path.stem != "__init__"
+        }
+        files = {
+            (path.parent.relative_to(tests) / path.stem[5:]).as_posix()
+            for path in tests.rglob("test_*.py")
+        }
+        found = {
+            file: max(
+                (name for name in modules if f"{file}_".startswith(f"{name}_")),
+                key=len,
+                default=None,
+            )
+            for file in files - BEHAVIOURS
+        }
+        assert [file for file, module in found.items() if module is None] == []
+        assert BEHAVIOURS | set(TESTED_IN) <= files
+        elsewhere = {module for listed in TESTED_IN.values() for module in listed}
+        assert elsewhere.isdisjoint(found.values())
+        assert modules == elsewhere | set(found.values())
