@@ -39,6 +39,8 @@ from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.exceptions import ModelFolderError
 from sktransfer.persistence import load, save
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).normal(size=(40, 3))
 Y = np.where(X[:, 0] > 0.2, "pos", "neg")
 TEXTS = ["good film", "bad film", "a lovely plot", "an awful plot"] * 10

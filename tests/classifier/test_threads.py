@@ -18,6 +18,8 @@ from sktransfer.classifier.cpu import batch_halves
 from sktransfer.classifier.network import network
 from sktransfer.persistence import load, save
 
+pytestmark = pytest.mark.slow
+
 
 def of_a_new_thread(ask=torch.get_num_threads):
     with ThreadPoolExecutor(1) as pool:

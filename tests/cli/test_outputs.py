@@ -10,6 +10,8 @@ import pytest
 from sktransfer.cli.outputs import check_inputs_stay
 from sktransfer.cli.predict import _Labeller
 
+pytestmark = pytest.mark.slow
+
 CHEAP = ["--strategies", "majority", "--folds", "3", "--no-model"]
 MINE = b"years of work\n"
 

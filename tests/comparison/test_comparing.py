@@ -25,6 +25,8 @@ from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.plotting.domains import DomainMapDisplay
 
+pytestmark = pytest.mark.slow
+
 
 class Recorder(ClassifierMixin, BaseEstimator):
     """Guesses, and keeps what it was given."""

@@ -26,6 +26,8 @@ from sktransfer.exceptions import (
 )
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):

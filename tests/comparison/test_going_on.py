@@ -12,6 +12,8 @@ from sklearn.dummy import DummyClassifier
 from sktransfer.comparison.run import schedule as scheduling
 from sktransfer.exceptions import InvalidParameterError
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import json, os, signal, sys, warnings
 import torch

@@ -26,6 +26,8 @@ from sktransfer.report import page_folder, pictures
 from sktransfer.report.contents import result_table
 from sktransfer.report.writing import write_report
 
+pytestmark = pytest.mark.slow
+
 mpl.use("Agg")
 
 
