@@ -41,7 +41,7 @@ test: check
 test-fast: $(VENV)/.dev
 	$(PYTEST) -m "not real and not slow"
 
-# Following each line makes Python 3.11 three times as slow: not in every run.
+# Following each line takes a fifth longer, and more beside other work: not in every run.
 coverage: $(VENV)/.dev
 	$(PYTEST) --cov --cov-branch
 
