@@ -176,7 +176,7 @@ def main() -> None:
         "# What does each quick way of tuning on a CPU bring?",
         "",
         f"{os.cpu_count()} cores of {platform.machine()}, torch {version('torch')}, "
-        f"transformers {version('transformers')}; other programs were running. A "
+        f"transformers {version('transformers')}. A "
         f"step, forwards and backwards, of 16 film sentences in bfloat16; {N_TURNS} "
         "steps with and without in turn, medians of processor time, and the "
         "quartiles of the ratios.",

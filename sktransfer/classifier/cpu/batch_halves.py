@@ -3,8 +3,8 @@
 torch divides every operation of a batch over its threads, and waits for the slowest at
 the end of each; forth and back these are hundreds. Two halves wait for one another once
 a pass, and the half of shorter texts needs no padding up to the longest. Whole batches
-of 16 sentences take all-MiniLM-L6-v2 1.18 times the processor's time on two cores and
-1.08 times on one. On two idle cores halves, when they came, took ``fine_tune`` from 51
+of 16 sentences take all-MiniLM-L6-v2 1.23 times the processor's time on two cores and
+1.14 times on one. On two idle cores halves, when they came, took ``fine_tune`` from 51
 to 71 sentences a second.
 
 No private names.

@@ -4,8 +4,8 @@ Under autocast torch keeps a copy of each weight in half precision for the backw
 pass, one for each time that the layer is called, and one of the input for each layer
 that reads it. Here a weight is converted again when the gradient of its input is asked
 for, and layers share the copy of their input. Without that, six steps of tuning add
-514 MiB for multilingual-e5-small, and 402 with it (335 and 263 for all-MiniLM-L6-v2, 16
-sentences, one core); a step takes 3 % longer.
+518 MiB for multilingual-e5-small, and 399 with it (346 and 275 for all-MiniLM-L6-v2, 16
+sentences, one core); a step takes 2 % longer.
 
 Private names: ``torch.Tensor._version``, without which inputs are not shared.
 """
