@@ -36,9 +36,14 @@ _RULES = {
 class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     """Texts or numbers to labels, by a small network on a pretrained encoder.
 
-    `strategy` says what of the encoder learns. The head above it has, by default, 64
-    and 32 hidden units with ReLU and dropout, and a sigmoid (a softmax for more than
-    two classes). With `init_from` the network starts from a model of a source domain.
+    `strategy` says what of the encoder learns. The head above it ends in a sigmoid (a
+    softmax for more than two classes); by default it has 64 and 32 hidden units with
+    ReLU and dropout on an encoder that rests, and is linear on one that learns. With
+    `init_from` the network starts from a model of a source domain.
+
+    Layers learn from the loss of the rows and from that of all pairs of rows in a
+    batch, which are to be alike in one class and different in two [7]_. After that a
+    linear head is solved for on what they give.
 
     Parameters
     ----------
@@ -61,10 +66,11 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     train_embeddings : bool, default=False
         Whether a transformer's token table, most of its weights, learns under
         "fine_tune", "gradual" and "contrastive". Word vectors learn whenever they can.
-    hidden_layer_sizes : tuple of int, default=(64, 32)
-        Hidden units of the head; ``()`` is a linear head. On features that do not
-        learn, ``fit`` solves for its best weights at once, and lengths, batches and
-        rates have no effect.
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Hidden units of the head; ``()`` is a linear head. "auto" is (64, 32) where the
+        encoder rests, () where layers learn, and the source's with `init_from`. On
+        features that do not learn, ``fit`` solves for the best weights of a linear head
+        at once, and lengths, batches and rates have no effect.
     activation : {"relu", "gelu", "tanh", "identity"}, default="relu"
         What follows each hidden layer.
     dropout : float in [0, 1), default=0.2
@@ -108,8 +114,8 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         Longer gradients are shortened to this.
     early_stopping : bool or "auto", default="auto"
         Stop when the loss on a validation part no longer falls, and go back to the best
-        epoch. "auto" does so where that part has at least 50 rows and layers learn or
-        `calibrate` needs it, or where it was given.
+        epoch. "auto" does so where that part was given: the rates fall to 0 anyway, and
+        a part of few rows tells little about the epochs [8]_.
     validation_fraction : float in (0, 1), default=0.1
         Share of the distinct rows in the validation part.
     n_iter_no_change : int, default=5
@@ -118,8 +124,12 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         As in scikit-learn; multiplies `sample_weight`.
     label_smoothing : float in [0, 1), default=0.0
         Share of each label that is spread over all classes.
-    calibrate : bool, default=False
-        Temperature scaling of the probabilities on the validation part.
+    calibrate : bool or "auto", default="auto"
+        Whether probabilities are divided by a temperature that makes them mean what
+        they say. "auto" does so where layers have learnt: a linear head is solved for
+        under a penalty that leads to such probabilities, and one with hidden layers is
+        made as sure as it. True takes the validation part where there is one, and
+        trains a head that rests on its features five times more where there is none.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the parameters of the last fit.
     callbacks : list of skorch callbacks or None, default=None
@@ -153,7 +163,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     n_parameters_, n_trainable_parameters_ : int
         Of the network: all, and those that learnt.
     temperature_ : float
-        What logits are divided by in ``predict_proba``; 1 without `calibrate`.
+        What logits are divided by in ``predict_proba``.
     n_features_in_ : int
         Columns of X; only after a fit on numbers.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -176,6 +186,10 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
        Underperform Out-of-Distribution". ICLR.
     .. [6] Ben Zaken, Ravfogel and Goldberg (2022). "BitFit: Simple Parameter-efficient
        Fine-tuning for Transformer-based Masked Language-models". ACL.
+    .. [7] Gunel et al. (2021). "Supervised Contrastive Learning for Pre-trained
+       Language Model Fine-tuning". ICLR.
+    .. [8] Mosbach, Andriushchenko and Klakow (2021). "On the Stability of Fine-tuning
+       BERT: Misconceptions, Explanations, and Strong Baselines". ICLR.
 
     Examples
     --------
@@ -194,7 +208,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         n_trainable_layers: int = 2,
         lora_rank: int = 8,
         train_embeddings: bool = False,
-        hidden_layer_sizes: tuple[int, ...] = (64, 32),
+        hidden_layer_sizes: tuple[int, ...] | str = "auto",
         activation: str = "relu",
         dropout: float = 0.2,
         scale_features: bool | str = "auto",
@@ -214,7 +228,7 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         n_iter_no_change: int = 5,
         class_weight: Mapping[object, float] | str | None = None,
         label_smoothing: float = 0.0,
-        calibrate: bool = False,
+        calibrate: bool | str = "auto",
         warm_start: bool = False,
         callbacks: list[Any] | None = None,
         net_params: dict[str, Any] | None = None,

@@ -172,23 +172,14 @@ def _split(
     """Rows to learn from, and rows to validate on where the user gave none."""
     if given is not None:
         return np.arange(len(data.numbers)), None
-    early_stopping = options.early_stopping
-    alone = data.texts is None or not STRATEGIES[options.strategy].stops_early
-    if early_stopping == "auto" and alone and not options.calibrate:
-        early_stopping = False
-    train, held_out = split_rows(
+    if options.early_stopping == "auto" or not options.early_stopping:
+        return np.arange(len(data.numbers)), None
+    return split_rows(
         data.numbers,
         data.texts,
-        early_stopping=early_stopping,
         validation_fraction=options.validation_fraction,
         seed=seed,
     )
-    if options.calibrate and held_out is None:
-        raise InvalidParameterError(
-            "calibrate=True needs rows to validate on, and there are none: pass X_val "
-            "and y_val to fit, or set early_stopping=True."
-        )
-    return train, held_out
 
 
 def _begin(
@@ -203,7 +194,8 @@ def _begin(
     strategy = STRATEGIES[options.strategy]
     needs, dtype = strategy.needs, resolve_dtype(options.dtype, device)
     if before is None:
-        built, rows = build(options, needs, data, train, seed)
+        head = strategy.hidden_layer_sizes
+        built, rows = build(options, needs, head, data, train, seed)
     else:
         built = reopen(before.built(), options, needs, data, seed)
         rows = built.input.rows(data.X)
@@ -211,6 +203,7 @@ def _begin(
     state = FitState(options, strategy, built, labelled, train, device, dtype, seed)
     if before is None:
         state = replace(state, first=_measure(state, data))
+    state = replace(state, head_start=built.network.output.weight.detach().clone())
     strategy.apply(built.network, options)
     if before is not None:
         built = refer_to_source(built, options, data.classes)
@@ -293,10 +286,10 @@ def _finish(
         data.classes,
         count if before is None else count + before.class_count,
         data.columns,
-        1.0 if before is None else before.temperature,
+        state.temperature if before is None else before.temperature,
     )
     validation = state.validation
-    if validation is None or not state.options.calibrate or net.interrupted_:
+    if validation is None or not state.options.calibrates_always or net.interrupted_:
         return found
     temperature = find_temperature(
         net.predict_logits(validation.rows),

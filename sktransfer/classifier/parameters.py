@@ -56,7 +56,8 @@ CONSTRAINTS: dict[str, Rule] = {
     "n_trainable_layers": whole(1),
     "lora_rank": whole(1),
     "train_embeddings": FLAG,
-    "hidden_layer_sizes": instance((tuple, list), "a tuple of numbers of units"),
+    "hidden_layer_sizes": _AUTO
+    | instance((tuple, list), "a tuple of numbers of units"),
     "dropout": _PART,
     "scale_features": _AUTO | FLAG,
     "head_first": FLAG,
@@ -74,7 +75,7 @@ CONSTRAINTS: dict[str, Rule] = {
     "n_iter_no_change": whole(1),
     "class_weight": CLASS_WEIGHT,
     "label_smoothing": _PART,
-    "calibrate": FLAG,
+    "calibrate": _AUTO | FLAG,
     "warm_start": FLAG,
     "callbacks": _NONE | instance(list, "a list of callbacks of skorch"),
     "net_params": _NONE | instance(dict, "a dict of parameters of skorch's net"),
@@ -95,7 +96,7 @@ class FitOptions:
     n_trainable_layers: int
     lora_rank: int
     train_embeddings: bool
-    hidden_layer_sizes: tuple[int, ...]
+    hidden_layer_sizes: tuple[int, ...] | str
     activation: str
     dropout: float
     scale_features: bool | str
@@ -115,7 +116,7 @@ class FitOptions:
     n_iter_no_change: int
     class_weight: Mapping[object, float] | str | None
     label_smoothing: float
-    calibrate: bool
+    calibrate: bool | str
     warm_start: bool
     callbacks: list[Any] | None
     net_params: dict[str, Any] | None
@@ -130,11 +131,16 @@ class FitOptions:
         check_together(options)
         return options
 
+    @property
+    def calibrates_always(self) -> bool:
+        """Whether probabilities are calibrated where no layer learns, too."""
+        return bool(self.calibrate) and self.calibrate != "auto"
+
 
 def check_together(options: FitOptions) -> None:
     """Refuse parameters that contradict each other, though each is valid for itself."""
     sizes = options.hidden_layer_sizes
-    if not all(_is_count(size) for size in sizes):
+    if sizes != "auto" and not all(_is_count(size) for size in sizes):
         raise InvalidParameterError(
             f"hidden_layer_sizes={sizes!r}, but each entry is a number of units, at "
             "least 1: for example (64, 32), or () for a linear head."

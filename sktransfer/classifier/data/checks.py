@@ -33,9 +33,6 @@ __all__ = [
     "split_rows",
 ]
 
-# Below this many validation rows early stopping follows noise.
-MIN_VALIDATION_ROWS = 50
-
 
 def check_labels(y: object, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]:
     """Return the labels as a 1-D array, one a row.
@@ -144,16 +141,13 @@ def split_rows(
     numbers: npt.NDArray[np.int64],
     texts: list[str] | None,
     *,
-    early_stopping: bool | str,
     validation_fraction: float,
     seed: int,
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp] | None]:
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Rows to learn from and rows to validate on, a text never in both.
 
     `numbers` (n,) are those of the classes. Rows that are no texts are split row by
-    row. There is nothing to validate on where early stopping is off, and with "auto"
-    where that part would be too small to be trusted, or lack a class. `True` is an
-    error then.
+    row. That no part can have all classes is an error.
     """
     everything = np.arange(len(numbers))
     first, distinct = everything, everything
@@ -164,10 +158,6 @@ def split_rows(
         where = {int(row): number for number, row in enumerate(first)}
         distinct = np.array([where[position[text]] for text in texts])
     n_validation = round(validation_fraction * len(first))
-    if early_stopping == "auto" and n_validation < MIN_VALIDATION_ROWS:
-        return everything, None
-    if not early_stopping:
-        return everything, None
     strata = numbers[first]
     counts = np.unique(strata, return_counts=True)[1]
     possible = counts.min() >= 2 and n_validation >= len(counts)
@@ -181,8 +171,6 @@ def split_rows(
         )
         possible = len(set(strata[held_out])) == len(counts) == len(set(strata[kept]))
     if not possible:
-        if early_stopping == "auto":
-            return everything, None
         raise InvalidParameterError(
             f"early_stopping=True needs a row of each class to validate on, but "
             f"{n_validation} of {len(first)} distinct rows and classes of "

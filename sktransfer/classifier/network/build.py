@@ -21,6 +21,7 @@ from sktransfer.classifier.data.rows import (
 )
 from sktransfer.classifier.network.body import Body, Needs
 from sktransfer.classifier.network.network import (
+    USUAL_HEAD,
     HeadLayout,
     TransferNetwork,
     log_odds,
@@ -71,14 +72,16 @@ class Built:
 def build(
     options: FitOptions,
     needs: Needs,
+    tuned_head: tuple[int, ...],
     data: TrainingData,
     train: npt.NDArray[np.intp],
     seed: int,
 ) -> tuple[Built, Rows]:
     """Build the network of a first fit, from the source's parameters if there is one.
 
-    It comes with the data as it reads them. `needs` are those of the strategy, `train`
-    are the rows to learn from, and `seed` draws words without a vector.
+    It comes with the data as it reads them. `needs` are those of the strategy,
+    `tuned_head` the hidden units that it takes for "auto", `train` are the rows to
+    learn from, and `seed` draws words without a vector.
     """
     source = None if options.init_from is None else open_source(options.init_from)
     encoder, body, reader = _open_encoder(options, needs, data.texts, source, seed)
@@ -91,7 +94,7 @@ def build(
     n_classes = len(data.classes)
     layout = HeadLayout(
         n_features=n_features,
-        hidden_layer_sizes=tuple(int(size) for size in options.hidden_layer_sizes),
+        hidden_layer_sizes=_hidden_layers(options, body, source, tuned_head),
         n_outputs=1 if n_classes == 2 else n_classes,
         activation=options.activation,
         dropout=float(options.dropout),
@@ -110,6 +113,20 @@ def build(
         )
         network.set_output_bias(biases)
     return Built(network, reader, encoder, frozenset(carried)), rows
+
+
+def _hidden_layers(
+    options: FitOptions,
+    body: Body | None,
+    source: SourceModel | None,
+    tuned_head: tuple[int, ...],
+) -> tuple[int, ...]:
+    """Hidden units of the head: those named, else the source's, else the usual ones."""
+    if not isinstance(options.hidden_layer_sizes, str):
+        return tuple(int(size) for size in options.hidden_layer_sizes)
+    if source is not None:
+        return source.net_.module_.layout.hidden_layer_sizes
+    return USUAL_HEAD if body is None else tuned_head
 
 
 def reopen(

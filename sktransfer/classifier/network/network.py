@@ -28,6 +28,7 @@ from sktransfer.classifier.network.body import Body
 
 __all__ = [
     "ACTIVATIONS",
+    "USUAL_HEAD",
     "FeatureScaler",
     "HeadLayout",
     "TransferNetwork",
@@ -48,6 +49,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "identity": nn.Identity,
 }
+
+#: Hidden units above features that do not learn.
+USUAL_HEAD = (64, 32)
 
 
 @dataclass(frozen=True)
@@ -210,13 +214,23 @@ class TransferNetwork(nn.Module):
         logits of a text's windows are averaged, see `average_by_text`.
         """
         if features is None:
-            assert self.body is not None
-            features = self.body(**tokens)
+            return average_by_text(self.encode_and_decide(**tokens)[1], text_of_row)
+        return average_by_text(self._decide(features), text_of_row)
+
+    def encode_and_decide(
+        self, **tokens: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (n, w) and logits (n, k) of the body's inputs, one row a window."""
+        assert self.body is not None
+        features = self.body(**tokens)
+        return features, self._decide(features)
+
+    def _decide(self, features: torch.Tensor) -> torch.Tensor:
         # Half precision is for the body: the head would gain nothing, and its logits
         # would keep three digits.
         with torch.autocast(features.device.type, enabled=False):
             logits: torch.Tensor = self.head(self.scaler(features))
-        return average_by_text(logits, text_of_row)
+        return logits
 
     def decision(self) -> Callable[..., torch.Tensor]:
         """Return what scaler and head do in evaluation mode, as a function.
@@ -244,6 +258,13 @@ class TransferNetwork(nn.Module):
             part.eval()
         return self
 
+    @property
+    def output(self) -> nn.Linear:
+        """The last layer of the head."""
+        layer = self.head.get_submodule("output")
+        assert isinstance(layer, nn.Linear)
+        return layer
+
     def is_linear(self) -> bool:
         """Whether all that learns is one linear layer, which can be solved for."""
         rests = self.body is None or not self.body.learns()
@@ -261,9 +282,8 @@ class TransferNetwork(nn.Module):
 
     def set_output_bias(self, biases: npt.NDArray[np.floating]) -> None:
         """Set the biases (k,) of the last layer."""
-        output = self.head.get_submodule("output")
         with torch.no_grad():
-            output.bias.copy_(torch.from_numpy(biases))  # type: ignore[operator]
+            self.output.bias.copy_(torch.from_numpy(biases))
 
     def own_tensors(self) -> dict[str, torch.Tensor]:
         """Parameters and buffers of scaler and head, by name."""

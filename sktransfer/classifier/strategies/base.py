@@ -6,6 +6,7 @@ rates. Each has a file of its own.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -22,9 +23,11 @@ from sktransfer.classifier.network.build import Built
 from sktransfer.classifier.network.network import TransferNetwork, set_resting_parts
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.classifier.parameters import FitOptions
+from sktransfer.classifier.training.calibration import temperature_from_folds
 from sktransfer.classifier.training.frozen_prefix import keep_states
-from sktransfer.classifier.training.linear_head import solve_head
+from sktransfer.classifier.training.linear_head import STRENGTH, solve_head
 from sktransfer.classifier.training.net import TransferNet, features_of
+from sktransfer.classifier.training.pairs import RowsAndPairsNet
 from sktransfer.classifier.training.settings import (
     FROZEN,
     TUNED,
@@ -81,8 +84,8 @@ class Strategy:
         Whether `head_first` puts the training of the head before these phases.
     scales_first : bool
         Whether the features that the head is going to read are known before they learn.
-    stops_early : bool
-        Whether early_stopping="auto" takes rows off to validate on.
+    hidden_layer_sizes : tuple of int
+        Hidden units of the head for "auto", where it has an encoder to tune.
     one_by_one : bool
         Whether layers join the training one an epoch.
     keeps_adapters : bool
@@ -102,7 +105,7 @@ class Strategy:
     rates_by_size: bool = True
     head_can_go_first: bool = True
     scales_first: bool = True
-    stops_early: bool = True
+    hidden_layer_sizes: tuple[int, ...] = ()
     one_by_one: bool = False
     keeps_adapters: bool = False
     callbacks: tuple[tuple[str, type[Callback]], ...] = ()
@@ -174,10 +177,14 @@ class FitState:
         Whether the network has learnt in an earlier fit.
     first : Rows or None
         What the body gave for `rows` before it learnt, where the head learns from that.
+    head_start : torch.Tensor or None
+        Weights of the head's last layer when the fit began.
     net : TransferNet or None
         Of the last phase: trained, or interrupted.
     validation : LabelledRows or None
         What the last phase was validated on.
+    temperature : float
+        What logits are to be divided by.
     """
 
     options: FitOptions
@@ -192,8 +199,10 @@ class FitState:
     given: LabelledRows | None = None
     goes_on: bool = False
     first: Rows | None = None
+    head_start: torch.Tensor | None = None
     net: TransferNet | None = None
     validation: LabelledRows | None = None
+    temperature: float = 1.0
 
     @property
     def network(self) -> TransferNetwork:
@@ -207,6 +216,11 @@ class FitState:
     def to_validate(self) -> LabelledRows | None:
         """Rows to validate on."""
         return self.given if self.held_out is None else self.rows.take(self.held_out)
+
+    def measures_scale(self) -> bool:
+        """Whether the scale is of this fit, and not a source's or an earlier fit's."""
+        carried = self.goes_on or "scaler.mean" in self.built.carried
+        return bool(self.options.scale_features) and not carried
 
     def encoded(self) -> FitState:
         """The same with features as rows, where a resting body gives them."""
@@ -232,9 +246,22 @@ def train_head(state: FitState) -> FitState:
     state, options = state.encoded(), state.options
     learning, validation = state.learning(), state.to_validate()
     settings = resolve_settings(options, FROZEN, state.network, len(learning))
+    decay, temperature = options.l2_sp or options.weight_decay, 1.0
+    if options.calibrates_always and validation is None:
+        before = copy.deepcopy(state.network.own_tensors())
+
+        def fit(rows: LabelledRows, others: LabelledRows) -> npt.NDArray[np.float32]:
+            network = TransferNetwork(state.network.layout)
+            network.load_state_dict(before)
+            alone = replace(state, built=replace(state.built, network=network))
+            net = make_trainer(alone, settings, len(rows), is_last=False)
+            fit_head(net, rows, decay)
+            return net.predict_logits(others.rows)
+
+        temperature = temperature_from_folds(learning, fit)
     net = make_trainer(state, settings, len(learning), validation)
-    fit_head(net, learning, options.l2_sp or options.weight_decay)
-    return replace(state, net=net, validation=validation)
+    fit_head(net, learning, decay)
+    return replace(state, net=net, validation=validation, temperature=temperature)
 
 
 def train_layers(state: FitState) -> FitState:
@@ -247,7 +274,10 @@ def train_layers(state: FitState) -> FitState:
         learning = keep_states(body, learning, *where)
         if validation is not None:
             validation = keep_states(body, validation, *where)
-    net = make_trainer(state, settings, len(learning), validation, layers=True)
+    kind = RowsAndPairsNet
+    net = make_trainer(
+        state, settings, len(learning), validation, layers=True, kind=kind
+    )
     head = state.net
     if head is None or not head.interrupted_:
         net.partial_fit(learning, None)
@@ -323,10 +353,19 @@ def make_trainer(
     return net
 
 
-def fit_head(net: TransferNet, rows: LabelledRows, decay: float | str | None) -> None:
-    """Train the head on features; a linear one is solved for, with this `decay`."""
+def fit_head(
+    net: TransferNet,
+    rows: LabelledRows,
+    decay: float | str | None,
+    *,
+    strength: float = STRENGTH,
+) -> None:
+    """Train the head on features; a linear one is solved for, with this `decay`.
+
+    None is that of `strength`.
+    """
     if net.module_.is_linear():
-        solve_head(net, rows, decay)
+        solve_head(net, rows, decay, strength=strength)
     else:
         net.partial_fit(rows, None)
 

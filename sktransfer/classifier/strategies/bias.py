@@ -11,6 +11,7 @@ from torch import nn
 from sktransfer.classifier.network.body import Body, Needs
 from sktransfer.classifier.parameters import FitOptions
 from sktransfer.classifier.strategies.base import Strategy, train_layers
+from sktransfer.classifier.strategies.head_last import solve_head_last
 from sktransfer.classifier.training.settings import Defaults
 from sktransfer.exceptions import InvalidParameterError
 
@@ -39,7 +40,7 @@ def _biases(body: Body, options: FitOptions) -> list[nn.Parameter]:
 STRATEGY = Strategy(
     name="bias",
     choose=_biases,
-    phases=(train_layers,),
+    phases=(train_layers, solve_head_last),
     needs=Needs.LAYERS,
     cost=5,
     defaults=lambda body, n_rows, n_classes: _BIAS,

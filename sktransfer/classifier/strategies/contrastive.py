@@ -37,8 +37,11 @@ from sktransfer.classifier.strategies.base import (
     layer_settings,
     make_trainer,
 )
+from sktransfer.classifier.strategies.head_last import settle_head
 from sktransfer.classifier.training.callbacks import Net
+from sktransfer.classifier.training.linear_head import STRENGTH_ON_TUNED
 from sktransfer.classifier.training.net import TransferNet
+from sktransfer.classifier.training.pairs import PairLoss
 from sktransfer.classifier.training.settings import (
     FROZEN,
     Defaults,
@@ -46,34 +49,10 @@ from sktransfer.classifier.training.settings import (
 )
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 
-__all__ = ["STRATEGY", "BalancedBatches", "PairLoss", "PairNet"]
+__all__ = ["STRATEGY", "BalancedBatches", "PairNet"]
 
 # Two rows of each of two classes.
 _MIN_BATCH = 4
-
-
-class PairLoss(nn.Module):
-    """Squared error of the cosines of all pairs in a batch: 1 in a class, else 0.
-
-    The means over the pairs of one class and over the pairs of two count half each, as
-    SetFit draws as many of one kind as of the other; else, with many classes, the few
-    pairs within one would not be heard. A pair weighs the product of its rows' weights.
-    """
-
-    def forward(self, features: torch.Tensor, targets: Targets) -> torch.Tensor:
-        """Loss, a scalar, of features (n, w)."""
-        directions = nn.functional.normalize(features.float(), dim=1, eps=1e-8)
-        classes, weight = targets.classes, targets.weight
-        same = (classes[:, None] == classes).float()
-        errors = (directions @ directions.T - same).square()
-        # Each pair once, and no text with itself.
-        pairs = torch.triu(weight[:, None] * weight, diagonal=1)
-        means = []
-        for of_kind in (pairs * same, pairs * (1 - same)):
-            total = of_kind.sum()
-            if total > 0:
-                means.append((of_kind * errors).sum() / total)
-        return torch.stack(means).mean()
 
 
 class BalancedBatches:
@@ -207,8 +186,7 @@ def train_head_on_tuned(state: FitState) -> FitState:
     assert isinstance(tuning, PairNet)
     state = state.encoded()
     learning, validation = state.learning(), state.to_validate()
-    carried = state.goes_on or "scaler.mean" in state.built.carried
-    if state.options.scale_features and not carried:
+    if state.measures_scale():
         weight = learning.weight.numpy().astype(np.float64)
         network.set_scale(text_features(learning.rows), weight)
     # Lengths that users name are of the encoder, which has learnt already.
@@ -216,13 +194,14 @@ def train_head_on_tuned(state: FitState) -> FitState:
     n_rows = len(learning)
     settings = resolve_settings(state.options, FROZEN, network, n_rows, instead=own)
     net = make_trainer(state, settings, n_rows, validation)
-    fit_head(net, learning, None)
+    fit_head(net, learning, None, strength=STRENGTH_ON_TUNED)
     join_histories(net, "head", tuning)
     # It counts as learning: in this fit it has.
     body.let_learn(tuning.learnt_)
     set_resting_parts(network)
     net.interrupted_ |= tuning.interrupted_
-    return replace(state, net=net, validation=validation)
+    state = replace(state, net=net, validation=validation)
+    return settle_head(state, learning) if network.layout.hidden_layer_sizes else state
 
 
 def _within_classes(rows: LabelledRows) -> LabelledRows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from sktransfer.classifier.network.body import Body, Needs
+from sktransfer.classifier.network.network import USUAL_HEAD
 from sktransfer.classifier.parameters import FitOptions
 from sktransfer.classifier.strategies.base import Strategy, train_head
 
@@ -22,8 +23,5 @@ STRATEGY = Strategy(
     needs=Needs.VECTORS,
     cost=0,
     head_can_go_first=False,
-    # A head alone needs all of its rows: with one row in ten of the rarer class, the
-    # loss of a validation part follows a few rows, and the head went back to epochs in
-    # which it knew one class only.
-    stops_early=False,
+    hidden_layer_sizes=USUAL_HEAD,
 )

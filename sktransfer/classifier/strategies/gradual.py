@@ -21,6 +21,7 @@ from sktransfer.classifier.strategies.base import (
     separate_layers,
     train_layers,
 )
+from sktransfer.classifier.strategies.head_last import solve_head_last
 from sktransfer.classifier.training.callbacks import Net
 
 __all__ = ["STRATEGY", "GradualUnfreezing"]
@@ -77,7 +78,7 @@ def _layer_by_layer(body: Body, options: FitOptions) -> list[nn.Parameter]:
 STRATEGY = Strategy(
     name="gradual",
     choose=_layer_by_layer,
-    phases=(train_layers,),
+    phases=(train_layers, solve_head_last),
     needs=Needs.SEPARATE_LAYERS,
     cost=5,
     one_by_one=True,

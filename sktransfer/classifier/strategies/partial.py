@@ -11,6 +11,7 @@ from sktransfer.classifier.strategies.base import (
     separate_layers,
     train_layers,
 )
+from sktransfer.classifier.strategies.head_last import solve_head_last
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = ["STRATEGY"]
@@ -29,7 +30,7 @@ def _top_layers(body: Body, options: FitOptions) -> list[nn.Parameter]:
 STRATEGY = Strategy(
     name="partial",
     choose=_top_layers,
-    phases=(train_layers,),
+    phases=(train_layers, solve_head_last),
     needs=Needs.SEPARATE_LAYERS,
     cost=4,
 )

@@ -22,7 +22,6 @@ import torch
 from scipy import optimize, sparse, special
 from sklearn.metrics import accuracy_score, f1_score
 from threadpoolctl import threadpool_limits
-from torch import nn
 
 from sktransfer.classifier.data.rows import LabelledRows, Matrix, text_features
 from sktransfer.classifier.network.network import TransferNetwork
@@ -31,8 +30,10 @@ from sktransfer.classifier.training.net import TransferNet
 
 __all__ = [
     "STRENGTH",
+    "STRENGTH_ON_TUNED",
     "LinearProblem",
     "choose_decay",
+    "set_to_optimum",
     "solve_head",
 ]
 
@@ -40,6 +41,8 @@ Floats = npt.NDArray[np.float64]
 
 # What C is to scikit-learn's LogisticRegression on features of length 1 on average.
 STRENGTH = 10.0
+# On features of layers that have learnt from the same rows.
+STRENGTH_ON_TUNED = 1.0
 _MOST_ITERATIONS = 1000
 
 _N_FOLDS = 5
@@ -263,26 +266,38 @@ def _assign_folds(
     return folds
 
 
-def solve_head(net: TransferNet, rows: LabelledRows, decay: float | str | None) -> None:
+def solve_head(
+    net: TransferNet,
+    rows: LabelledRows,
+    decay: float | str | None,
+    *,
+    strength: float = STRENGTH,
+) -> None:
     """Give the linear head of an initialised net its best weights on features.
 
     Half of `decay` is the penalty on each squared difference of a weight from where it
     began; "auto" chooses it by cross-validation, and None is that of logistic
-    regression with ``C=10``. An interrupt is remembered in `net.interrupted_`.
+    regression with ``C=strength``. An interrupt is remembered in `net.interrupted_`.
     """
     net.interrupted_ = False
     try:
-        _solve(net, rows, decay)
+        _solve(net, rows, decay, strength)
     except KeyboardInterrupt as error:
         net.interrupted_ = not was_early_stopping(error)
 
 
-def _solve(net: TransferNet, rows: LabelledRows, decay: float | str | None) -> None:
+def _solve(
+    net: TransferNet, rows: LabelledRows, decay: float | str | None, strength: float
+) -> None:
     """One epoch for skorch and its callbacks, in which the head finds its optimum."""
     validation = net.get_split_datasets(rows)[1]
     net.notify("on_train_begin", X=rows, y=None)
     net.notify("on_epoch_begin", dataset_train=rows, dataset_valid=validation)
-    net.history.record("train_loss", _set_to_optimum(net, rows, decay))
+    smoothing = net.criterion_.label_smoothing
+    found = set_to_optimum(
+        net.module_, rows, decay, strength=strength, label_smoothing=smoothing
+    )
+    net.history.record("train_loss", found)
     if validation is not None:
         batches = net.get_iterator(validation, training=False)
         net.run_single_epoch(
@@ -292,26 +307,33 @@ def _solve(net: TransferNet, rows: LabelledRows, decay: float | str | None) -> N
     net.notify("on_train_end", X=rows, y=None)
 
 
-def _set_to_optimum(
-    net: TransferNet, rows: LabelledRows, decay: float | str | None
+def set_to_optimum(
+    network: TransferNetwork,
+    rows: LabelledRows,
+    decay: float | str | None,
+    *,
+    strength: float = STRENGTH,
+    label_smoothing: float = 0.0,
 ) -> float:
-    """Loss of the rows, without the penalty, under the best weights of the head."""
-    network: TransferNetwork = net.module_
-    output = network.head.get_submodule("output")
-    assert isinstance(output, nn.Linear)
+    """Give a linear head its best weights on features; returns their loss.
+
+    `decay` is as in `solve_head`; None is the penalty of ``C=strength``. The loss is
+    without the penalty.
+    """
+    output = network.output
     problem = LinearProblem.of(
         _scaled(network, text_features(rows.rows)),
         rows.classes.numpy(),
         rows.weight.numpy(),
         network.layout.n_outputs,
-        net.criterion_.label_smoothing,
+        label_smoothing,
     )
     start = output.weight.detach().cpu().double().numpy()
     bias = output.bias.detach().cpu().double().numpy()
     # The products take microseconds; threads that wait for one another cost more.
     with threadpool_limits(1, "blas"):
         if decay is None:
-            decay = problem.decay(STRENGTH)
+            decay = problem.decay(strength)
         elif decay == "auto":
             decay = choose_decay(problem, start, bias)
         weight, bias = problem.solve(start, bias, float(decay))

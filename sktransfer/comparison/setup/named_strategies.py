@@ -133,11 +133,6 @@ _WORD_VECTORS: dict[str, Callable[[Setting], Any]] = {
     "word_vectors": _word_vectors,
     "word_vectors_tuned": _word_vectors_tuned,
 }
-# A linear head that learns first, on what the encoder gives before it changes, and all
-# texts to learn from: with multilingual E5 a point better than the classifier defaults,
-# with MiniLM, which seldom leads, a point worse (benchmarks/encoders.md).
-_HEAD_FIRST = {"hidden_layer_sizes": (), "head_first": True, "early_stopping": False}
-
 # From a transformer to a classifier.
 _NETWORKS: dict[str, Callable[[BertFeaturizer], TransferSentimentClassifier]] = {
     "frozen": _network("feature_extraction", hidden_layer_sizes=()),
@@ -146,7 +141,7 @@ _NETWORKS: dict[str, Callable[[BertFeaturizer], TransferSentimentClassifier]] = 
     "gradual": _network("gradual"),
     "lora": _lora,
     "contrastive": _network("contrastive"),
-    "fine_tune": _network("fine_tune", **_HEAD_FIRST),
+    "fine_tune": _network("fine_tune"),
 }
 # All of them are the same network, with four uses of the two domains: target only is
 # "fine_tune".
@@ -157,10 +152,9 @@ _WITH_SOURCE: dict[str, Use] = {
 }
 
 # Less is left to learn after the source, and two domains have more texts: more epochs
-# were measured to take twice the time and to bring nothing. The head of the source is
-# not to be lost to one that learns first.
+# were measured to take twice the time and to bring nothing.
 _SHORTER: dict[str, dict[str, Any]] = {
-    "transferred": {"max_epochs": 3, "head_first": False},
+    "transferred": {"max_epochs": 3},
     "joint": {"max_epochs": 2},
 }
 

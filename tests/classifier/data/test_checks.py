@@ -4,7 +4,6 @@ import polars as pl
 import pytest
 
 from sktransfer.classifier.data.checks import (
-    MIN_VALIDATION_ROWS,
     check_labels,
     check_weights,
     number_labels,
@@ -123,33 +122,16 @@ class TestWeights:
             self.weigh(weight)
 
 
-def split(numbers, texts=None, early_stopping=True, validation_fraction=0.1, seed=0):
+def split(numbers, texts=None, validation_fraction=0.1, seed=0):
     return split_rows(
         np.asarray(numbers),
         texts,
-        early_stopping=early_stopping,
         validation_fraction=validation_fraction,
         seed=seed,
     )
 
 
 class TestSplit:
-    def test_auto_needs_a_validation_part_that_can_be_trusted(self):
-        enough = MIN_VALIDATION_ROWS * 10
-        _, held_out = split(np.arange(enough) % 2, early_stopping="auto")
-        assert len(held_out) == MIN_VALIDATION_ROWS
-        train, held_out = split(np.arange(enough - 10) % 2, early_stopping="auto")
-        assert held_out is None
-        assert len(train) == enough - 10
-
-    def test_auto_counts_distinct_texts(self):
-        texts = [str(row // 2) for row in range(MIN_VALIDATION_ROWS * 10)]
-        numbers = np.arange(len(texts)) % 2
-        assert split(numbers, texts, early_stopping="auto")[1] is None
-
-    def test_false_never_splits(self):
-        assert split(np.arange(10_000) % 2, early_stopping=False)[1] is None
-
     def test_a_text_is_never_on_both_sides(self):
         generator = np.random.default_rng(0)
         texts = [str(number) for number in generator.integers(0, 60, 300)]
@@ -178,6 +160,3 @@ class TestSplit:
     def test_without_a_row_of_each_class_there_is_no_split(self, numbers):
         with pytest.raises(InvalidParameterError, match="needs a row of each class"):
             split(numbers)
-
-    def test_auto_goes_without_where_a_class_would_be_missing(self):
-        assert split([0] * 999 + [1], early_stopping="auto")[1] is None
