@@ -203,7 +203,12 @@ def _begin(
     state = FitState(options, strategy, built, labelled, train, device, dtype, seed)
     if before is None:
         state = replace(state, first=_measure(state, data))
-    state = replace(state, head_start=built.network.output.weight.detach().clone())
+    texts = [] if data.texts is None else data.texts
+    state = replace(
+        state,
+        head_start=built.network.output.weight.detach().clone(),
+        n_distinct=len({texts[row] for row in train}) if texts else len(train),
+    )
     strategy.apply(built.network, options)
     if before is not None:
         built = refer_to_source(built, options, data.classes)

@@ -88,17 +88,6 @@ class TestFailures:
             model.fit(texts, labels)
         np.testing.assert_allclose(model.decision_function(texts), before, atol=1e-5)
 
-    def test_what_cannot_be_calibrated_is_refused_before_anything_learns(
-        self, make, sentiment_texts
-    ):
-        texts, labels = sentiment_texts
-        model = make(strategy="contrastive").fit(texts, labels)
-        before = model.decision_function(texts)
-        model.set_params(warm_start=True, calibrate=True)
-        with pytest.raises(InvalidParameterError, match="calibrate=True needs rows"):
-            model.fit(texts, labels)
-        np.testing.assert_array_equal(model.decision_function(texts), before)
-
 
 class TestEarlyStoppingOfSkorch:
     def test_it_ends_a_training_and_not_the_program(self, make, numbers):

@@ -25,7 +25,12 @@ from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.classifier.parameters import FitOptions
 from sktransfer.classifier.training.calibration import temperature_from_folds
 from sktransfer.classifier.training.frozen_prefix import keep_states
-from sktransfer.classifier.training.linear_head import STRENGTH, solve_head
+from sktransfer.classifier.training.linear_head import (
+    STRENGTH_ON_TUNED,
+    LinearProblem,
+    Penalty,
+    solve_head,
+)
 from sktransfer.classifier.training.net import TransferNet, features_of
 from sktransfer.classifier.training.pairs import RowsAndPairsNet
 from sktransfer.classifier.training.settings import (
@@ -179,6 +184,8 @@ class FitState:
         What the body gave for `rows` before it learnt, where the head learns from that.
     head_start : torch.Tensor or None
         Weights of the head's last layer when the fit began.
+    n_distinct : int
+        Different texts to learn from.
     net : TransferNet or None
         Of the last phase: trained, or interrupted.
     validation : LabelledRows or None
@@ -200,6 +207,7 @@ class FitState:
     goes_on: bool = False
     first: Rows | None = None
     head_start: torch.Tensor | None = None
+    n_distinct: int = 0
     net: TransferNet | None = None
     validation: LabelledRows | None = None
     temperature: float = 1.0
@@ -216,6 +224,17 @@ class FitState:
     def to_validate(self) -> LabelledRows | None:
         """Rows to validate on."""
         return self.given if self.held_out is None else self.rows.take(self.held_out)
+
+    def penalty_on_tuned(self) -> Penalty:
+        """Of a linear head on what layers give that have learnt from these rows.
+
+        Equal texts count once in it: weights do then what repeated rows would.
+        """
+
+        def penalty(problem: LinearProblem) -> float:
+            return problem.decay(STRENGTH_ON_TUNED, self.n_distinct)
+
+        return self.options.l2_sp or penalty
 
     def measures_scale(self) -> bool:
         """Whether the scale is of this fit, and not a source's or an earlier fit's."""
@@ -246,7 +265,7 @@ def train_head(state: FitState) -> FitState:
     state, options = state.encoded(), state.options
     learning, validation = state.learning(), state.to_validate()
     settings = resolve_settings(options, FROZEN, state.network, len(learning))
-    decay, temperature = options.l2_sp or options.weight_decay, 1.0
+    penalty, temperature = options.l2_sp or options.weight_decay, 1.0
     if options.calibrates_always and validation is None:
         before = copy.deepcopy(state.network.own_tensors())
 
@@ -255,12 +274,12 @@ def train_head(state: FitState) -> FitState:
             network.load_state_dict(before)
             alone = replace(state, built=replace(state.built, network=network))
             net = make_trainer(alone, settings, len(rows), is_last=False)
-            fit_head(net, rows, decay)
+            fit_head(net, rows, penalty)
             return net.predict_logits(others.rows)
 
         temperature = temperature_from_folds(learning, fit)
     net = make_trainer(state, settings, len(learning), validation)
-    fit_head(net, learning, decay)
+    fit_head(net, learning, penalty)
     return replace(state, net=net, validation=validation, temperature=temperature)
 
 
@@ -353,19 +372,10 @@ def make_trainer(
     return net
 
 
-def fit_head(
-    net: TransferNet,
-    rows: LabelledRows,
-    decay: float | str | None,
-    *,
-    strength: float = STRENGTH,
-) -> None:
-    """Train the head on features; a linear one is solved for, with this `decay`.
-
-    None is that of `strength`.
-    """
+def fit_head(net: TransferNet, rows: LabelledRows, penalty: Penalty) -> None:
+    """Train the head on features; a linear one is solved for, with this `penalty`."""
     if net.module_.is_linear():
-        solve_head(net, rows, decay, strength=strength)
+        solve_head(net, rows, penalty)
     else:
         net.partial_fit(rows, None)
 

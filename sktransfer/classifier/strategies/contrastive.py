@@ -39,7 +39,6 @@ from sktransfer.classifier.strategies.base import (
 )
 from sktransfer.classifier.strategies.head_last import settle_head
 from sktransfer.classifier.training.callbacks import Net
-from sktransfer.classifier.training.linear_head import STRENGTH_ON_TUNED
 from sktransfer.classifier.training.net import TransferNet
 from sktransfer.classifier.training.pairs import PairLoss
 from sktransfer.classifier.training.settings import (
@@ -194,7 +193,7 @@ def train_head_on_tuned(state: FitState) -> FitState:
     n_rows = len(learning)
     settings = resolve_settings(state.options, FROZEN, network, n_rows, instead=own)
     net = make_trainer(state, settings, n_rows, validation)
-    fit_head(net, learning, None, strength=STRENGTH_ON_TUNED)
+    fit_head(net, learning, state.penalty_on_tuned())
     join_histories(net, "head", tuning)
     # It counts as learning: in this fit it has.
     body.let_learn(tuning.learnt_)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from sktransfer.classifier.data.rows import LabelledRows
 from sktransfer.classifier.network.network import set_resting_parts
 from sktransfer.classifier.strategies.base import FitState, fit_head, make_trainer
+from sktransfer.classifier.training.linear_head import STRENGTH
 from sktransfer.classifier.training.settings import FROZEN, resolve_settings
 
 __all__ = ["train_head_first"]
@@ -41,7 +42,7 @@ def train_head_first(state: FitState) -> FitState:
     body.let_learn([])
     settings = resolve_settings(state.options, FROZEN, network, len(rows), instead=_OWN)
     net = make_trainer(state, settings, len(rows), is_last=False)
-    fit_head(net, rows, None)
+    fit_head(net, rows, lambda problem: problem.decay(STRENGTH))
     for line in net.history:
         line["part"] = "head"
     body.let_learn(learn)

@@ -62,8 +62,7 @@ def settle_head(state: FitState, rows: LabelledRows) -> FitState:
     set_to_optimum(
         network,
         LabelledRows(FeatureRows(matrix), rows.classes.numpy(), weight),
-        None,
-        strength=STRENGTH_ON_TUNED,
+        state.penalty_on_tuned(),
         label_smoothing=options.label_smoothing,
     )
     return state

@@ -13,8 +13,9 @@ tenth of it follows noise.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ __all__ = [
     "STRENGTH",
     "STRENGTH_ON_TUNED",
     "LinearProblem",
+    "Penalty",
     "choose_decay",
     "set_to_optimum",
     "solve_head",
@@ -182,6 +184,10 @@ class LinearProblem:
         return found.x[:-k].reshape(start.shape), found.x[-k:]
 
 
+#: A number, "auto", or what gives the number for a problem.
+Penalty: TypeAlias = float | str | Callable[[LinearProblem], float]
+
+
 def choose_decay(problem: LinearProblem, start: Floats, bias: Floats) -> float:
     """Penalty under which a head does best on rows that it has not learnt from.
 
@@ -266,37 +272,27 @@ def _assign_folds(
     return folds
 
 
-def solve_head(
-    net: TransferNet,
-    rows: LabelledRows,
-    decay: float | str | None,
-    *,
-    strength: float = STRENGTH,
-) -> None:
+def solve_head(net: TransferNet, rows: LabelledRows, penalty: Penalty = "auto") -> None:
     """Give the linear head of an initialised net its best weights on features.
 
-    Half of `decay` is the penalty on each squared difference of a weight from where it
-    began; "auto" chooses it by cross-validation, and None is that of logistic
-    regression with ``C=strength``. An interrupt is remembered in `net.interrupted_`.
+    Half of `penalty` weighs each squared difference of a weight from where it began;
+    "auto" chooses it by cross-validation, and a function takes it from the rows. An
+    interrupt is remembered in `net.interrupted_`.
     """
     net.interrupted_ = False
     try:
-        _solve(net, rows, decay, strength)
+        _solve(net, rows, penalty)
     except KeyboardInterrupt as error:
         net.interrupted_ = not was_early_stopping(error)
 
 
-def _solve(
-    net: TransferNet, rows: LabelledRows, decay: float | str | None, strength: float
-) -> None:
+def _solve(net: TransferNet, rows: LabelledRows, penalty: Penalty) -> None:
     """One epoch for skorch and its callbacks, in which the head finds its optimum."""
     validation = net.get_split_datasets(rows)[1]
     net.notify("on_train_begin", X=rows, y=None)
     net.notify("on_epoch_begin", dataset_train=rows, dataset_valid=validation)
     smoothing = net.criterion_.label_smoothing
-    found = set_to_optimum(
-        net.module_, rows, decay, strength=strength, label_smoothing=smoothing
-    )
+    found = set_to_optimum(net.module_, rows, penalty, label_smoothing=smoothing)
     net.history.record("train_loss", found)
     if validation is not None:
         batches = net.get_iterator(validation, training=False)
@@ -310,15 +306,13 @@ def _solve(
 def set_to_optimum(
     network: TransferNetwork,
     rows: LabelledRows,
-    decay: float | str | None,
+    penalty: Penalty,
     *,
-    strength: float = STRENGTH,
     label_smoothing: float = 0.0,
 ) -> float:
     """Give a linear head its best weights on features; returns their loss.
 
-    `decay` is as in `solve_head`; None is the penalty of ``C=strength``. The loss is
-    without the penalty.
+    `penalty` is as in `solve_head`. The loss is without it.
     """
     output = network.output
     problem = LinearProblem.of(
@@ -332,11 +326,13 @@ def set_to_optimum(
     bias = output.bias.detach().cpu().double().numpy()
     # The products take microseconds; threads that wait for one another cost more.
     with threadpool_limits(1, "blas"):
-        if decay is None:
-            decay = problem.decay(strength)
-        elif decay == "auto":
+        if callable(penalty):
+            decay = penalty(problem)
+        elif penalty == "auto":
             decay = choose_decay(problem, start, bias)
-        weight, bias = problem.solve(start, bias, float(decay))
+        else:
+            decay = float(penalty)
+        weight, bias = problem.solve(start, bias, decay)
     loss = problem.loss(problem.logits(weight, bias))
     if not math.isfinite(loss):
         raise diverged(f"the loss of the head became {loss}")

@@ -26,7 +26,12 @@ class PairLoss(nn.Module):
     The means over the pairs of one class and over the pairs of two count half each, as
     SetFit draws as many of one kind as of the other; else, with many classes, the few
     pairs within one would not be heard. A pair weighs the product of its rows' weights.
+    With `itself` a row is one of its pairs: weights do then what repeated rows would.
     """
+
+    def __init__(self, *, itself: bool = False) -> None:
+        super().__init__()
+        self.itself = itself
 
     def forward(self, features: torch.Tensor, targets: Targets) -> torch.Tensor:
         """Loss, a scalar, of features (n, w)."""
@@ -34,8 +39,10 @@ class PairLoss(nn.Module):
         classes, weight = targets.classes, targets.weight
         same = (classes[:, None] == classes).float()
         errors = (directions @ directions.T - same).square()
-        # Each pair once, and no text with itself.
+        # Each pair once.
         pairs = torch.triu(weight[:, None] * weight, diagonal=1)
+        if self.itself:
+            pairs = weight[:, None] * weight
         means = []
         for of_kind in (pairs * same, pairs * (1 - same)):
             total = of_kind.sum()
@@ -44,7 +51,7 @@ class PairLoss(nn.Module):
         return torch.stack(means).mean()
 
 
-_OF_PAIRS = PairLoss()
+_OF_PAIRS = PairLoss(itself=True)
 
 
 class RowsAndPairsNet(TransferNet):

@@ -3,6 +3,7 @@ import pytest
 import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from skorch.callbacks import Callback
 
 from sktransfer.classifier.network.transformer import TransformerBody
@@ -39,13 +40,11 @@ class TestHead:
     def test_a_linear_one_begins_as_logistic_regression(self, still, sentiment_texts):
         texts, labels = sentiment_texts
         model = still(hidden_layer_sizes=()).fit(texts[:32], labels[:32])
-        features = torch.from_numpy(model.net_.encode(model._input.rows(texts)))
+        features = torch.from_numpy(model.net_.encode(model._input.rows(texts[:32])))
         scaled = model.net_.module_.scaler(features).numpy() / np.sqrt(32)
-        peer = LogisticRegression(C=10, tol=1e-9, max_iter=500)
-        peer.fit(scaled[:32], labels[:32])
-        np.testing.assert_allclose(
-            model.predict_proba(texts), peer.predict_proba(scaled), atol=1e-3
-        )
+        peer = LogisticRegression(C=10, tol=1e-9, max_iter=500).fit(scaled, labels[:32])
+        expected = log_loss(labels[:32], peer.predict_proba(scaled))
+        assert model.history_[0]["train_loss"] == pytest.approx(expected, rel=1e-3)
 
     def test_one_with_hidden_layers_is_trained_as_on_frozen_features(
         self, still, sentiment_texts
@@ -147,10 +146,11 @@ class TestLayers:
         texts = ["the film is good " * 9 + "bad", "bad", "bad plot " * 9, "good"] * 2
         labels = [1, 0, 0, 1] * 2
         encoder = bert(long_text="window", max_length=16)
-        model = still(encoder=encoder, hidden_layer_sizes=()).fit(texts, labels)
+        model = still(encoder=encoder, hidden_layer_sizes=(8,), dropout=0.0)
+        model.set_params(calibrate=False).fit(texts, labels)
         of_label = model.predict_proba(texts)[np.arange(8), labels]
         loss = -np.log(of_label).mean()
-        assert model.history_[0]["train_loss"] == pytest.approx(loss, rel=1e-4)
+        assert model.history_[99]["train_loss"] == pytest.approx(loss, rel=0.05)
 
     def test_word_vectors_learn_after_it(self, first, words, sentiment_texts):
         texts, labels = sentiment_texts

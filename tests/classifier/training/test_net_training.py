@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import log_loss
 from skorch.callbacks import Callback
 
 from sktransfer.exceptions import (
@@ -119,19 +120,15 @@ class TestEarlyStopping:
         chances = model.predict_proba(X_val)[np.arange(len(y_val)), y_val]
         assert -np.log(chances).mean() == pytest.approx(min(losses), rel=1e-4)
 
-    @pytest.mark.parametrize(("n", "validated"), [(500, True), (490, False)])
-    def test_auto_wants_fifty_rows_to_validate_on(self, make, n, validated):
-        texts = [
-            f"word{number} is {'good' if number % 2 else 'bad'}" for number in range(n)
-        ]
-        model = make(strategy="partial", early_stopping="auto", max_epochs=1)
-        model.fit(texts, np.arange(n) % 2)
-        assert ("valid_loss" in model.history_[-1]) == validated
-
-    @pytest.mark.parametrize("calibrate", [True, False])
-    def test_auto_leaves_a_head_all_rows_but_to_calibrate(self, eager, calibrate):
-        model = eager(max_epochs=1, calibrate=calibrate).fit(*big(500))
-        assert ("valid_loss" in model.history_[-1]) == calibrate
+    def test_auto_keeps_all_rows(self, make, sentiment_texts, eager):
+        options = {"early_stopping": "auto", "max_epochs": 1}
+        X, y = big(600)
+        texts = [f"word{row} is {'good' if of else 'bad'}" for row, of in enumerate(y)]
+        model = make(strategy="partial", **options).fit(texts, y)
+        assert "valid_loss" not in model.history_[0]
+        assert model.class_count_.sum() == 600
+        model = eager(max_epochs=1, calibrate=True).fit(X, y)
+        assert "valid_loss" not in model.history_[-1]
 
     def test_false_keeps_all_rows_and_all_epochs(self, eager):
         model = eager(early_stopping=False).fit(*big())
@@ -210,9 +207,19 @@ class TestCalibration:
         )
         np.testing.assert_array_equal(model.predict(X_val), (chances > 0.5).astype(int))
 
-    def test_it_needs_rows_to_validate_on(self, make, numbers):
-        with pytest.raises(InvalidParameterError, match="calibrate=True needs rows"):
-            make(encoder=None, calibrate=True).fit(*numbers)
+    def test_without_rows_to_validate_on_it_goes_fold_by_fold(self, make):
+        X, y = big(80)
+        options = {"encoder": None, "hidden_layer_sizes": (64,), "dropout": 0.0}
+        options |= {"head_learning_rate": 0.02, "max_epochs": 60}
+        plain = make(**options).fit(X, y)
+        model = make(calibrate=True, **options).fit(X, y)
+        assert model.temperature_ > 1.5
+        np.testing.assert_array_equal(
+            model.decision_function(X), plain.decision_function(X)
+        )
+        unseen, labels = big(500, seed=1)
+        losses = [log_loss(labels, m.predict_proba(unseen)) for m in (model, plain)]
+        assert losses[0] < losses[1]
 
     def test_without_it_the_temperature_is_one(self, make, numbers):
         assert make(encoder=None).fit(*numbers).temperature_ == 1
