@@ -26,7 +26,6 @@ from sktransfer.classifier.parameters import FitOptions
 from sktransfer.classifier.training.calibration import temperature_from_folds
 from sktransfer.classifier.training.frozen_prefix import keep_states
 from sktransfer.classifier.training.linear_head import (
-    STRENGTH_ON_TUNED,
     LinearProblem,
     Penalty,
     solve_head,
@@ -35,7 +34,9 @@ from sktransfer.classifier.training.net import TransferNet, features_of
 from sktransfer.classifier.training.pairs import RowsAndPairsNet
 from sktransfer.classifier.training.settings import (
     FROZEN,
+    MANY_A_CLASS,
     TUNED,
+    TUNED_BY_FEW,
     WORDS,
     Defaults,
     Settings,
@@ -53,6 +54,7 @@ __all__ = [
     "fit_head",
     "join_histories",
     "layer_settings",
+    "learn_and_keep",
     "make_trainer",
     "separate_layers",
     "train_head",
@@ -62,7 +64,9 @@ __all__ = [
 
 def tuned_defaults(body: Body, n_rows: int, n_classes: int) -> Defaults:
     """Rates and lengths for what learns by rows, one by one."""
-    return WORDS if body.is_table else TUNED
+    if body.is_table:
+        return WORDS
+    return TUNED_BY_FEW if n_rows < MANY_A_CLASS * n_classes else TUNED
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,8 @@ class FitState:
         Weights of the head's last layer when the fit began.
     n_distinct : int
         Different texts to learn from.
+    strength : float
+        Of a linear head on what the layers give that have learnt, see `Defaults`.
     net : TransferNet or None
         Of the last phase: trained, or interrupted.
     validation : LabelledRows or None
@@ -208,6 +214,7 @@ class FitState:
     first: Rows | None = None
     head_start: torch.Tensor | None = None
     n_distinct: int = 0
+    strength: float = 1.0
     net: TransferNet | None = None
     validation: LabelledRows | None = None
     temperature: float = 1.0
@@ -232,7 +239,7 @@ class FitState:
         """
 
         def penalty(problem: LinearProblem) -> float:
-            return problem.decay(STRENGTH_ON_TUNED, self.n_distinct)
+            return problem.decay(self.strength, self.n_distinct)
 
         return self.options.l2_sp or penalty
 
@@ -299,11 +306,31 @@ def train_layers(state: FitState) -> FitState:
     )
     head = state.net
     if head is None or not head.interrupted_:
-        net.partial_fit(learning, None)
+        # A head with hidden layers could not follow the layers half of their way back.
+        linear = not state.network.layout.hidden_layer_sizes
+        learn_and_keep(net, learning, settings.kept if linear else 1.0)
     if head is not None:
         net.interrupted_ = head.interrupted_ or net.interrupted_
         join_histories(net, "all", head)
-    return replace(state, net=net, validation=validation)
+    strength = settings.strength
+    return replace(state, net=net, validation=validation, strength=strength)
+
+
+def learn_and_keep(net: TransferNet, rows: LabelledRows, kept: float) -> None:
+    """Train the layers, and have them keep this share of their change.
+
+    Half way between what was learnt before and what is learnt now, networks know some
+    of both: Wortsman et al. (2022), "Robust Fine-tuning of Zero-shot Models". An
+    interrupt leaves them where they were.
+    """
+    body = net.module_.body
+    assert body is not None
+    learning: list[torch.Tensor] = [p for p in body.parameters() if p.requires_grad]
+    start = [p.detach().clone() for p in learning] if kept < 1 else []
+    net.partial_fit(rows, None)
+    if start and not net.interrupted_:
+        with torch.no_grad():
+            torch._foreach_lerp_(learning, start, 1 - kept)
 
 
 def layer_settings(

@@ -35,6 +35,7 @@ from sktransfer.classifier.strategies.base import (
     fit_head,
     join_histories,
     layer_settings,
+    learn_and_keep,
     make_trainer,
 )
 from sktransfer.classifier.strategies.head_last import settle_head
@@ -43,6 +44,7 @@ from sktransfer.classifier.training.net import TransferNet
 from sktransfer.classifier.training.pairs import PairLoss
 from sktransfer.classifier.training.settings import (
     FROZEN,
+    MANY_A_CLASS,
     Defaults,
     resolve_settings,
 )
@@ -168,11 +170,11 @@ def tune_by_pairs(state: FitState) -> FitState:
     network.head.requires_grad_(False)
     net = make_trainer(state, settings, len(rows), is_last=False, kind=PairNet)
     net.learnt_ = [p for p in body.parameters() if p.requires_grad]
-    net.partial_fit(_within_classes(rows), None)
+    learn_and_keep(net, _within_classes(rows), settings.kept)
     network.head.requires_grad_(True)
     body.let_learn([])
     set_resting_parts(network)
-    return replace(state, net=net)
+    return replace(state, net=net, strength=settings.strength)
 
 
 def train_head_on_tuned(state: FitState) -> FitState:
@@ -216,15 +218,14 @@ def _within_classes(rows: LabelledRows) -> LabelledRows:
 
 # All pairs of a batch teach more in a step than its rows alone. With 8 tweets a class,
 # half and twice this rate came out 4 points lower.
-_FEW_PAIRS = Defaults(1e-4, 1e-3, min_steps=20, min_epochs=1, batch_size=32)
+_FEW_PAIRS = Defaults(1e-4, 1e-3, 20, 1, batch_size=32, kept=0.5, strength=10.0)
 _PAIRS = Defaults(1e-4, 1e-3, min_steps=40, min_epochs=1, batch_size=32)
 _FEW_WORD_PAIRS = Defaults(5e-3, 1e-3, min_steps=20, min_epochs=1, batch_size=32)
 _WORD_PAIRS = Defaults(5e-3, 1e-3, min_steps=60, min_epochs=1, batch_size=32)
-_MANY_A_CLASS = 32
 
 
 def _defaults(body: Body, n_rows: int, n_classes: int) -> Defaults:
-    if n_rows < _MANY_A_CLASS * n_classes:
+    if n_rows < MANY_A_CLASS * n_classes:
         return _FEW_WORD_PAIRS if body.is_table else _FEW_PAIRS
     return _WORD_PAIRS if body.is_table else _PAIRS
 

@@ -18,11 +18,7 @@ import torch
 from sktransfer.classifier.data.rows import FeatureRows, LabelledRows, text_features
 from sktransfer.classifier.strategies.base import FitState
 from sktransfer.classifier.training.calibration import temperature_like
-from sktransfer.classifier.training.linear_head import (
-    STRENGTH_ON_TUNED,
-    LinearProblem,
-    set_to_optimum,
-)
+from sktransfer.classifier.training.linear_head import LinearProblem, set_to_optimum
 from sktransfer.classifier.training.net import features_of
 
 __all__ = ["settle_head", "solve_head_last"]
@@ -50,7 +46,7 @@ def settle_head(state: FitState, rows: LabelledRows) -> FitState:
     if network.layout.hidden_layer_sizes:
         if not options.calibrate:
             return state
-        others = _logits_of_linear(rows, matrix, network.layout.n_outputs)
+        others = _logits_of_linear(state, rows, matrix)
         found = temperature_like(net.predict_logits(rows.rows), others)
         return replace(state, temperature=found)
     weight = rows.weight.numpy()
@@ -69,12 +65,13 @@ def settle_head(state: FitState, rows: LabelledRows) -> FitState:
 
 
 def _logits_of_linear(
-    rows: LabelledRows, matrix: npt.NDArray[np.float32], n_outputs: int
+    state: FitState, rows: LabelledRows, matrix: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float64]:
-    """Logits (n, k) of a linear head for the features that it learnt from."""
+    """Logits (n, k) of a linear head for the features (n, w) that it learnt from."""
+    n_outputs = state.network.layout.n_outputs
     centred = matrix - matrix.mean(axis=0)
     classes, weight = rows.classes.numpy(), rows.weight.numpy()
     problem = LinearProblem.of(centred, classes, weight, n_outputs)
     start = np.zeros((n_outputs, matrix.shape[1]))
-    decay = problem.decay(STRENGTH_ON_TUNED)
+    decay = problem.decay(state.strength, state.n_distinct)
     return problem.logits(*problem.solve(start, np.zeros(n_outputs), decay))

@@ -31,7 +31,6 @@ from sktransfer.classifier.training.net import TransferNet
 
 __all__ = [
     "STRENGTH",
-    "STRENGTH_ON_TUNED",
     "LinearProblem",
     "Penalty",
     "choose_decay",
@@ -43,8 +42,6 @@ Floats = npt.NDArray[np.float64]
 
 # What C is to scikit-learn's LogisticRegression on features of length 1 on average.
 STRENGTH = 10.0
-# On features of layers that have learnt from the same rows.
-STRENGTH_ON_TUNED = 1.0
 _MOST_ITERATIONS = 1000
 
 _N_FOLDS = 5

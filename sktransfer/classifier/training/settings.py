@@ -32,7 +32,9 @@ from sktransfer.encoders.compute.devices import resolve_dtype
 
 __all__ = [
     "FROZEN",
+    "MANY_A_CLASS",
     "TUNED",
+    "TUNED_BY_FEW",
     "WORDS",
     "Defaults",
     "NamedCallback",
@@ -61,6 +63,11 @@ class Defaults:
         Training lasts for the longer of the two.
     batch_size : int
         Rows a step.
+    kept : float
+        Share of their change that layers keep in the end, in (0, 1].
+    strength : float
+        Of a linear head that is solved for on layers that have learnt: what C is to
+        scikit-learn's LogisticRegression on features of length 1 on average.
     """
 
     encoder_learning_rate: float
@@ -68,21 +75,29 @@ class Defaults:
     min_steps: int
     min_epochs: int
     batch_size: int
+    kept: float = 1.0
+    strength: float = 1.0
 
     def at_size(self, n_layers: int, width: int) -> Defaults:
         """Return the same with a rate for a transformer of another size.
 
         The deeper and the wider, the smaller the steps have to be. Of 12 layers of 384,
         which learn at half of the rate of 6, this was measured; beyond it extrapolates,
-        to 2.5e-5 for BERT's base size, which is within what its authors advise.
+        to 2.5e-5 for BERT's base size, which is within what its authors advise. Larger
+        ones keep half of their change (benchmarks/recipes.md).
         """
         larger = max(1.0, n_layers / 6) * max(1.0, width / 384)
         rate = self.encoder_learning_rate / larger
-        return replace(self, encoder_learning_rate=rate)
+        if larger == 1 or self.kept < 1:
+            return replace(self, encoder_learning_rate=rate)
+        return replace(self, encoder_learning_rate=rate, kept=0.5, strength=2.0)
 
 
 FROZEN = Defaults(0.0, 1e-3, min_steps=200, min_epochs=10, batch_size=32)
 TUNED = Defaults(1e-4, 1e-3, min_steps=100, min_epochs=3, batch_size=16)
+# For less than `MANY_A_CLASS` rows a class on average.
+TUNED_BY_FEW = Defaults(1e-4, 1e-3, 40, 3, batch_size=16, kept=0.5, strength=10.0)
+MANY_A_CLASS = 32
 WORDS = Defaults(5e-3, 1e-3, min_steps=200, min_epochs=10, batch_size=32)
 
 # Rates of the head are those of features this wide, or wider.
@@ -104,6 +119,8 @@ class Settings:
         Rows a step.
     weight_decay : float
         Decoupled weight decay of AdamW, not on biases and norms.
+    kept, strength : float
+        As in `Defaults`.
     """
 
     encoder_learning_rate: float
@@ -111,6 +128,8 @@ class Settings:
     max_epochs: int
     batch_size: int
     weight_decay: float
+    kept: float = 1.0
+    strength: float = 1.0
 
     @classmethod
     def resolve(
@@ -151,6 +170,8 @@ class Settings:
             epochs if max_epochs == "auto" else int(max_epochs),
             size,
             number(weight_decay, 0.01),
+            auto.kept,
+            auto.strength,
         )
 
 
