@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy.signal import fftconvolve
 
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 
@@ -18,6 +19,7 @@ def calibration_error(
     n_bins: int = 15,
     *,
     classes: ArrayLike | None = None,
+    debiased: bool = False,
 ) -> float:
     r"""Return the expected calibration error: mean gap of confidence and accuracy.
 
@@ -26,6 +28,10 @@ def calibration_error(
 
     .. math:: \mathrm{ECE} = \sum_{m=1}^M \frac{|B_m|}{n}
               \left|\mathrm{acc}(B_m) - \mathrm{conf}(B_m)\right|.
+
+    Chance alone makes gaps, the larger the fewer rows there are: the plain error of
+    perfectly calibrated predictions is about 0.11 on 60 rows and 0.03 on 1,000. To
+    compare models that were tested on few rows, pass ``debiased=True``.
 
     Parameters
     ----------
@@ -38,11 +44,18 @@ def calibration_error(
         M, the number of bins.
     classes : array-like of shape (n_classes,), default=None
         Label of each column, where not all of them occur in `y_true`.
+    debiased : bool, default=False
+        Whether to subtract what the error would be on average if these very
+        probabilities were perfectly calibrated: if each row were right with the
+        probability that its confidence states.
 
     Returns
     -------
     error : float
-        In [0, 1].
+        In [0, 1]. If debiased, its mean over samples is 0 for perfectly calibrated
+        predictions, so that it falls below 0 about as often as above; for others it is
+        low by what is subtracted at most. Average it over samples as it is: a mean of
+        errors that were cut off at 0 is biased again.
 
     Raises
     ------
@@ -56,11 +69,20 @@ def calibration_error(
     Guo, Pleiss, Sun and Weinberger (2017). "On Calibration of Modern Neural Networks".
     ICML.
 
+    Kumar, Liang and Ma (2019). "Verified Uncertainty Calibration". NeurIPS. On the bias
+    of the plain error; their own correction is for the mean of the squared gaps.
+
     Examples
     --------
     >>> from sktransfer.statistics import calibration_error
     >>> calibration_error([1, 1, 1, 0], [0.75, 0.75, 0.75, 0.75])
     0.0
+
+    Four calibrated coins of 0.75 differ from three heads by 0.63 on average, and so
+    their share from 0.75 by 0.16:
+
+    >>> round(calibration_error([1, 1, 1, 0], [0.75] * 4, debiased=True), 2)
+    -0.16
     """
     if n_bins < 1:
         raise InvalidParameterError(f"n_bins={n_bins}, but at least 1 is expected.")
@@ -84,7 +106,26 @@ def calibration_error(
     # A bin holds its upper bound, as in the paper.
     bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
     gaps = np.bincount(bins, weights=right - confidence, minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    error = np.abs(gaps).sum()
+    if debiased:
+        error -= sum(_expected_gap(confidence[bins == m]) for m in np.unique(bins))
+    return float(error / len(labels))
+
+
+def _expected_gap(confidence: NDArray[np.float64]) -> float:
+    """Mean of |rows that are right - sum of confidence| if confidence (n,) is true.
+
+    It is exact: how many are right has the product of the rows' distributions, as
+    polynomials (1 - c) + c x. They are multiplied in pairs, pairs of pairs and so on.
+    """
+    products = np.column_stack([1 - confidence, confidence])
+    while len(products) > 1:
+        if len(products) % 2:
+            certain = np.eye(1, products.shape[1])  # the polynomial 1
+            products = np.concatenate([products, certain])
+        products = fftconvolve(products[::2], products[1::2], axes=1)
+    n_right = np.arange(products.shape[1])
+    return float(products[0] @ np.abs(n_right - confidence.sum()))
 
 
 def _find_classes(labels: Any, n_columns: int, classes: ArrayLike | None) -> Any:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,43 @@ def test_honest_probabilities_have_next_to_none():
     labels = (generator.uniform(size=20_000) < chance).astype(int)
     assert calibration_error(labels, chance) < 0.02
     assert calibration_error(labels, (chance > 0.5).astype(float)) > 0.2
+
+
+@pytest.mark.parametrize(("n_rows", "plain"), [(60, 0.115), (1000, 0.028)])
+def test_debiased_honest_probabilities_have_none_on_average(n_rows, plain):
+    generator = np.random.default_rng(0)
+    errors = []
+    for _ in range(200):
+        chance = generator.uniform(size=n_rows)
+        labels = (generator.uniform(size=n_rows) < chance).astype(int)
+        errors.append(
+            [
+                calibration_error(labels, chance, classes=[0, 1], debiased=debiased)
+                for debiased in (False, True)
+            ]
+        )
+    means, spread = np.mean(errors, axis=0), np.std(errors, axis=0)[1]
+    assert means[0] == pytest.approx(plain, rel=0.15)
+    assert abs(means[1]) < 3 * spread / np.sqrt(200)
+    assert spread < plain / 2
+
+
+def test_what_is_subtracted_is_what_all_outcomes_come_to():
+    chance = np.array([0.55, 0.6, 0.63, 0.9, 0.97])
+    expected = 0.0
+    for outcome in itertools.product([0, 1], repeat=5):
+        probability = np.prod(np.where(outcome, chance, 1 - chance))
+        expected += probability * calibration_error(outcome, chance, 4, classes=[0, 1])
+    labels = [1, 0, 1, 1, 1]
+    plain = calibration_error(labels, chance, 4)
+    debiased = calibration_error(labels, chance, 4, debiased=True)
+    assert debiased == pytest.approx(plain - expected, abs=1e-12)
+
+
+def test_debiased_overconfidence_stays_visible():
+    # Right in 7 of 10, and sure of each: nothing of that is chance.
+    labels, sure = [1] * 7 + [0] * 3, np.ones(10)
+    assert calibration_error(labels, sure, debiased=True) == pytest.approx(0.3)
 
 
 def test_three_classes_count_by_their_largest_probability():
