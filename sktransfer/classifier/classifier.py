@@ -288,7 +288,11 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n,)
             Labels of any type; at least two distinct ones.
         sample_weight : array-like of shape (n,) or None, default=None
-            The loss of a batch is ``sum(weight * loss) / sum(weight)``.
+            A row of weight 2 counts like the row twice. Only ratios matter: weights are
+            scaled to a mean of 1 over the n rows that are learnt from, and the loss of
+            a batch of b rows is ``sum(weight * loss) / b``. Rows of weight 0 are left
+            out. Few rows of great weight make noisy batches, whose long gradients
+            `max_grad_norm` shortens.
         X_val : like X, default=None
             Rows to validate on; without them a part of X may be split off, see
             `early_stopping`.
@@ -329,7 +333,9 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         classes : array-like of shape (n_classes,) or None, default=None
             All classes that will ever come; needed in the first call.
         sample_weight : array-like of shape (n,) or None, default=None
-            As in ``fit``.
+            As in ``fit``, among the rows of this call: they are scaled to a mean of 1,
+            so that each call counts by its rows. For a whole call to count more, pass
+            it more than once.
 
         Returns
         -------

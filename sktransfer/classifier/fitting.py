@@ -152,6 +152,7 @@ def fit_classifier(
     given = check_validation(model, data, X_val, y_val)
     split_seed, seed = draw_seed(random_state), draw_seed(random_state)
     train, held_out = _split(options, data, given, split_seed)
+    data = data.relative_to(train)
     device = resolve_device(options.device)
     with private_randomness(seed, device), contextlib.ExitStack() as stack:
         state = _begin(options, before, data, train, device, seed)

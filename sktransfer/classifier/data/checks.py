@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -217,6 +217,12 @@ class TrainingData:
     def texts(self) -> list[str] | None:
         """The rows if they are texts."""
         return self.X if isinstance(self.X, list) else None
+
+    def relative_to(self, rows: npt.NDArray[np.intp]) -> TrainingData:
+        """Scale the weights to a mean of 1 over some rows, those to learn from."""
+        if self.weight is None:
+            return self
+        return replace(self, weight=self.weight / self.weight[rows].mean())
 
     def weights_of(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64] | None:
         """Weights of some rows; None where all weigh the same."""

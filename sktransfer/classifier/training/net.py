@@ -68,7 +68,11 @@ SMALL_WIDTH = 4096
 
 
 class WeightedLoss(nn.Module):
-    """Cross-entropy, averaged with weights: sum(w * loss) / sum(w).
+    """Cross-entropy of a batch of n rows: sum(w * loss) / n.
+
+    Weights have a mean of 1 over all rows that are learnt from, so that a row of weight
+    2 counts like two rows. Divided by the weights of the batch instead, a heavy row
+    would count the less the fewer heavy ones there are beside it.
 
     One logit a row means two classes and the binary form. A share of each label is
     spread over all classes.
@@ -93,11 +97,14 @@ class WeightedLoss(nn.Module):
                 reduction="none",
                 label_smoothing=self.label_smoothing,
             )
-        return (losses * targets.weight).sum() / targets.weight.sum()
+        return (losses * targets.weight).mean()
 
 
 class WeightedLosses(Callback):
-    """Record train_loss and valid_loss of each epoch, averaged by sample weight."""
+    """Record train_loss and valid_loss of each epoch: sum(w * loss) / sum(w).
+
+    The sums are over all rows, whatever the mean of their weights is.
+    """
 
     def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
         """Start the sums anew."""
@@ -118,9 +125,9 @@ class WeightedLosses(Callback):
         value = loss.item()
         if not math.isfinite(value):
             raise diverged(f"the loss became {value} in epoch {len(net.history)}")
-        weight = float(batch[1].weight.sum())
-        self.sums_[training] += value * weight
-        self.weights_[training] += weight
+        weight = batch[1].weight
+        self.sums_[training] += value * len(weight)
+        self.weights_[training] += float(weight.sum())
 
     def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
         """Write the means to the history."""

@@ -25,8 +25,11 @@ class PairLoss(nn.Module):
 
     The means over the pairs of one class and over the pairs of two count half each, as
     SetFit draws as many of one kind as of the other; else, with many classes, the few
-    pairs within one would not be heard. A pair weighs the product of its rows' weights.
-    With `itself` a row is one of its pairs: weights do then what repeated rows would.
+    pairs within one would not be heard. A pair weighs the product of its rows' weights,
+    whose mean is 1: the sums are divided by the numbers of pairs, as `WeightedLoss`
+    divides by the number of rows. With `itself` a row is one of its pairs, and the sums
+    are divided by the weights of pairs: in a batch of all rows, weights do then what
+    repeated rows would.
     """
 
     def __init__(self, *, itself: bool = False) -> None:
@@ -39,15 +42,16 @@ class PairLoss(nn.Module):
         classes, weight = targets.classes, targets.weight
         same = (classes[:, None] == classes).float()
         errors = (directions @ directions.T - same).square()
+        weights = weight[:, None] * weight
         # Each pair once.
-        pairs = torch.triu(weight[:, None] * weight, diagonal=1)
-        if self.itself:
-            pairs = weight[:, None] * weight
+        pairs = torch.ones_like(same)
+        pairs = weights if self.itself else torch.triu(pairs, diagonal=1)
+        errors = errors if self.itself else errors * weights
         means = []
         for of_kind in (pairs * same, pairs * (1 - same)):
-            total = of_kind.sum()
-            if total > 0:
-                means.append((of_kind * errors).sum() / total)
+            number = of_kind.sum()
+            if number > 0:
+                means.append((of_kind * errors).sum() / number)
         return torch.stack(means).mean()
 
 

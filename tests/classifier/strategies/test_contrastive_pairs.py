@@ -33,10 +33,24 @@ class TestLoss:
             cosine = torch.cosine_similarity(features[i], features[j], dim=0).item()
             same, both = classes[i] == classes[j], weight[i] * weight[j]
             sums[same][0] += both * (cosine - same) ** 2
-            sums[same][1] += both
+            sums[same][1] += 1
         expected = sum(total / count for total, count in sums.values()) / 2
         loss = PairLoss()(features, targets(classes, weight))
         assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+    def test_batches_are_the_whole_on_average(self):
+        features = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+        classes, weight = [0, 0, 0, 1, 1, 1], [0.2, 0.3, 2.5, 2.0, 0.5, 0.5]
+        whole = targets(classes, weight)
+        batches = []
+        for first in itertools.combinations(range(3), 2):
+            for second in itertools.combinations(range(3, 6), 2):
+                rows = torch.tensor(first + second)
+                part = Targets(whole.classes[rows], whole.weight[rows])
+                batches.append(PairLoss()(features[rows], part))
+        torch.testing.assert_close(
+            torch.stack(batches).mean(), PairLoss()(features, whole)
+        )
 
     def test_it_is_that_of_setfit_where_both_kinds_are_as_many(self):
         # Four pairs within a class and four between two.

@@ -1,3 +1,4 @@
+import functools
 import pickle
 
 import numpy as np
@@ -48,6 +49,61 @@ class TestWeights:
         np.testing.assert_allclose(
             weighted, repeated.decision_function(texts), atol=1e-5
         )
+
+    @pytest.fixture
+    def settled(self, make):
+        """Trained in batches to the minimum of a convex loss."""
+        return functools.partial(
+            make,
+            hidden_layer_sizes=(8,),
+            activation="identity",
+            dropout=0.0,
+            weight_decay=0.0,
+            head_learning_rate=3e-3,
+            batch_size=16,
+        )
+
+    def test_in_batches_the_minimum_is_that_of_repeated_rows(self, settled):
+        random = np.random.default_rng(0)
+        y = (np.arange(2300) % 10 == 0).astype(int)
+        X = random.normal(size=(2300, 5))
+        X[:, :2] += 0.7 * y[:, None]
+        X, X_test, y, y_test = X[:300], X[300:], y[:300], y[300:]
+        rows = np.repeat(np.arange(300), np.where(y == 1, 9, 1))
+        weighted = settled(class_weight="balanced", max_epochs=40).fit(X, y)
+        repeated = settled(max_epochs=22).fit(X[rows], y[rows])
+        found, wanted = (
+            model.decision_function(X_test) for model in (weighted, repeated)
+        )
+        # Two seeds differ by 0.02.
+        assert np.abs(found - wanted).mean() < 0.05
+        recall, expected = (np.mean(one[y_test == 1] > 0) for one in (found, wanted))
+        assert recall == pytest.approx(expected, abs=0.03)
+
+    def test_rows_held_out_do_not_change_the_size_of_the_others(self, make, numbers):
+        class Weights(Callback):
+            def __init__(self):
+                self.seen = {True: [], False: []}
+
+            def on_batch_end(self, net, batch=None, training=False, **kwargs):
+                self.seen[training] += batch[1].weight.tolist()
+
+        X, y = numbers
+        weights = Weights()
+        model = make(early_stopping=True, validation_fraction=0.5, max_epochs=1)
+        model.set_params(callbacks=[weights], random_state=0)
+        model.fit(X, y, sample_weight=np.where(np.arange(60) < 5, 50.0, 1.0))
+        assert np.mean(weights.seen[True]) == pytest.approx(1)
+        assert np.mean(weights.seen[False]) != pytest.approx(1, abs=0.05)
+
+    def test_an_update_looks_at_ratios_only(self, make, numbers):
+        X, y = numbers
+        weight = np.arange(60) % 3 + 1.0
+        models = [make(), make()]
+        for model, size in zip(models, (1, 100), strict=True):
+            model.partial_fit(X, y, classes=["neg", "pos"], sample_weight=size * weight)
+        one, other = (model.decision_function(X) for model in models)
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
     def test_equal_weights_are_no_weights(self, make, numbers):
         X, y = numbers
