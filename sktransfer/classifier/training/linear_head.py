@@ -190,7 +190,9 @@ def choose_decay(problem: LinearProblem, start: Floats, bias: Floats) -> float:
 
     Best is the greatest sum of accuracy, half the macro-averaged F1, and minus half the
     log loss. Accuracy alone has many ties, the log loss alone leaves rare classes to
-    the penalty; on four sets at shares from 5 to 50 % the sum cost neither.
+    the penalty; on four sets at shares from 5 to 50 % the sum cost neither. A strength
+    is rated by the mean of its sum and those of its two neighbours: of few rows one sum
+    follows chance, and its peaks are often narrow ones.
 
     The folds depend on what the rows hold and not on their order. Equal rows are in one
     fold, and count once in the penalty: weights do then what repeated rows would. Where
@@ -220,8 +222,9 @@ def choose_decay(problem: LinearProblem, start: Floats, bias: Floats) -> float:
                 start, biases, scale / strength, guess=guess, tolerance=_TOLERANCE
             )
             logits[number, part] = tested.logits(guess, biases)
-    found = [_rate(sample, one) for one in logits]
-    return problem.decay(float(strengths[int(np.argmax(found))]), n_distinct)
+    found = np.pad([_rate(sample, one) for one in logits], 1, mode="edge")
+    best = int(np.argmax(found[:-2] + found[1:-1] + found[2:]))
+    return problem.decay(float(strengths[best]), n_distinct)
 
 
 def _rate(problem: LinearProblem, logits: Floats) -> float:
@@ -236,20 +239,23 @@ def _rate(problem: LinearProblem, logits: Floats) -> float:
 
 
 def _contents(problem: LinearProblem) -> list[bytes]:
-    """What tells rows apart: their features and their class."""
+    """What tells rows apart: their class, and their features that are not zero.
+
+    Sparse and dense rows of the same numbers have the same.
+    """
     rows: Any = problem.features
     if sparse.issparse(rows):
+        rows = rows.sorted_indices()
         parts = zip(rows.indptr[:-1], rows.indptr[1:], strict=True)
-        features = [
-            rows.indices[a:b].astype(np.int64).tobytes() + rows.data[a:b].tobytes()
-            for a, b in parts
-        ]
+        entries = ((rows.indices[a:b], rows.data[a:b]) for a, b in parts)
     else:
-        features = [row.tobytes() for row in rows]
-    return [
-        bytes(str(number), "ascii") + b":" + content
-        for number, content in zip(problem.classes, features, strict=True)
-    ]
+        entries = ((np.arange(rows.shape[1]), row) for row in rows)
+    keys = []
+    for number, (columns, values) in zip(problem.classes, entries, strict=True):
+        kept = values != 0
+        content = columns[kept].astype(np.int64).tobytes() + values[kept].tobytes()
+        keys.append(bytes(str(number), "ascii") + b":" + content)
+    return keys
 
 
 def _assign_folds(

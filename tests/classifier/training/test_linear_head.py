@@ -48,7 +48,25 @@ def test_sparse_rows_choose_what_dense_ones_do(draw):
     X, y = draw(80)
     X[np.abs(X) < 0.5] = 0.0
     dense = chosen(X, y)
-    assert chosen(sparse.csr_array(X), y) == pytest.approx(dense, rel=1e-9)
+    thin = sparse.csr_array(X)
+    assert chosen(thin, y) == pytest.approx(dense, rel=1e-9)
+    # The same numbers, written down otherwise.
+    reverse = sparse.csr_array(X[:, ::-1])
+    reverse.indices = 19 - reverse.indices
+    reverse.has_sorted_indices = False
+    assert chosen(reverse, y) == pytest.approx(dense, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_a_narrow_peak_of_the_scores_is_passed_over(draw, monkeypatch):
+    X, y = draw(60)
+    sums = iter([0.0, 1.0, 0.0, 0.0, 0.8, 0.9, 0.8, 0.0])
+    monkeypatch.setattr(
+        "sktransfer.classifier.training.linear_head._rate", lambda *one: next(sums)
+    )
+    lengths = np.square(X).sum(axis=1).mean()
+    # The sixth of eight strengths from 10 ** -0.5 up, half a power each.
+    assert chosen(X, y) == pytest.approx(lengths / (100 * 60))
 
 
 @pytest.mark.slow
