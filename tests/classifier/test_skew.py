@@ -40,14 +40,51 @@ def skewed(sentiment_texts):
 
 class TestStart:
     @pytest.mark.parametrize(
-        "strategy", ["feature_extraction", "partial", "gradual", "fine_tune"]
+        "strategy",
+        [
+            "feature_extraction",
+            "partial",
+            "gradual",
+            "lora",
+            "bias",
+            "fine_tune",
+            "contrastive",
+        ],
     )
-    def test_the_output_bias_is_the_log_odds(self, still, skewed, strategy):
-        model = still(strategy=strategy).fit(*skewed)
+    @pytest.mark.parametrize("sizes", [(8,), (8, 4)])
+    def test_the_output_bias_is_the_log_odds(self, still, skewed, strategy, sizes):
+        model = still(strategy=strategy, hidden_layer_sizes=sizes).fit(*skewed)
         assert output_bias(model) == pytest.approx(LOG_ODDS, abs=1e-6)
 
-    def test_under_contrastive_too(self, still, skewed):
-        model = still(strategy="contrastive").fit(*skewed)
+    @pytest.mark.parametrize("strategy", ["partial", "fine_tune"])
+    def test_of_a_linear_head_as_well(self, still, skewed, strategy):
+        model = still(strategy=strategy, hidden_layer_sizes=()).fit(*skewed)
+        assert output_bias(model) == pytest.approx(LOG_ODDS, abs=1e-6)
+
+    @pytest.mark.parametrize(
+        "strategy", ["feature_extraction", "fine_tune", "contrastive"]
+    )
+    def test_above_words_too(self, still, skewed, words, strategy):
+        model = still(strategy=strategy, encoder=words()).fit(*skewed)
+        assert output_bias(model) == pytest.approx(LOG_ODDS, abs=1e-6)
+
+    def test_above_sparse_numbers_too(self, still):
+        X = sparse.random_array((40, 6), density=0.5, rng=0, format="csr")
+        model = still().fit(X, np.arange(40) < 10)
+        assert output_bias(model) == pytest.approx(np.log(10 / 30), abs=1e-6)
+
+    def test_rows_held_out_do_not_count(self, still):
+        X = np.random.default_rng(0).normal(size=(60, 3))
+        y = np.arange(60) < 9
+        model = still(early_stopping=True, validation_fraction=0.5).fit(X, y)
+        assert model.class_count_.sum() == 30
+        common, rare = model.class_count_
+        assert output_bias(model) == pytest.approx(np.log(rare / common), abs=1e-6)
+
+    def test_a_fit_that_goes_on_keeps_what_it_has_learnt(self, still, skewed):
+        texts, labels = skewed
+        model = still(warm_start=True).fit(texts, labels)
+        model.fit(texts[3:], labels[3:])
         assert output_bias(model) == pytest.approx(LOG_ODDS, abs=1e-6)
 
     def test_for_numbers_and_more_classes_it_is_the_log_shares(self, still):
@@ -72,6 +109,18 @@ class TestStart:
             model.fit(texts[3:], labels[3:])
         assert output_bias(model) == pytest.approx(np.log(3 / 42), abs=1e-6)
 
+    @pytest.mark.parametrize("strategy", ["fine_tune", "contrastive"])
+    def test_so_it_does_where_the_source_has_more_classes(
+        self, still, skewed, strategy
+    ):
+        texts, labels = skewed
+        three = np.where(np.arange(48) % 5 == 0, "so-so", labels)
+        source = still(strategy=strategy).fit(texts, three)
+        model = still(init_from=FrozenEstimator(source), strategy=strategy)
+        with pytest.warns(TransferWarning, match="starts anew"):
+            model.fit(texts, labels)
+        assert output_bias(model) == pytest.approx(LOG_ODDS, abs=1e-6)
+
     def test_a_last_layer_that_is_the_sources_stays(self, still, skewed):
         texts, labels = skewed
         source = still().fit(texts, labels)
@@ -81,8 +130,17 @@ class TestStart:
     def test_a_class_that_has_not_come_yet_is_possible(self, still):
         X = np.random.default_rng(0).normal(size=(4, 3))
         model = still().partial_fit(X, [0, 0, 1, 1], classes=[0, 1, 2])
-        assert np.isfinite(output_bias(model)).all()
-        assert output_bias(model)[2] < output_bias(model)[0]
+        shares = np.array([2, 2, 0.5]) / 4.5
+        np.testing.assert_allclose(output_bias(model), np.log(shares), 1e-6)
+
+    def test_a_first_update_counts_weights_and_later_ones_leave_it(self, still):
+        X = np.random.default_rng(0).normal(size=(4, 3))
+        model = still().partial_fit(
+            X, [0, 0, 0, 1], classes=[0, 1], sample_weight=[1, 1, 1, 9]
+        )
+        assert output_bias(model) == pytest.approx(np.log(3), abs=1e-6)
+        model.partial_fit(X, [0, 0, 0, 1])
+        assert output_bias(model) == pytest.approx(np.log(3), abs=1e-6)
 
 
 class TestHeads:
@@ -133,6 +191,40 @@ class TestLinearHead:
         np.testing.assert_allclose(
             weighted.decision_function(X), repeated.decision_function(X), atol=1e-6
         )
+
+    @pytest.mark.parametrize("kind", ["texts", "words", "numbers", "sparse", "tuned"])
+    def test_it_is_solved_wherever_its_features_rest(
+        self, make, words, sentiment_texts, kind
+    ):
+        texts, labels = sentiment_texts
+        rows = {
+            "numbers": np.random.default_rng(0).normal(size=(96, 4)),
+            "sparse": sparse.random_array((96, 9), density=0.3, rng=0, format="csr"),
+        }
+        X = rows.get(kind, texts)
+        options = {"hidden_layer_sizes": (), "max_epochs": 7}
+        if kind == "words":
+            options["encoder"] = words()
+        if kind == "tuned":
+            source = make(strategy="fine_tune", **options).fit(texts, labels)
+            options["init_from"] = FrozenEstimator(source)
+        model = make(**options).fit(X, labels)
+        (epoch,) = model.history_
+        assert epoch["train_loss"] < 0.69
+        assert model.net_.train_split is None
+        # At the minimum the mean error of a free bias is nothing.
+        error = model.predict_proba(X)[:, 1] - (labels == "pos")
+        assert error.mean() == pytest.approx(0, abs=1e-4)
+
+    @pytest.mark.parametrize(
+        "options", [{"strategy": "contrastive"}, {"head_first": True}]
+    )
+    def test_before_and_after_layers_it_is_solved_too(
+        self, make, sentiment_texts, options
+    ):
+        strategy = {"strategy": "fine_tune", "hidden_layer_sizes": (), "max_epochs": 7}
+        model = make(**strategy | options).fit(*sentiment_texts)
+        assert [line["part"] for line in model.history_].count("head") == 1
 
     def test_sparse_rows_give_what_dense_ones_do(self, make, rows):
         X, y = rows
