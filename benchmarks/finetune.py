@@ -58,6 +58,7 @@ def train_with_trainer(
     seed: int = 0,
     epochs: int = EPOCHS,
     table: bool = True,
+    rate: float = RATE,
     **arguments: object,
 ) -> tuple[Any, float]:
     """A trained Trainer, and the seconds from texts to there, without loading."""
@@ -87,7 +88,7 @@ def train_with_trainer(
             output_dir=tempfile.mkdtemp(),
             num_train_epochs=epochs,
             per_device_train_batch_size=BATCH,
-            learning_rate=RATE,
+            learning_rate=rate,
             seed=seed,
             save_strategy="no",
             report_to="none",
@@ -103,15 +104,26 @@ def train_with_trainer(
     return trainer, time.perf_counter() - start
 
 
-def accuracy_of_trainer(trainer: Any, texts: list[str], labels: np.ndarray) -> float:
+def logits_of_trainer(trainer: Any, texts: list[str]) -> np.ndarray:
     tokenizer, network = trainer.processing_class, trainer.model.eval()
     found = []
     with torch.inference_mode():
         for start in range(0, len(texts), 64):
             part = texts[start : start + 64]
-            inputs = tokenizer(part, truncation=True, padding=True, return_tensors="pt")
-            found.append(network(**inputs).logits.argmax(dim=1).numpy())
-    return float((np.concatenate(found) == labels).mean())
+            inputs = tokenizer(
+                part,
+                truncation=True,
+                max_length=256,
+                padding=True,
+                return_tensors="pt",
+            )
+            found.append(network(**inputs).logits.numpy())
+    return np.concatenate(found)
+
+
+def accuracy_of_trainer(trainer: Any, texts: list[str], labels: np.ndarray) -> float:
+    found = logits_of_trainer(trainer, texts).argmax(axis=1)
+    return float((found == labels).mean())
 
 
 def ours(**parameters: Any) -> Any:

@@ -17,6 +17,7 @@ import platform
 import re
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def english(domain: str) -> Reviews:
     return list(texts), np.array(list(texts.values()))
 
 
-def chinese() -> dict[str, Reviews]:
+def chinese(targets: Mapping[str, str] = TARGETS) -> dict[str, Reviews]:
     archive = DATA / "zh_shopping" / "online_shopping_10_cats.zip"
     found: dict[str, dict[str, set[int]]] = {}
     with zipfile.ZipFile(archive) as files, files.open(files.namelist()[0]) as raw:
@@ -80,7 +81,7 @@ def chinese() -> dict[str, Reviews]:
                 texts = found.setdefault(row["cat"], {})
                 texts.setdefault(row["review"], set()).add(int(row["label"]))
     domains = {}
-    for name, category in TARGETS.items():
+    for name, category in targets.items():
         clear = {
             text: min(sides)
             for text, sides in found[category].items()
