@@ -84,17 +84,16 @@ class Defaults:
         The deeper and the wider, the smaller the steps have to be. Of 12 layers of 384,
         which learn at half of the rate of 6, this was measured; beyond it extrapolates,
         to 2.5e-5 for BERT's base size, which is within what its authors advise. Larger
-        ones keep half of their change (benchmarks/recipes.md).
+        ones keep half of their change at most (benchmarks/recipes.md).
         """
         larger = max(1.0, n_layers / 6) * max(1.0, width / 384)
         rate = self.encoder_learning_rate / larger
-        if larger == 1 or self.kept < 1:
-            return replace(self, encoder_learning_rate=rate)
-        return replace(self, encoder_learning_rate=rate, kept=0.5, strength=2.0)
+        kept = self.kept if larger == 1 else min(0.5, self.kept)
+        return replace(self, encoder_learning_rate=rate, kept=kept)
 
 
 FROZEN = Defaults(0.0, 1e-3, min_steps=200, min_epochs=10, batch_size=32)
-TUNED = Defaults(1e-4, 1e-3, min_steps=100, min_epochs=3, batch_size=16)
+TUNED = Defaults(1e-4, 1e-3, min_steps=100, min_epochs=3, batch_size=16, kept=0.75)
 # For less than `MANY_A_CLASS` rows a class on average.
 TUNED_BY_FEW = Defaults(1e-4, 1e-3, 40, 3, batch_size=16, kept=0.5, strength=10.0)
 MANY_A_CLASS = 32
