@@ -33,13 +33,12 @@ def write(journal: list[dict[str, Any]]) -> None:
     lines = [
         "# Tuned networks at their defaults",
         "",
-        "`python benchmarks/tuned.py`. On up to 1,000 unseen texts of each set, with the "
-        "class shares of the texts that were learnt from; texts are cut at 128 tokens. "
-        "No recipe was chosen on these sets (recipes.md has those). One draw each, with a "
-        "standard error of about one point. Accuracy by set, then means over the sets "
-        "that a row has. The calibration error is the expected one, without what chance "
-        "makes of it. TF-IDF and frozen rows are beside as the plainest alternatives; "
-        "'frozen' has the 64-32 head. The Trainer of transformers has a linear head on "
+        "`python benchmarks/tuned.py`. On up to 1,000 unseen texts of each set, with "
+        "the class shares of the texts that were learnt from; texts are cut at 128 "
+        "tokens. No recipe was chosen on these sets (recipes.md has those). One draw "
+        "each, with a standard error of about one point. Accuracy by set, then means "
+        "over the sets that a row has. The calibration error is the expected one, "
+        "without what chance makes of it. 'frozen' has the 64-32 head. The Trainer of transformers has a linear head on "
         "its pooled token, the rate of ours, and is cut at 256 tokens.",
         "",
     ]

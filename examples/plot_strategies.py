@@ -50,13 +50,9 @@ from sktransfer import TransferSentimentClassifier
 
 movies = fetch_reviews("en", "movies")
 some = shuffled.permutation(len(movies.data))[:600]
-tuned = {
-    "strategy": "fine_tune",
-    "hidden_layer_sizes": (),
-    "head_first": True,  # on what the encoder gives before it changes
-    "early_stopping": False,  # all sentences are to be learnt from
-}
-source = TransferSentimentClassifier(**tuned, max_epochs=3, random_state=0, verbose=1)
+source = TransferSentimentClassifier(
+    strategy="fine_tune", max_epochs=3, random_state=0, verbose=1
+)
 source.fit(movies.data[some], movies.target[some])
 untouched = source.score(X_test, y_test)
 print(f"The movie model on product reviews, untouched: {untouched:.3f}")
@@ -83,7 +79,7 @@ pipeline = Pipeline(
         ("classifier", TransferSentimentClassifier(random_state=0)),
     ]
 )
-tune = {f"classifier__{name}": [value] for name, value in tuned.items()}
+tune = {"classifier__strategy": ["fine_tune"], "classifier__max_epochs": [4]}
 grid = [
     {
         "features": [
@@ -93,13 +89,11 @@ grid = [
         ],
         "classifier__hidden_layer_sizes": [(), (64, 32)],
     },
-    {"features": ["passthrough"], **tune, "classifier__max_epochs": [4]},
+    {"features": ["passthrough"], **tune},
     {
         "features": ["passthrough"],
         **tune,
         "classifier__init_from": [FrozenEstimator(source)],
-        "classifier__head_first": [False],  # the head is there
-        "classifier__max_epochs": [4],
     },
     {
         "features": [TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)],

@@ -7,7 +7,7 @@ rates. Each has a file of its own.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,6 @@ from sktransfer.classifier.network.build import Built
 from sktransfer.classifier.network.network import TransferNetwork, set_resting_parts
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.classifier.parameters import FitOptions
-from sktransfer.classifier.training.calibration import temperature_from_folds
 from sktransfer.classifier.training.frozen_prefix import keep_states
 from sktransfer.classifier.training.linear_head import (
     LinearProblem,
@@ -44,6 +43,7 @@ from sktransfer.classifier.training.settings import (
     make_schedule,
     resolve_settings,
 )
+from sktransfer.classifier.training.temperature import temperature_from_folds
 from sktransfer.exceptions import InvalidParameterError
 
 __all__ = [
@@ -306,9 +306,7 @@ def train_layers(state: FitState) -> FitState:
     )
     head = state.net
     if head is None or not head.interrupted_:
-        # A head with hidden layers could not follow the layers half of their way back.
-        linear = not state.network.layout.hidden_layer_sizes
-        learn_and_keep(net, learning, settings.kept if linear else 1.0)
+        learn_and_keep(net, learning, _stepping_back(state), settings.kept)
     if head is not None:
         net.interrupted_ = head.interrupted_ or net.interrupted_
         join_histories(net, "all", head)
@@ -316,16 +314,33 @@ def train_layers(state: FitState) -> FitState:
     return replace(state, net=net, validation=validation, strength=strength)
 
 
-def learn_and_keep(net: TransferNet, rows: LabelledRows, kept: float) -> None:
-    """Train the layers, and have them keep this share of their change.
+def _stepping_back(state: FitState) -> list[nn.Parameter]:
+    """Parameters that keep a share of their change, if not all.
+
+    A head with hidden layers has to go the same way as the layers below it. One that
+    began at random cannot; it knows what they give in the end, and nothing else.
+    """
+    network, carried = state.network, "head.output.weight" in state.built.carried
+    if not network.layout.hidden_layer_sizes:
+        assert network.body is not None
+        return [*network.body.parameters()]
+    knew_before = carried or state.goes_on or state.net is not None
+    return [*network.parameters()] if knew_before else []
+
+
+def learn_and_keep(
+    net: TransferNet,
+    rows: LabelledRows,
+    parameters: Iterable[nn.Parameter],
+    kept: float,
+) -> None:
+    """Train the layers, and have these parameters keep this share of their change.
 
     Half way between what was learnt before and what is learnt now, networks know some
     of both: Wortsman et al. (2022), "Robust Fine-tuning of Zero-shot Models". An
     interrupt leaves them where they were.
     """
-    body = net.module_.body
-    assert body is not None
-    learning: list[torch.Tensor] = [p for p in body.parameters() if p.requires_grad]
+    learning: list[torch.Tensor] = [p for p in parameters if p.requires_grad]
     start = [p.detach().clone() for p in learning] if kept < 1 else []
     net.partial_fit(rows, None)
     if start and not net.interrupted_:

@@ -17,9 +17,9 @@ import torch
 
 from sktransfer.classifier.data.rows import FeatureRows, LabelledRows, text_features
 from sktransfer.classifier.strategies.base import FitState
-from sktransfer.classifier.training.calibration import temperature_like
 from sktransfer.classifier.training.linear_head import LinearProblem, set_to_optimum
 from sktransfer.classifier.training.net import features_of
+from sktransfer.classifier.training.temperature import temperature_like
 
 __all__ = ["settle_head", "solve_head_last"]
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sktransfer.classifier.data.rows import FeatureRows, LabelledRows
-from sktransfer.classifier.training.calibration import (
+from sktransfer.classifier.training.temperature import (
     temperature_from_folds,
     temperature_like,
 )
