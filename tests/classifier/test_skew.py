@@ -58,8 +58,17 @@ class TestStart:
 
     @pytest.mark.parametrize("strategy", ["partial", "fine_tune"])
     def test_of_a_linear_head_as_well(self, still, skewed, strategy):
-        model = still(strategy=strategy, hidden_layer_sizes=()).fit(*skewed)
-        assert output_bias(model) == pytest.approx(LOG_ODDS, abs=1e-6)
+        class Look(Callback):
+            def on_train_begin(self, net, **kwargs):
+                seen.append(net.module_.output.bias.item())
+
+        seen = []
+        model = still(strategy=strategy, hidden_layer_sizes=(), callbacks=[Look()])
+        model.fit(*skewed)
+        assert seen == [pytest.approx(LOG_ODDS, abs=1e-6)]
+        # In the end its probabilities are those of the classes, on average.
+        shares = model.predict_proba(skewed[0]).mean(axis=0)
+        np.testing.assert_allclose(shares, [42 / 48, 6 / 48], atol=1e-4)
 
     @pytest.mark.parametrize(
         "strategy", ["feature_extraction", "fine_tune", "contrastive"]

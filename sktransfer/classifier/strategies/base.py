@@ -317,14 +317,17 @@ def train_layers(state: FitState) -> FitState:
 def _stepping_back(state: FitState) -> list[nn.Parameter]:
     """Parameters that keep a share of their change, if not all.
 
-    A head with hidden layers has to go the same way as the layers below it. One that
-    began at random cannot; it knows what they give in the end, and nothing else.
+    Those of an earlier fit of the same model do not go back to it. A head with hidden
+    layers has to go the same way as the layers below it. One that began at random
+    cannot; it knows what they give in the end, and nothing else.
     """
     network, carried = state.network, "head.output.weight" in state.built.carried
+    if state.goes_on:
+        return []
     if not network.layout.hidden_layer_sizes:
         assert network.body is not None
         return [*network.body.parameters()]
-    knew_before = carried or state.goes_on or state.net is not None
+    knew_before = carried or state.net is not None
     return [*network.parameters()] if knew_before else []
 
 

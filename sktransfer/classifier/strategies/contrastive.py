@@ -170,7 +170,8 @@ def tune_by_pairs(state: FitState) -> FitState:
     network.head.requires_grad_(False)
     net = make_trainer(state, settings, len(rows), is_last=False, kind=PairNet)
     net.learnt_ = [p for p in body.parameters() if p.requires_grad]
-    learn_and_keep(net, _within_classes(rows), body.parameters(), settings.kept)
+    steps_back = [] if state.goes_on else body.parameters()
+    learn_and_keep(net, _within_classes(rows), steps_back, settings.kept)
     network.head.requires_grad_(True)
     body.let_learn([])
     set_resting_parts(network)

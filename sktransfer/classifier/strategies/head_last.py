@@ -52,9 +52,10 @@ def settle_head(state: FitState, rows: LabelledRows) -> FitState:
     weight = rows.weight.numpy()
     if state.measures_scale():
         network.set_scale(matrix, weight.astype(np.float64))
-    assert state.head_start is not None
+    start = state.built.references.get("head.output.weight", state.head_start)
+    assert start is not None
     with torch.no_grad():
-        network.output.weight.copy_(state.head_start)
+        network.output.weight.copy_(start)
     set_to_optimum(
         network,
         LabelledRows(FeatureRows(matrix), rows.classes.numpy(), weight),

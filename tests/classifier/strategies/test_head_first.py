@@ -146,11 +146,20 @@ class TestLayers:
         texts = ["the film is good " * 9 + "bad", "bad", "bad plot " * 9, "good"] * 2
         labels = [1, 0, 0, 1] * 2
         encoder = bert(long_text="window", max_length=16)
-        model = still(encoder=encoder, hidden_layer_sizes=(8,), dropout=0.0)
-        model.set_params(calibrate=False).fit(texts, labels)
-        of_label = model.predict_proba(texts)[np.arange(8), labels]
-        loss = -np.log(of_label).mean()
-        assert model.history_[99]["train_loss"] == pytest.approx(loss, rel=0.05)
+
+        class Measure(Callback):
+            def on_epoch_begin(self, net, **kwargs):
+                with torch.no_grad():
+                    rows = reader._input.rows(texts)
+                    logits = net.module_.eval()(**rows.batch(np.arange(8)))
+                seen.append(log_loss(labels, torch.sigmoid(logits[:, 0]).numpy()))
+
+        seen = []
+        options = {"encoder": encoder, "hidden_layer_sizes": ()}
+        reader = still(**options).fit(texts, labels)
+        model = still(**options, callbacks=[Measure()]).fit(texts, labels)
+        # When the layers begin, what the head has reached is the loss of whole texts.
+        assert model.history_[0]["train_loss"] == pytest.approx(seen[1], rel=1e-4)
 
     def test_word_vectors_learn_after_it(self, first, words, sentiment_texts):
         texts, labels = sentiment_texts

@@ -12,7 +12,7 @@ PACKAGE = Path(sktransfer.__file__).parent
 def test_each_strategy_has_the_name_of_its_file():
     assert all(strategy.name == name for name, strategy in STRATEGIES.items())
     own = PACKAGE / "classifier" / "strategies"
-    others = {"__init__", "base", "head_first", "registry"}
+    others = {"__init__", "base", "head_first", "head_last", "registry"}
     assert {path.stem for path in own.glob("*.py")} - others == set(STRATEGIES)
 
 

@@ -55,7 +55,7 @@ def test_what_is_no_auto_stays():
         batch_size=9,
         weight_decay=0.25,
     )
-    assert settings == Settings(0.0, 0.5, 7, 9, 0.25)
+    assert settings == Settings(0.0, 0.5, 7, 9, 0.25, TUNED.kept, TUNED.strength)
 
 
 def test_auto_epochs_follow_a_batch_size_of_ones_own():
