@@ -7,8 +7,12 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
+
+from sktransfer.encoders.tokens import TokenRows
 
 __all__ = ["Body", "Needs"]
 
@@ -42,6 +46,15 @@ class Body(nn.Module):
     def pretrained(self) -> Body:
         """Return another body, as this one was before it learnt."""
         raise NotImplementedError
+
+    def encode(
+        self, rows: TokenRows, dtype: torch.dtype
+    ) -> npt.NDArray[np.float32] | None:
+        """Features (n, w) of rows of tokens by a quicker way than `forward`, if any.
+
+        `dtype` is that of products of matrices. Threads can ask at the same time.
+        """
+        return None
 
     def twin(self) -> Self:
         """Return another body with these very parameters, in evaluation mode.

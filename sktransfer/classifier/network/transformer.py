@@ -7,9 +7,10 @@ copy ever changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -30,11 +31,22 @@ from sktransfer.classifier.network.adapters import (
     unmerge,
 )
 from sktransfer.classifier.network.body import Body
-from sktransfer.encoders.checkpoints.checkpoint import Checkpoint, find_checkpoint
+from sktransfer.classifier.network.packed_form import PackedForm, has_hooks
+from sktransfer.encoders.checkpoints.checkpoint import (
+    Checkpoint,
+    find_checkpoint,
+    read_architecture,
+)
 from sktransfer.encoders.checkpoints.weights import TokenTable
-from sktransfer.encoders.compute.loop import pool, token_states
+from sktransfer.encoders.compute.loop import (
+    choose_batch_tokens,
+    encode_rows,
+    pool,
+    token_states,
+)
 from sktransfer.encoders.loaded_models import copy_module
 from sktransfer.encoders.parameters import resolve_layers
+from sktransfer.encoders.tokens import TokenRows
 from sktransfer.exceptions import CheckpointError
 
 __all__ = ["TransformerBody"]
@@ -72,6 +84,7 @@ class TransformerBody(Body):
         self.adaptation = adaptation
         # Weights without what merged adapters add to them.
         self._bases: dict[str, torch.Tensor] = {}
+        self._packed_form = PackedForm(read_architecture(checkpoint.folder))
         if adaptation is not None:
             # Drawn only to be overwritten: the caller's stream must not notice.
             with torch.random.fork_rng(devices=[]):
@@ -111,6 +124,47 @@ class TransformerBody(Body):
         if self.normalize:
             features = nn.functional.normalize(features, dim=-1)
         return features
+
+    def encode(
+        self, rows: TokenRows, dtype: torch.dtype
+    ) -> npt.NDArray[np.float32] | None:
+        """Features (n, w) of rows of tokens without padding, with `dtype` in products.
+
+        None where that is not to be had: on other devices, in architectures that are no
+        relatives of BERT, and where adapters stand beside the weights or hooks wait to
+        be called.
+        """
+        on_cpu = self.token_table().device.type == "cpu"
+        beside = self.adaptation is not None and not self._bases
+        if not on_cpu or beside or not tricks_on() or has_hooks(self):
+            return None
+        encoder = self._packed_form.encoder(self.transformer, dtype)
+        if encoder is None:
+            return None
+        features = encode_rows(
+            encoder,
+            rows,
+            layers=(self.layers,),
+            pooling=self.pooling,
+            batch_tokens=choose_batch_tokens(encoder.device, encoder.width),
+        )
+        if self.normalize:
+            found = torch.from_numpy(features)
+            features = nn.functional.normalize(found, dim=-1).numpy()
+        return features
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; what learns is not kept in another form."""
+        if mode and self.learns():
+            self._packed_form.drop()
+        return super().train(mode)
+
+    def twin(self) -> Self:
+        """Return another body with these very parameters, in evaluation mode."""
+        twin = super().twin()
+        # What this one lets go of, the other would keep.
+        twin._packed_form = PackedForm(self._packed_form.architecture)
+        return twin
 
     def pretrained(self) -> TransformerBody:
         """Return another body, as this one was before it learnt."""
@@ -179,6 +233,7 @@ class TransformerBody(Body):
 
     def merge(self) -> None:
         """Make adapters part of the weights until they learn on."""
+        self._packed_form.drop()  # Whoever has changed the weights ends here.
         if self.adaptation is not None and not self._bases:
             self._bases = merge(self.transformer)
 
@@ -192,6 +247,7 @@ class TransformerBody(Body):
         self.adaptation, self._bases = None, {}
 
     def _unmerge(self) -> None:
+        self._packed_form.drop()
         if self._bases:
             unmerge(self.transformer, self._bases)
             self._bases = {}

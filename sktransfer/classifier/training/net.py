@@ -196,7 +196,11 @@ class PredictingNet(NeuralNet):
         """
         if isinstance(rows, TokenTexts):
             # One by one: all windows of a book would not fit into one pass.
-            return rows.average(self._predict(rows.windows(), self.module_))
+            windows = rows.windows()
+            features = self._encode_packed(windows)
+            if features is not None:
+                return rows.average(self._decide(FeatureRows(features)))
+            return rows.average(self._predict(windows, self.module_))
         if rows.lengths is None:
             return self._decide(rows)
         return self._predict(rows, self.module_)
@@ -204,7 +208,19 @@ class PredictingNet(NeuralNet):
     def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
         """Features (n, w) that the module's body gives for rows of tokens."""
         assert self.module_.body is not None
-        return self._predict(rows, self.module_.body)
+        found = self._encode_packed(rows)
+        return self._predict(rows, self.module_.body) if found is None else found
+
+    def _encode_packed(self, rows: Rows) -> npt.NDArray[np.float32] | None:
+        """`encode` of rows of one window each without padding, where that can be."""
+        body = self.module_.body
+        if body is None or not isinstance(rows, TokenTexts):
+            return None
+        count_cores()  # before the first operation
+        self._ensure_threads(rows)
+        if self.module_.training:
+            self.module_.eval()
+        return body.encode(rows.tokens, self.autocast_dtype)
 
     def _decide(self, rows: Rows) -> npt.NDArray[np.float32]:
         """Logits of features.
