@@ -221,6 +221,7 @@ TESTED_IN = {
         "baselines/vader",
     ],
     "baselines/registry": ["baselines/majority", "baselines/saving"],
+    "classifier/cpu/packed_batch": ["classifier/cpu/packed_layer"],
     "classifier/fitting": ["classifier/network/build", "classifier/parameters"],
     "classifier/network/transformer": ["classifier/network/body"],
     "classifier/strategies/base": [

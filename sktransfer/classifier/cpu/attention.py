@@ -27,10 +27,22 @@ from sktransfer.classifier.cpu.switch import tricks_on
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["ATTENTION", "Attention", "attend", "use_quick_attention"]
+__all__ = [
+    "ATTENTION",
+    "Attention",
+    "attend",
+    "attention_gradients",
+    "compute_attention",
+    "use_quick_attention",
+]
 
 #: Name under which transformers' models find `attend`.
 ATTENTION = "sktransfer_learning"
+
+# Query, key, value, weights, and what dropout kept.
+Saved = tuple[
+    torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None
+]
 
 # What only the kernel of torch can do.
 _ELSEWHERE = ("softcap", "position_bias", "cache")
@@ -52,29 +64,9 @@ class Attention(torch.autograd.Function):
         p: float,
         scale: float,
     ) -> torch.Tensor:
-        """Output (b, heads, t, w) of queries, keys and values of one dtype.
-
-        `attended` spreads to (b, heads, t, t) and is False where a key is not to be
-        seen; `p` is the share of the weights that dropout silences.
-        """
-        n_tokens = query.shape[-2]
-        query, key, value = (_fill_up(part) for part in (query, key, value))
-        scores = multiply_each(query * scale, key.transpose(-1, -2))
-        if attended is not None:
-            lowest = torch.finfo(scores.dtype).min
-            scores[..., :n_tokens, :n_tokens].masked_fill_(~attended, lowest)
-        scores[..., n_tokens:].fill_(-math.inf)
-        # A softmax whose numbers begin in half precision is slower than this one.
-        precise = torch.promote_types(scores.dtype, torch.float32)
-        weights = scores.to(precise).softmax(-1).to(scores.dtype)
-        kept = None
-        if p:
-            shape = *weights.shape[:-2], n_tokens, n_tokens
-            kept = draw_kept(shape, p, weights.dtype).mul_(1 / (1 - p))
-            kept = _fill_up(kept, both=True)
-        dropped = weights if kept is None else weights * kept
-        output = multiply_each(dropped, value)[..., :n_tokens, :]
-        ctx.save_for_backward(query, key, value, weights, kept)
+        """Output (b, heads, t, w), as of `compute_attention`."""
+        output, saved = compute_attention(query, key, value, attended, p, scale)
+        ctx.save_for_backward(*saved)
         ctx.scale = scale
         return output
 
@@ -82,23 +74,64 @@ class Attention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradients of query, key and value, from that of the output."""
-        query, key, value, weights, kept = ctx.saved_tensors
-        n_tokens = grad.shape[-2]
-        grad = _fill_up(grad)
-        scores = multiply_each(grad, value.transpose(-1, -2))
-        dropped = weights
-        if kept is not None:
-            scores.mul_(kept)
-            dropped = weights * kept
-        # What torch's own softmax calls. It sums in float32, and takes off each row the
-        # mean of just these numbers; they differ little, and another's would not do.
-        scores = torch._softmax_backward_data(scores, weights, -1, scores.dtype)
-        grads = (
-            multiply_each(scores, key).mul_(ctx.scale),
-            multiply_each(scores.transpose(-1, -2), query).mul_(ctx.scale),
-            multiply_each(dropped.transpose(-1, -2), grad),
-        )
-        return *(part[..., :n_tokens, :] for part in grads), None, None, None
+        grads = attention_gradients(ctx.saved_tensors, grad, ctx.scale)
+        return *grads, None, None, None
+
+
+def compute_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attended: torch.Tensor | None,
+    p: float,
+    scale: float,
+) -> tuple[torch.Tensor, Saved]:
+    """Output (b, heads, t, w) of queries, keys and values of one dtype.
+
+    `attended` spreads to (b, heads, t, t) and is False where a key is not to be seen;
+    `p` is the share of the weights that dropout silences. With the output comes what
+    `attention_gradients` wants to know.
+    """
+    n_tokens = query.shape[-2]
+    query, key, value = (_fill_up(part) for part in (query, key, value))
+    scores = multiply_each(query * scale, key.transpose(-1, -2))
+    if attended is not None:
+        lowest = torch.finfo(scores.dtype).min
+        scores[..., :n_tokens, :n_tokens].masked_fill_(~attended, lowest)
+    scores[..., n_tokens:].fill_(-math.inf)
+    # A softmax whose numbers begin in half precision is slower than this one.
+    precise = torch.promote_types(scores.dtype, torch.float32)
+    weights = scores.to(precise).softmax(-1).to(scores.dtype)
+    kept = None
+    if p:
+        shape = *weights.shape[:-2], n_tokens, n_tokens
+        kept = draw_kept(shape, p, weights.dtype).mul_(1 / (1 - p))
+        kept = _fill_up(kept, both=True)
+    dropped = weights if kept is None else weights * kept
+    output = multiply_each(dropped, value)[..., :n_tokens, :]
+    return output, (query, key, value, weights, kept)
+
+
+def attention_gradients(
+    saved: Saved, grad: torch.Tensor, scale: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gradients of query, key and value, from that of the output."""
+    query, key, value, weights, kept = saved
+    n_tokens = grad.shape[-2]
+    grad = _fill_up(grad)
+    scores = multiply_each(grad, value.transpose(-1, -2))
+    dropped = weights
+    if kept is not None:
+        scores.mul_(kept)
+        dropped = weights * kept
+    # What torch's own softmax calls. It sums in float32, and takes off each row the
+    # mean of just these numbers; they differ little, and another's would not do.
+    scores = torch._softmax_backward_data(scores, weights, -1, scores.dtype)
+    return (
+        multiply_each(scores, key).mul_(scale)[..., :n_tokens, :],
+        multiply_each(scores.transpose(-1, -2), query).mul_(scale)[..., :n_tokens, :],
+        multiply_each(dropped.transpose(-1, -2), grad)[..., :n_tokens, :],
+    )
 
 
 def _fill_up(part: torch.Tensor, *, both: bool = False) -> torch.Tensor:

@@ -22,10 +22,18 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from sktransfer.classifier.cpu.dropout import drawing_from
+from sktransfer.classifier.cpu.packed_batch import PackedBatch
 from sktransfer.classifier.cpu.switch import tricks_on
 from sktransfer.encoders.compute.devices import count_cores, threads_with_cores
 
-__all__ = ["MIN_ROWS", "cut_by_length", "encode_batch", "in_halves"]
+__all__ = [
+    "MIN_ROWS",
+    "cut_by_length",
+    "encode_batch",
+    "in_halves",
+    "learn_packed",
+    "learns_packed",
+]
 
 Encode = Callable[..., torch.Tensor]
 # Rows that are computed together, and the tokens of the longest of them.
@@ -38,6 +46,9 @@ MIN_ROWS = 4
 # Tokens of padding that a further cut has to save: each part costs as much again for
 # the weights that it brings into place, and for their gradients.
 _WORTH_CUTTING = 128
+
+# Whether a batch learns without padding in float32 too.
+_IN_FLOAT32 = False
 
 
 _current: ContextVar[_Halves | None] = ContextVar("halves", default=None)
@@ -79,6 +90,22 @@ def encode_batch(encode: Encode, inputs: dict[str, torch.Tensor]) -> torch.Tenso
     return halves.encode(encode, inputs)
 
 
+def learns_packed() -> bool:
+    """Whether a batch is to be given to `learn_packed` in this context.
+
+    In float32, where products take nearly all the time, it brought nothing.
+    """
+    pays = torch.is_autocast_enabled("cpu") or _IN_FLOAT32
+    return _current.get() is not None and pays and torch.is_grad_enabled()
+
+
+def learn_packed(batch: PackedBatch) -> torch.Tensor:
+    """Features of a batch without padding, whose gradient goes back in halves."""
+    halves = _current.get()
+    assert halves is not None
+    return halves.learn_packed(batch)
+
+
 class _Halves:
     """Computes the halves of batches, and takes gradients back through both.
 
@@ -106,10 +133,35 @@ class _Halves:
             outputs = self._both(compute, halves, [None, None])
         if outputs[0].requires_grad:
             started = torch.empty(0, requires_grad=True)
-            features: torch.Tensor = _Joined.apply(started, self._both, outputs)
+            features: torch.Tensor = _Joined.apply(started, self._both, outputs, None)
         else:
             features = torch.cat(outputs)
         return features[torch.argsort(order)]
+
+    def learn_packed(self, batch: PackedBatch) -> torch.Tensor:
+        """`learn_packed`, by the threads that there are."""
+        seeds = torch.randint(2**62, (2,)).tolist()
+
+        def compute(number: int, seed: int) -> torch.Tensor:
+            with (
+                torch.enable_grad(),
+                torch.autocast("cpu", enabled=False),
+                drawing_from(seed),
+            ):
+                return batch.compute(number)
+
+        def close() -> None:
+            self._both(batch.close, batch.parts)
+            batch.join()
+
+        self._both(batch.refresh, batch.parts)
+        outputs = self._both(compute, [0, 1], seeds)
+        if outputs[0].requires_grad:
+            started = torch.empty(0, requires_grad=True)
+            features: torch.Tensor = _Joined.apply(started, self._both, outputs, close)
+        else:
+            features = torch.cat(outputs)
+        return features[torch.argsort(batch.order)]
 
     def _learn(self, compute: Compute, halves: list[Half]) -> list[torch.Tensor]:
         seeds = torch.randint(2**62, (2,)).tolist()
@@ -137,17 +189,20 @@ class _Joined(torch.autograd.Function):
         started: torch.Tensor,
         both: Callable[..., list[Any]],
         outputs: list[torch.Tensor],
+        close: Callable[[], None] | None,
     ) -> torch.Tensor:
-        ctx.both, ctx.outputs = both, outputs
+        ctx.both, ctx.outputs, ctx.close = both, outputs, close
         return torch.cat([output.detach() for output in outputs])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[None, None, None]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[None, None, None, None]:
         grads = grad.split([len(output) for output in ctx.outputs])
         ctx.both(torch.autograd.backward, ctx.outputs, grads)
         ctx.outputs = None
-        return None, None, None
+        if ctx.close is not None:
+            ctx.close()
+        return None, None, None, None
 
 
 def _in_this_context(encode: Encode, inputs: dict[str, torch.Tensor]) -> Compute:

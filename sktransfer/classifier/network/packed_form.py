@@ -19,7 +19,7 @@ from torch import nn
 
 from sktransfer.classifier.network.adapters import is_adapter, plain_name
 from sktransfer.encoders.checkpoints.checkpoint import Architecture
-from sktransfer.encoders.checkpoints.weights import name_weights
+from sktransfer.encoders.checkpoints.weights import BertWeights, name_weights
 from sktransfer.encoders.compute.packed import PackedEncoder
 
 __all__ = ["PackedForm", "has_hooks"]
@@ -71,13 +71,17 @@ class PackedForm:
                     made = self._made = key, self._make(module, dtype)
         return made[1]
 
-    def _make(self, module: nn.Module, dtype: torch.dtype) -> PackedEncoder | None:
+    def weights(self, module: nn.Module) -> BertWeights | None:
+        """The module's tensors under BERT's names, if it computes what BERT does."""
         tensors = {
             plain_name(name): tensor
             for name, tensor in module.state_dict().items()
             if not is_adapter(name)
         }
-        weights = name_weights(tensors, self.architecture)
+        return name_weights(tensors, self.architecture)
+
+    def _make(self, module: nn.Module, dtype: torch.dtype) -> PackedEncoder | None:
+        weights = self.weights(module)
         if weights is None:
             return None
         return PackedEncoder(weights, device=torch.device("cpu"), dtype=dtype)

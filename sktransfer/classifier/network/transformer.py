@@ -15,9 +15,15 @@ import torch
 from torch import nn
 
 from sktransfer.classifier.cpu.attention import use_quick_attention
-from sktransfer.classifier.cpu.batch_halves import encode_batch
+from sktransfer.classifier.cpu.batch_halves import (
+    MIN_ROWS,
+    encode_batch,
+    learn_packed,
+    learns_packed,
+)
 from sktransfer.classifier.cpu.dropout import replace_dropout
 from sktransfer.classifier.cpu.half_precision import replace_linear
+from sktransfer.classifier.cpu.packed_batch import PackedLayers, find_layers
 from sktransfer.classifier.cpu.skipping import replacing_input, skipping
 from sktransfer.classifier.cpu.switch import tricks_on
 from sktransfer.classifier.network.adapters import (
@@ -85,6 +91,8 @@ class TransformerBody(Body):
         # Weights without what merged adapters add to them.
         self._bases: dict[str, torch.Tensor] = {}
         self._packed_form = PackedForm(read_architecture(checkpoint.folder))
+        # Layers that learn without padding, or None, once that has been asked.
+        self._found: tuple[PackedLayers | None] | None = None
         if adaptation is not None:
             # Drawn only to be overwritten: the caller's stream must not notice.
             with torch.random.fork_rng(devices=[]):
@@ -102,6 +110,10 @@ class TransformerBody(Body):
         passed over then.
         """
         tokens = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if len(input_ids) >= MIN_ROWS and learns_packed() and tricks_on():
+            layers = self._packed_layers()
+            if layers is not None:
+                return self._learn_packed(layers, tokens, states)
         if states is None or not tricks_on():
             return encode_batch(self._features, tokens)
         blocks, n_layers = self.blocks(), self.n_resting()
@@ -120,10 +132,42 @@ class TransformerBody(Body):
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor
     ) -> torch.Tensor:
         states = token_states(self.transformer, input_ids, attention_mask, self.layers)
+        return self._pool(states, attention_mask)
+
+    def _pool(self, states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         features = pool(states.float(), attention_mask, self.pooling)
         if self.normalize:
             features = nn.functional.normalize(features, dim=-1)
         return features
+
+    def _packed_layers(self) -> PackedLayers | None:
+        """What learns without padding, where that can be."""
+        if not self.learns() or self.adaptation is not None or has_hooks(self):
+            return None
+        if self._found is None:
+            layers, weights = None, self._packed_form.weights(self.transformer)
+            if weights is not None:
+                blocks, pad_id = self._all_blocks(), weights.pad_id
+                layers = find_layers(self.transformer, blocks, pad_id=pad_id)
+            self._found = (layers,)
+        (layers,) = self._found
+        return layers if layers is not None and not layers.are_watched() else None
+
+    def _learn_packed(
+        self,
+        layers: PackedLayers,
+        tokens: dict[str, torch.Tensor],
+        states: torch.Tensor | None,
+    ) -> torch.Tensor:
+        half_precision = torch.is_autocast_enabled("cpu")
+        batch = layers.begin(
+            tokens if states is None else tokens | {"states": states},
+            tuple(self.checkpoint.n_layers + 1 + layer for layer in self.layers),
+            self._pool,
+            torch.get_autocast_dtype("cpu") if half_precision else torch.float32,
+            n_passed=0 if states is None else self.n_resting(),
+        )
+        return learn_packed(batch)
 
     def encode(
         self, rows: TokenRows, dtype: torch.dtype
@@ -164,6 +208,7 @@ class TransformerBody(Body):
         twin = super().twin()
         # What this one lets go of, the other would keep.
         twin._packed_form = PackedForm(self._packed_form.architecture)
+        twin._found = None
         return twin
 
     def pretrained(self) -> TransformerBody:
@@ -222,6 +267,7 @@ class TransformerBody(Body):
             self._unmerge()
             return
         self.fold()
+        self._found = None
         blocks = self.blocks() or [self.transformer]
         adaptation = choose_layers(self.transformer, blocks, rank)
         add_adapters(self.transformer, adaptation)
@@ -244,7 +290,7 @@ class TransformerBody(Body):
         self.merge()
         self.tuned = set(self.merged_tensors())
         remove_adapters(self.transformer)
-        self.adaptation, self._bases = None, {}
+        self.adaptation, self._bases, self._found = None, {}, None
 
     def _unmerge(self) -> None:
         self._packed_form.drop()
