@@ -35,10 +35,16 @@ TRICKS = {
     "sparse_gradient": [FOLDER + "cpu.sparse_gradient"],
     "frozen_prefix": [FOLDER + "network.transformer"],
 }
+# They go another way than attention, dropout, half_precision and batch_halves, each of
+# which is therefore asked about without them.
+PACKED = FOLDER + "network.transformer"
 TRICKS["all"] = [module for modules in TRICKS.values() for module in modules]
 
 #: (encoder, cores, what is turned off, what learns)
 QUESTIONS = [
+    (MINILM, 1, "packed", "layers"),
+    (MINILM, 2, "packed", "layers"),
+    (E5, 1, "packed", "layers"),
     (MINILM, 1, "attention", "layers"),
     (MINILM, 1, "dropout", "layers"),
     (MINILM, 1, "half_precision", "layers"),
@@ -115,9 +121,12 @@ def timed(call: Callable[[], object]) -> tuple[float, float]:
 
 def turn(name: str, on: bool) -> None:
     """Turn a quick way on or off."""
+    from sktransfer.classifier.cpu.batch_halves import learns_packed
     from sktransfer.classifier.cpu.switch import tricks_on
 
-    for module in TRICKS[name]:
+    packs = name in ("packed", "all") and on
+    import_module(PACKED).learns_packed = learns_packed if packs else lambda: False  # type: ignore[attr-defined]
+    for module in TRICKS.get(name, []):
         import_module(module).tricks_on = tricks_on if on else lambda: False  # type: ignore[attr-defined]
 
 

@@ -30,6 +30,7 @@ from sktransfer.classifier.data.rows import (
     WindowFeatures,
 )
 from sktransfer.classifier.network.network import TransferNetwork
+from sktransfer.classifier.network.packed_form import has_hooks
 from sktransfer.classifier.training.callbacks import (
     Net,
     StopTraining,
@@ -197,7 +198,9 @@ class PredictingNet(NeuralNet):
         if isinstance(rows, TokenTexts):
             # One by one: all windows of a book would not fit into one pass.
             windows = rows.windows()
-            features = self._encode_packed(windows)
+            # Hooks are the network's to call.
+            hooked = has_hooks(self.module_)
+            features = None if hooked else self._encode_packed(windows)
             if features is not None:
                 return rows.average(self._decide(FeatureRows(features)))
             return rows.average(self._predict(windows, self.module_))
