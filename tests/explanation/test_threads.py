@@ -25,7 +25,7 @@ def test_a_model_answers_others_while_it_is_explained(
     features, here, found = TransformerBody._features, threading.get_ident(), []
 
     def ask_in_between(body, **tokens):
-        if threading.get_ident() == here and len(found) < 6:
+        if threading.get_ident() == here and len(found) < 4:
             with ThreadPoolExecutor(1) as pool:
                 ask = pool.submit(model.decision_function, [TEXT])
                 found.append(ask.result())
@@ -33,8 +33,8 @@ def test_a_model_answers_others_while_it_is_explained(
 
     monkeypatch.setattr(TransformerBody, "_features", ask_in_between)
     explain(model, TEXT, method="gradients")
-    assert len(found) == 6
-    np.testing.assert_array_equal(found, [expected] * 6)
+    assert len(found) == 4
+    np.testing.assert_array_equal(found, [expected] * 4)
 
 
 @pytest.mark.parametrize("strategy", ["feature_extraction", "fine_tune", "lora"])
