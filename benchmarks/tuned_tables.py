@@ -38,8 +38,9 @@ def write(journal: list[dict[str, Any]]) -> None:
         "tokens. No recipe was chosen on these sets (recipes.md has those). One draw "
         "each, with a standard error of about one point. Accuracy by set, then means "
         "over the sets that a row has. The calibration error is the expected one, "
-        "without what chance makes of it. 'frozen' has the 64-32 head. The Trainer of transformers has a linear head on "
-        "its pooled token, the rate of ours, and is cut at 256 tokens.",
+        "without what chance makes of it. 'frozen' has the 64-32 head. The Trainer of "
+        "transformers has a linear head on the layer that BERT pools the first token "
+        "with, the rate of ours, and 256 tokens.",
         "",
     ]
     for (encoder, share, n), ways in sorted(groups.items(), key=_order):
