@@ -138,6 +138,7 @@ PLANS: dict[str, Plan] = {
     "e5-others": Plan(OTHERS, E5, ("takeaway",), (300,)),
     "e5-skewed": Plan(SHORT, E5, ("tweets", "takeaway"), (300,), shares=(0.1,)),
     "e5-1000": Plan(SHORT, E5, ("takeaway",), (1000,)),
+    "e5-1000-more": Plan((BASE, "frozen"), E5, ("fruit",), (1000,)),
     "e5-before": Plan(("before",), E5, ("takeaway", "tweets"), (300,)),
     "e5-short": Plan(("40 steps",), E5, ("takeaway", "tweets", "fruit"), (16,)),
     "e5-again": Plan(

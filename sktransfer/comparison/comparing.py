@@ -44,7 +44,6 @@ from sktransfer.comparison.run.schedule import (
     Data,
     Schedule,
     describe_data,
-    least_of_a_class,
 )
 from sktransfer.comparison.setup.candidates import Candidate, Grid, Lineup
 from sktransfer.comparison.setup.folds import (
@@ -231,7 +230,7 @@ def compare_strategies(
     domain = None
     if source is not None:
         domain = check_source(source, texts, max_source=max_source, seed=seed)
-    setting = Setting(texts, encoder, least_of_a_class(data), domain is not None)
+    setting = Setting(texts, encoder, domain is not None)
     lineup = choose_candidates(strategies, baseline, param_grids, setting)
     baseline = choose_baseline(baseline, lineup)
     with ExitStack() as stack:

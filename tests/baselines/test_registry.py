@@ -42,7 +42,7 @@ from sktransfer.cli.compare import EXAMPLES
 from sktransfer.comparison.setup import named_strategies
 
 texts = ["a good film", "bad"]
-setting = named_strategies.Setting(texts, "auto", 1)
+setting = named_strategies.Setting(texts, "auto")
 (made,) = named_strategies.make_candidates("longest", setting)
 print(json.dumps({
     "row": [made.name, made.kind, made.estimator.fit(texts, [1, 0]).predict(texts)],

@@ -94,7 +94,7 @@ class TestWhichTakePart:
 
     def test_missing_packages_are_told(self, machine):
         machine({"all-MiniLM-L6-v2"}, set())
-        setting = Setting(["a good film"] * 4, "auto", 100)
+        setting = Setting(["a good film"] * 4, "auto")
         with pytest.warns(SktransferWarning) as told:
             found = choose_candidates(["frozen"], None, None, setting)
         assert [c.name for c in found.first] == ["frozen"]
@@ -169,7 +169,7 @@ class TestNames:
     @pytest.fixture
     def choose(self, sees, blind):
         def choose(strategies, baseline=None, grids=None, **options):
-            setting = Setting(["a film"] * 4, [sees, blind], 100, **options)
+            setting = Setting(["a film"] * 4, [sees, blind], **options)
             return choose_candidates(strategies, baseline, grids, setting)
 
         return choose
@@ -186,7 +186,7 @@ class TestNames:
         assert found.names == [*frozen, "fine_tune", "joint"]
 
     def test_chinese_texts_get_all_encoders_too(self, sees, blind, frozen):
-        setting = Setting(["手机很好用"] * 4, [sees, blind], 100)
+        setting = Setting(["手机很好用"] * 4, [sees, blind])
         assert set(frozen) < set(choose_candidates(None, None, None, setting).names)
 
     def test_estimators_alone_need_no_frozen_rows(self, choose, words):

@@ -41,7 +41,7 @@ from sktransfer.comparison.run.workers import fit_source, run_task
 from sktransfer.comparison.setup.candidates import Candidate, Source, prepare
 from sktransfer.comparison.setup.folds import Fold, Rows, TrainSize, take_rows
 
-__all__ = ["Data", "Row", "Schedule", "describe_data", "least_of_a_class"]
+__all__ = ["Data", "Row", "Schedule", "describe_data"]
 
 # Seconds of a fit that is done again for the speed alone, after an earlier run that has
 # finished all folds and not measured it.
@@ -205,15 +205,6 @@ def describe_data(data: Data, source: Source | None) -> dict[str, Any]:
         "scoring": data.scoring.name,
         "random_state": data.seed,
     }
-
-
-def least_of_a_class(data: Data) -> int:
-    """Texts of the rarest class in the smallest training part."""
-    rarest = min(
-        np.unique(data.labels[fold.train], return_counts=True)[1].min()
-        for fold in data.folds
-    )
-    return int(min(rarest, data.sizes[0].n_texts // len(data.classes)))
 
 
 @dataclass

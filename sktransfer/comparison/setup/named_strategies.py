@@ -48,9 +48,6 @@ __all__ = [
     "make_candidates",
 ]
 
-# Fewest texts a class from which plain fine-tuning needs no help from pairs of texts.
-_ENOUGH_A_CLASS = 64
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -62,15 +59,12 @@ class Setting:
         The target domain.
     encoder : "auto", str, path-like, BertFeaturizer, or iterable of them
         As in `compare_strategies`.
-    least_of_a_class : int
-        Labelled texts of the rarest class in a training part.
     has_source : bool
         Whether there is a source domain.
     """
 
     texts: list[str]
     encoder: Encoders
-    least_of_a_class: int
     has_source: bool = False
 
     def __post_init__(self) -> None:
@@ -171,9 +165,7 @@ def default_names(setting: Setting) -> list[str]:
     ]
     if setting.language == "en":
         names.append("word_vectors")
-    names += ["frozen", "frozen_64_32", "partial", "fine_tune"]
-    if setting.least_of_a_class < _ENOUGH_A_CLASS:
-        names.append("contrastive")
+    names += ["frozen", "frozen_64_32", "partial", "fine_tune", "contrastive"]
     if setting.has_source:
         names += _WITH_SOURCE
     return names

@@ -29,8 +29,8 @@ ENGLISH = ["a good film", "a bad film"] * 4
 CHINESE = ["手机很好用", "酒店太差了"] * 4
 
 
-def setting(texts=ENGLISH, source=False, encoder="auto", least=100):
-    return Setting(texts, encoder, least, has_source=source)
+def setting(texts=ENGLISH, source=False, encoder="auto"):
+    return Setting(texts, encoder, has_source=source)
 
 
 @pytest.fixture
@@ -51,16 +51,13 @@ class TestDefaults:
     def test_english_texts(self, here):
         assert default_names(here()) == [
             "majority", "tfidf", "nbsvm", "vader", "word_vectors",
-            "frozen", "frozen_64_32", "partial", "fine_tune",
+            "frozen", "frozen_64_32", "partial", "fine_tune", "contrastive",
         ]  # fmt: skip
 
     def test_chinese_texts(self, here):
         found = default_names(here(CHINESE))
         assert "snownlp" in found
         assert not {"vader", "word_vectors"} & set(found)
-
-    def test_few_texts_a_class_bring_pairs_of_them(self, here):
-        assert "contrastive" in default_names(here(least=20))
 
     def test_a_source_brings_its_uses(self, here):
         found = choose_candidates(None, None, None, here(source=True))
