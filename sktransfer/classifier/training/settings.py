@@ -84,11 +84,11 @@ class Defaults:
         The deeper and the wider, the smaller the steps have to be. Of 12 layers of 384,
         which learn at half of the rate of 6, this was measured; beyond it extrapolates,
         to 2.5e-5 for BERT's base size, which is within what its authors advise. Larger
-        ones keep half of their change at most (benchmarks/recipes.md).
+        ones keep three quarters of their change at most (benchmarks/recipes.md).
         """
         larger = max(1.0, n_layers / 6) * max(1.0, width / 384)
         rate = self.encoder_learning_rate / larger
-        kept = self.kept if larger == 1 else min(0.5, self.kept)
+        kept = self.kept if larger == 1 else min(0.75, self.kept)
         return replace(self, encoder_learning_rate=rate, kept=kept)
 
 

@@ -101,7 +101,7 @@ class TestDefaults:
         )
         assert messages[1].startswith("frozen is left out: no weights of a transformer")
         assert all("sktransfer[models]" in message for message in messages)
-        assert len(messages) == 5
+        assert len(messages) == 6
 
     def test_missing_weights_of_a_named_strategy_are_an_error(self, nothing_here):
         with pytest.raises(MissingExtraError, match="no weights of a transformer"):
