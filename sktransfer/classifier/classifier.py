@@ -92,8 +92,9 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         Needs `init_from`.
     max_epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" is the longer of 100 steps and 3 epochs
-        where layers of a transformer learn, else of 200 steps and 10 epochs; "gradual"
-        has 3 epochs after all layers have joined. With fewer, the lowest never learn.
+        where layers of a transformer learn, 40 steps with less than 32 rows a class,
+        else of 200 steps and 10 epochs; "gradual" has 3 epochs after all layers have
+        joined. With fewer, the lowest never learn.
         "contrastive" takes 20 steps, 40 from 32 texts a class, and the head its own.
     batch_size : int or "auto", default="auto"
         Rows a step; "auto" is 16 where a transformer learns by rows alone, else 32.
