@@ -80,6 +80,7 @@ class Plan:
 FROZEN = ("TF-IDF", "frozen, linear", "frozen")
 PLANS = {
     "e5-300": Plan(("E5",), ("products", "tablet", "movies", "hotel"), (300,), TUNED),
+    "e5-300-more": Plan(("E5",), ("hotel", "movies"), (300,), ("fine_tune",)),
     "e5-64": Plan(("E5",), ("products", "tablet", "movies", "hotel"), (64,), TUNED),
     "e5-frozen": Plan(
         ("E5",), ("products", "tablet", "movies", "hotel"), (64, 300), FROZEN

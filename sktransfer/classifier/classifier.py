@@ -41,9 +41,9 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     ReLU and dropout on an encoder that rests, and is linear on one that learns. With
     `init_from` the network starts from a model of a source domain.
 
-    Layers learn from the loss of the rows and from that of all pairs of rows in a
-    batch, which are to be alike in one class and different in two [7]_. After that a
-    linear head is solved for on what they give.
+    Layers of a transformer learn from the loss of the rows and from that of all pairs of
+    rows in a batch, which are to be alike in one class and different in two [7]_. After
+    that a linear head is solved for on what they give.
 
     Parameters
     ----------
@@ -68,7 +68,8 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
         "fine_tune", "gradual" and "contrastive". Word vectors learn whenever they can.
     hidden_layer_sizes : tuple of int or "auto", default="auto"
         Hidden units of the head; ``()`` is a linear head. "auto" is (64, 32) where the
-        encoder rests, () where layers learn, and the source's with `init_from`. On
+        encoder rests and on word vectors, () where the layers of a transformer learn,
+        and the source's with `init_from`. On
         features that do not learn, ``fit`` solves for the best weights of a linear head
         at once, and lengths, batches and rates have no effect.
     activation : {"relu", "gelu", "tanh", "identity"}, default="relu"

@@ -126,7 +126,8 @@ def _hidden_layers(
         return tuple(int(size) for size in options.hidden_layer_sizes)
     if source is not None:
         return source.net_.module_.layout.hidden_layer_sizes
-    return USUAL_HEAD if body is None else tuned_head
+    # Word vectors alone say little; what they add up to is for the head to find out.
+    return USUAL_HEAD if body is None or body.is_table else tuned_head
 
 
 def reopen(

@@ -34,8 +34,10 @@ from sktransfer.classifier.training.pairs import RowsAndPairsNet
 from sktransfer.classifier.training.settings import (
     FROZEN,
     MANY_A_CLASS,
+    PLENTY_A_CLASS,
     TUNED,
     TUNED_BY_FEW,
+    TUNED_BY_PLENTY,
     WORDS,
     Defaults,
     Settings,
@@ -66,7 +68,9 @@ def tuned_defaults(body: Body, n_rows: int, n_classes: int) -> Defaults:
     """Rates and lengths for what learns by rows, one by one."""
     if body.is_table:
         return WORDS
-    return TUNED_BY_FEW if n_rows < MANY_A_CLASS * n_classes else TUNED
+    if n_rows < MANY_A_CLASS * n_classes:
+        return TUNED_BY_FEW
+    return TUNED_BY_PLENTY if n_rows >= PLENTY_A_CLASS * n_classes else TUNED
 
 
 @dataclass(frozen=True)
@@ -300,7 +304,9 @@ def train_layers(state: FitState) -> FitState:
         learning = keep_states(body, learning, *where)
         if validation is not None:
             validation = keep_states(body, validation, *where)
-    kind = RowsAndPairsNet
+    assert state.network.body is not None
+    # The study of pairs is one of transformers.
+    kind = TransferNet if state.network.body.is_table else RowsAndPairsNet
     net = make_trainer(
         state, settings, len(learning), validation, layers=True, kind=kind
     )

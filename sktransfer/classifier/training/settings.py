@@ -33,8 +33,10 @@ from sktransfer.encoders.compute.devices import resolve_dtype
 __all__ = [
     "FROZEN",
     "MANY_A_CLASS",
+    "PLENTY_A_CLASS",
     "TUNED",
     "TUNED_BY_FEW",
+    "TUNED_BY_PLENTY",
     "WORDS",
     "Defaults",
     "NamedCallback",
@@ -94,6 +96,9 @@ class Defaults:
 
 FROZEN = Defaults(0.0, 1e-3, min_steps=200, min_epochs=10, batch_size=32)
 TUNED = Defaults(1e-4, 1e-3, min_steps=100, min_epochs=3, batch_size=16, kept=0.75)
+# From `PLENTY_A_CLASS` rows a class on average.
+TUNED_BY_PLENTY = replace(TUNED, strength=0.3)
+PLENTY_A_CLASS = 100
 # For less than `MANY_A_CLASS` rows a class on average.
 TUNED_BY_FEW = Defaults(1e-4, 1e-3, 40, 3, batch_size=16, kept=0.5, strength=10.0)
 MANY_A_CLASS = 32

@@ -10,8 +10,14 @@ from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.classifier.network.network import HeadLayout, TransferNetwork
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.classifier.parameters import FitOptions
+from sktransfer.classifier.strategies.base import tuned_defaults
 from sktransfer.classifier.strategies.registry import STRATEGIES as REGISTERED
 from sktransfer.classifier.training.net import parameter_groups
+from sktransfer.classifier.training.settings import (
+    TUNED,
+    TUNED_BY_FEW,
+    TUNED_BY_PLENTY,
+)
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import InvalidParameterError
 
@@ -298,3 +304,14 @@ class TestUnusualEncoders:
         assert model.n_trainable_parameters_ > 0
         with pytest.raises(InvalidParameterError, match="one set of weights for all"):
             clone(model).set_params(strategy="partial").fit(texts, labels)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "expected"),
+    [(63, TUNED_BY_FEW), (64, TUNED), (199, TUNED), (200, TUNED_BY_PLENTY)],
+)
+def test_few_rows_a_class_have_rates_and_lengths_of_their_own(n_rows, expected):
+    class Layers:
+        is_table = False
+
+    assert tuned_defaults(Layers(), n_rows, 2) == expected

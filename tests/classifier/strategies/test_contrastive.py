@@ -329,7 +329,7 @@ class TestSourceAndMore:
         model = pairs(warm_start=True, max_epochs=40).fit(texts[:32], labels[:32])
         first = model.history_[0, "train_loss"]
         model.fit(texts[:32], labels[:32])
-        assert model.history_[0, "train_loss"] < 0.5 * first
+        assert model.history_[0, "train_loss"] < 0.6 * first
         assert len(model.history_) == 41
 
     def test_partial_fit_is_refused_with_the_way_out(self, pairs, sentiment_texts):
