@@ -41,9 +41,9 @@ class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
     ReLU and dropout on an encoder that rests, and is linear on one that learns. With
     `init_from` the network starts from a model of a source domain.
 
-    Layers of a transformer learn from the loss of the rows and from that of all pairs of
-    rows in a batch, which are to be alike in one class and different in two [7]_. After
-    that a linear head is solved for on what they give.
+    Layers of a transformer learn from the loss of the rows and from that of all pairs
+    of rows in a batch, which are to be alike in one class and different in two [7]_.
+    After that a linear head is solved for on what they give.
 
     Parameters
     ----------
