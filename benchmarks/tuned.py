@@ -81,6 +81,9 @@ FROZEN = ("TF-IDF", "frozen, linear", "frozen")
 PLANS = {
     "e5-300": Plan(("E5",), ("products", "tablet", "movies", "hotel"), (300,), TUNED),
     "e5-300-more": Plan(("E5",), ("hotel", "movies"), (300,), ("fine_tune",)),
+    "e5-64-first": Plan(
+        ("E5",), ("tablet", "products", "hotel", "movies"), (64,), ("fine_tune",)
+    ),
     "e5-64": Plan(("E5",), ("products", "tablet", "movies", "hotel"), (64,), TUNED),
     "e5-frozen": Plan(
         ("E5",), ("products", "tablet", "movies", "hotel"), (64, 300), FROZEN
