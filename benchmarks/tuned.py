@@ -88,6 +88,12 @@ PLANS = {
     "e5-frozen": Plan(
         ("E5",), ("products", "tablet", "movies", "hotel"), (64, 300), FROZEN
     ),
+    "minilm-first": Plan(
+        ("MiniLM",),
+        ("products", "movies"),
+        (300, 64),
+        ("frozen, linear", "fine_tune", "contrastive"),
+    ),
     "minilm": Plan(("MiniLM",), ("products", "movies"), (64, 300), FROZEN[1:] + TUNED),
     "chinese": Plan(
         ("E5",),

@@ -4,6 +4,10 @@ Training is a whole ``fit`` of an epoch in bfloat16, by packed rows and by the p
 halves of before, in turn in one process. Prediction is that of a tuned network against
 the vectors of the frozen encoder. Each line is a process of its own, as the number of
 threads and OMP_WAIT_POLICY hold for one. The table is written beside this file.
+
+    tuned_speed.py [short]
+
+Short is on two threads, with OMP_WAIT_POLICY set.
 """
 
 from __future__ import annotations
@@ -84,7 +88,7 @@ def ask(policy: str | None, *arguments: str) -> str:
     return out.splitlines()[-1]
 
 
-def main() -> None:
+def main(threads_of: tuple[str, ...], policies: tuple[str | None, ...]) -> None:
     titles = {
         "train": "## Training in bfloat16: samples a second, packed and padded",
         "predict": "## Prediction: texts a second of a tuned and of the frozen encoder",
@@ -106,8 +110,8 @@ def main() -> None:
         lines.append("|---|---|---|---|---|---|---|---|")
         for encoder in ENCODERS:
             for dtype in ("bfloat16",) if kind == "train" else ("float32", "bfloat16"):
-                for threads in ("1", "2"):
-                    for policy in ("PASSIVE", None):
+                for threads in threads_of:
+                    for policy in policies:
                         found = ask(policy, kind, encoder, dtype, threads)
                         where = f"{threads} | {policy or 'not set'}"
                         lines.append(f"| {encoder} | {dtype} | {where} | {found} |")
@@ -116,7 +120,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if sys.argv[1:] == ["short"]:
+        main(("2",), ("PASSIVE",))
+    elif len(sys.argv) > 1:
         measure(*sys.argv[1:])
     else:
-        main()
+        main(("1", "2"), ("PASSIVE", None))
