@@ -84,6 +84,7 @@ PLANS = {
     "e5-64-first": Plan(
         ("E5",), ("tablet", "products", "hotel", "movies"), (64,), ("fine_tune",)
     ),
+    "e5-64-more": Plan(("E5",), ("movies",), (64,), ("fine_tune",)),
     "e5-64": Plan(("E5",), ("products", "tablet", "movies", "hotel"), (64,), TUNED),
     "e5-frozen": Plan(
         ("E5",), ("products", "tablet", "movies", "hotel"), (64, 300), FROZEN

@@ -37,7 +37,8 @@ def write(journal: list[dict[str, Any]]) -> None:
         "the class shares of the texts that were learnt from; texts are cut at 128 "
         "tokens. No recipe was chosen on these sets (recipes.md has those). One draw "
         "each, with a standard error of about one point. Accuracy by set, then means "
-        "over the sets that a row has. The calibration error is the expected one, "
+        "over the sets for rows that have all. The calibration error is the expected "
+        "one, "
         "without what chance makes of it. 'frozen' has the 64-32 head. The Trainer of "
         "transformers has a linear head on the layer that BERT pools the first token "
         "with, the rate of ours, and 256 tokens.",
@@ -71,6 +72,8 @@ def write(journal: list[dict[str, Any]]) -> None:
                 f"{value:.1f}" if key == "seconds" else f"{value:.3f}"
                 for key, value in means.items()
             ]
+            if len(found) < len(names):
+                shown = ["-"] * len(shown)
             lines.append(f"| {way} | " + " | ".join(row + shown) + " |")
         lines.append("")
     lines.append(
