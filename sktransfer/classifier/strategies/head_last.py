@@ -25,14 +25,23 @@ __all__ = ["settle_head", "solve_head_last"]
 
 
 def solve_head_last(state: FitState) -> FitState:
-    """Phase: the head settles on what the layers give; not after an interrupt."""
-    assert state.net is not None
-    if state.net.interrupted_:
+    """Phase: the head settles on what the layers give; not after an interrupt.
+
+    One that comes here leaves the head that has learnt with the layers.
+    """
+    net, network, rows = state.net, state.network, state.learning()
+    assert net is not None
+    if net.interrupted_:
         return state
-    rows = state.learning()
-    features = features_of(state.network, rows.rows, state.device, state.dtype)
-    classes, weight = rows.classes.numpy(), rows.weight.numpy()
-    return settle_head(state, LabelledRows(features, classes, weight))
+    before = {name: tensor.clone() for name, tensor in network.own_tensors().items()}
+    try:
+        features = features_of(network, rows.rows, state.device, state.dtype)
+        classes, weight = rows.classes.numpy(), rows.weight.numpy()
+        return settle_head(state, LabelledRows(features, classes, weight))
+    except KeyboardInterrupt:
+        network.load_state_dict(before, strict=False)
+        net.interrupted_ = True
+        return state
 
 
 def settle_head(state: FitState, rows: LabelledRows) -> FitState:

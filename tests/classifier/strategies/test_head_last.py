@@ -3,6 +3,8 @@ import pytest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
+from sktransfer.classifier.strategies import head_last
+
 
 @pytest.fixture
 def tuned(make):
@@ -68,3 +70,16 @@ def test_an_update_leaves_it_as_it_learns(tuned, sentiment_texts):
     model.partial_fit(texts[:8], labels[:8])
     after = model.net_.module_.output.weight.detach()
     assert 0 < float((after - before).abs().max()) < 1e-3
+
+
+def test_an_interrupt_leaves_the_head_that_learnt(tuned, sentiment_texts, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    texts, labels = sentiment_texts
+    monkeypatch.setattr(head_last, "set_to_optimum", interrupt)
+    model = tuned(max_epochs=4, head_learning_rate=0.05)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(texts, labels)
+    assert float(model.net_.module_.output.weight.detach().abs().max()) > 0.01
+    assert model.predict(texts).shape == (len(texts),)
