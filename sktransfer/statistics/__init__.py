@@ -6,6 +6,17 @@ Pure functions of numbers. No module in this folder imports the standard library
 
 from sktransfer.statistics.calibration import calibration_error
 from sktransfer.statistics.distances import proxy_a_distance
+from sktransfer.statistics.paired import (
+    ChosenScore,
+    FamilyTest,
+    PairedTest,
+    best_after_choice,
+    could_be_best,
+    detectable_difference,
+    family_test,
+    paired_test,
+    score_interval,
+)
 from sktransfer.statistics.resampling import (
     MeanInterval,
     ResampledTTest,
@@ -17,14 +28,23 @@ from sktransfer.statistics.transferability import log_evidence
 from sktransfer.statistics.verdicts import transfer_verdict, verdict
 
 __all__ = [
+    "ChosenScore",
+    "FamilyTest",
     "MeanInterval",
+    "PairedTest",
     "ResampledTTest",
+    "best_after_choice",
     "calibration_error",
     "corrected_resampled_ttest",
+    "could_be_best",
+    "detectable_difference",
+    "family_test",
     "holm_correction",
     "log_evidence",
     "mean_interval",
+    "paired_test",
     "proxy_a_distance",
+    "score_interval",
     "transfer_verdict",
     "verdict",
 ]
