@@ -120,10 +120,12 @@ class Head:
         return "" if self.shown.beside is None else self.shown.beside(row)
 
 
-def _interval(joint: str) -> Callable[[Row], str]:
+def _interval(name: str, joint: str, cell: str = ".3f") -> Callable[[Row], str]:
     def write(row: Row) -> str:
-        ends = [row.get(f"score_{end}") for end in ("low", "high")]
-        return joint.join(f"{x:.3f}" for x in ends) if all(map(is_number, ends)) else ""
+        ends = [row.get(f"{name}_{end}") for end in ("low", "high")]
+        if not all(map(is_number, ends)):
+            return ""
+        return joint.join(format(x, cell) for x in ends)
 
     return write
 
@@ -145,6 +147,10 @@ def _minutes(row: Row) -> str:
     if not is_number(seconds) or seconds is None:
         return ""
     return f"{seconds / 60:.1f} min" if seconds >= 90 else f"{seconds:.2g} s"
+
+
+def _yes(row: Row) -> str:
+    return "yes" if row.get("could_be_best") is True else ""
 
 
 def _p(row: Row) -> str:
@@ -178,11 +184,12 @@ COLUMNS = (
            page=Shown("texts", ",.0f", "labelled texts"), terminal=Shown("texts"),
            live=Shown("texts")),
     Column("score", "score", better="higher", text=Shown("{scoring}", ".3f"),
-           page=Shown("{metric}", ".3f", _MEAN, beside=_interval(" to ")),
+           page=Shown("{metric}", ".3f", _MEAN, beside=_interval("score", " to ")),
            terminal=Shown("{metric}", ".3f"), live=Shown("score", ".3f")),
     Column("score_std", "score"),
-    Column("score_low", "score", text=Shown("95 % interval", _interval(" to ")),
-           terminal=Shown("95 % interval", _interval(" - "))),
+    Column("score_low", "score",
+           text=Shown("95 % interval", _interval("score", " to ")),
+           terminal=Shown("95 % interval", _interval("score", " - "))),
     Column("score_high", "score"),
     Column("accuracy", "score", "", "higher", np.mean, is_metric=True,
            page=Shown("accuracy", ".3f")),
@@ -207,10 +214,15 @@ COLUMNS = (
            text=Shown("parameters", ",.0f"),
            page=Shown("trained", ",.0f", "parameters that learnt")),
     Column("difference", "test", better="higher", text=Shown("difference", "+.3f"),
-           page=Shown("difference", "+.3f", "to {baseline}"),
+           page=Shown("difference", "+.3f", "to {baseline}, with its 95 % interval",
+                      beside=_interval("difference", " to ", "+.3f")),
            terminal=Shown("{difference}", "+.1f")),
+    Column("difference_low", "test",
+           text=Shown("its interval", _interval("difference", " to ", "+.3f"))),
+    Column("difference_high", "test"),
     Column("pvalue", "test", text=Shown("p", _p), terminal=Shown("p", _tight_p),
-           page=Shown("p", _p, "Holm's correction applied")),
+           page=Shown("p", _p, "corrected for all differences that were tested")),
+    Column("could_be_best", "test", text=Shown("could be best", _yes)),
     Column("n_folds", "state", is_whole=True, live=Shown("folds", _state)),
     Column("status", "state"),
     Column("error", "state"),

@@ -256,7 +256,8 @@ def compare_strategies(
         distance = measure_distance(ran.encoder, texts, domain, seed)
     baseline = lineup.resolve(baseline, ran.choice.leader)
     why = f"the time budget of {time_budget} seconds was used up"
-    summary = Summary(data, ran.candidates, ran.outcomes, baseline, why)
+    encoders = [row for row in lineup.evidence.values() if row is not None]
+    summary = Summary(data, ran.candidates, ran.outcomes, baseline, why, encoders)
     results = summary.results()
     results["texts_per_second"] = schedule.speeds.column(results, ran.candidates)
     refit, chosen = Refit(data, ran.sharing, sources, cache), ran.encoder

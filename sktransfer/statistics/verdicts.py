@@ -9,7 +9,14 @@ import math
 
 from sktransfer.exceptions import InvalidParameterError
 
-__all__ = ["format_p", "tell_p", "transfer_verdict", "verdict"]
+__all__ = [
+    "format_p",
+    "tell_bounds",
+    "tell_cost",
+    "tell_p",
+    "transfer_verdict",
+    "verdict",
+]
 
 # Shares of a time that people say; the one that is nearest in proportion is taken.
 _SHARES = {
@@ -71,7 +78,8 @@ def verdict(
         Of the difference, corrected for several tests where there were any. NaN where
         there was none.
     interval : tuple of (float, float), default=None
-        Confidence interval of the difference, in its unit; NaN where nobody knows.
+        95 % confidence interval of the difference, in its unit; NaN where nobody knows.
+        Where several pairs were tried, pass a wider one.
     seconds, baseline_seconds : float, default=None
         What both cost; without them the sentence is silent on it.
     alpha : float in (0, 1), default=0.05
@@ -98,6 +106,8 @@ def verdict(
     >>> from sktransfer.statistics import verdict
     >>> verdict("fine_tune", "TF-IDF", 0.071, 0.003)
     'fine_tune is better than TF-IDF by 7.1 points, p = 0.003'
+    >>> verdict("fine_tune", "TF-IDF", 0.071, 0.003, interval=(0.02, 0.122))
+    'fine_tune is better than TF-IDF by 7.1 points (2.0 to 12.2), p = 0.003'
     >>> costs = {"seconds": 2, "baseline_seconds": 80}
     >>> verdict("frozen", "fine_tune", 0.001, 0.8, interval=(-0.01, 0.012), **costs)
     'frozen is as good as fine_tune within 2 points, at a fortieth of the time'
@@ -109,13 +119,14 @@ def verdict(
         raise InvalidParameterError(
             f"margin={margin}, but a positive difference is expected."
         )
-    cost = _tell_cost(seconds, baseline_seconds)
+    cost = tell_cost(seconds, baseline_seconds)
     if math.isnan(difference):
         return f"{name} and {baseline} could not be compared"
     shown = f"{abs(difference) * scale:.1f} {unit}"
     if pvalue < alpha:
         side = "better" if difference > 0 else "worse"
-        found = f"{name} is {side} than {baseline} by {shown}, {tell_p(pvalue)}"
+        bounds = tell_bounds(difference, interval, scale)
+        found = f"{name} is {side} than {baseline} by {shown}{bounds}, {tell_p(pvalue)}"
         return f"{found}, {cost}" if cost else found
     low, high = (math.nan, math.nan) if interval is None else interval
     if -margin < low and high < margin:
@@ -135,6 +146,7 @@ def transfer_verdict(
     difference: float,
     pvalue: float,
     *,
+    interval: tuple[float, float] | None = None,
     alpha: float = 0.05,
     scale: float = 100.0,
     unit: str = "points",
@@ -147,6 +159,8 @@ def transfer_verdict(
         Score with the source minus score of the target alone.
     pvalue : float
         Of the difference; NaN where there was no test.
+    interval : tuple of (float, float), default=None
+        95 % confidence interval of the difference, in its unit.
     alpha : float in (0, 1), default=0.05
         An effect is shown where the p-value is below.
     scale : float > 0, default=100
@@ -179,7 +193,9 @@ def transfer_verdict(
             if difference > 0
             else "negative transfer: the source costs"
         )
-        return f"{effect} {abs(difference) * scale:.1f} {unit}, {tell_p(pvalue)}"
+        bounds = tell_bounds(difference, interval, scale)
+        shown = f"{abs(difference) * scale:.1f} {unit}{bounds}"
+        return f"{effect} {shown}, {tell_p(pvalue)}"
     evidence = _tell_evidence(difference * scale, unit, pvalue)
     return f"no effect of the source could be shown ({evidence})"
 
@@ -194,6 +210,24 @@ def _check_alpha(alpha: float) -> None:
 def _tell_evidence(difference: float, unit: str, pvalue: float) -> str:
     difference = round(difference, 1) + 0.0  # no minus before a zero
     return f"{difference:+.1f} {unit}, {tell_p(pvalue)}"
+
+
+def tell_bounds(
+    difference: float, interval: tuple[float, float] | None, scale: float
+) -> str:
+    """Say between which bounds the size of a difference lies, in brackets.
+
+    Examples
+    --------
+    >>> from sktransfer.statistics.verdicts import tell_bounds
+    >>> tell_bounds(-0.03, (-0.052, -0.008), 100)
+    ' (0.8 to 5.2)'
+    """
+    if interval is None or any(map(math.isnan, interval)):
+        return ""
+    side = 1.0 if difference > 0 else -1.0
+    low, high = sorted(side * scale * end for end in interval)
+    return f" ({low:.1f} to {high:.1f})"
 
 
 def tell_p(pvalue: float) -> str:
@@ -225,7 +259,7 @@ def format_p(pvalue: float, n_digits: int = 3) -> str:
     return "" if math.isnan(pvalue) else f"{pvalue:.{n_digits}f}"
 
 
-def _tell_cost(seconds: float | None, baseline_seconds: float | None) -> str:
+def tell_cost(seconds: float | None, baseline_seconds: float | None) -> str:
     """What part or multiple of the baseline's time; empty where nobody knows."""
     if seconds is None or baseline_seconds is None:
         return ""

@@ -1,17 +1,19 @@
 """What follows from a comparison, in plain sentences.
 
-A sentence on an order or on equality says how it was tested, or that it is of this run
-only: scores that were not shown to differ are not shown to be equal, and the highest of
-several scores need not be that of the best strategy.
+A sentence says by how much, between which bounds and how sure, or that it is of this
+run only. Whatever is said of an order is of one family of tests. Scores that were not
+shown to differ are not shown to be equal, and what is said of the best one is corrected
+for its having been chosen.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sktransfer.comparison.findings.evidence import ALPHA
 from sktransfer.comparison.findings.summary import (
     Choice,
     Standing,
@@ -19,13 +21,24 @@ from sktransfer.comparison.findings.summary import (
     best_row,
     comparable_rows,
 )
-from sktransfer.statistics.resampling import holm_correction
-from sktransfer.statistics.verdicts import tell_p, transfer_verdict, verdict
+from sktransfer.statistics.paired import detectable_difference
+from sktransfer.statistics.verdicts import (
+    tell_cost,
+    tell_p,
+    transfer_verdict,
+    verdict,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["tell"]
+
+# Difference that would not matter.
+_MARGIN = 0.02
+
+# More labelled texts than that are no advice.
+_MOST_TEXTS = 1_000_000
 
 # Where one class has more than this share, accuracy says little.
 _SKEWED = 0.7
@@ -47,11 +60,13 @@ def tell(
     if not done.empty:
         best = best_row(done)
         sentences += _on_best(summary, done, best)
+        sentences += _on_baseline(summary, done, best)
+        sentences += _on_possible(summary, done)
         sentences += _on_choice(summary, choice)
         sentences += _on_cheaper(summary, done, best)
         sentences += _on_source(summary)
         sentences += _on_skew(summary, done, best)
-        sentences += _on_curves(results)
+        sentences += _on_curves(summary, results)
     if domain_distance is not None:
         sentences.append(
             f"the proxy A-distance of source and target is {domain_distance:.2f}, "
@@ -74,35 +89,110 @@ def _scale(summary: Summary) -> dict[str, Any]:
     return {"scale": 100.0, "unit": "points"}
 
 
+def _words(scoring: str) -> str:
+    """Name of a metric, as people write it."""
+    return scoring.replace("_", " ")
+
+
 def _on_best(
     summary: Summary, done: pd.DataFrame, best: pd.Series[Any]
 ) -> Iterator[str]:
+    """What has the highest score, and what to expect of it."""
     name, scoring = best["strategy"], summary.data.scoring.name
     equals = done.loc[done["score"] == best["score"], "strategy"].tolist()
     others = ", ".join(other for other in equals if other != name)
-    found = f"{name} has the highest score of this run"
+    found = f"{name} has the highest {_words(scoring)} of this run, {best['score']:.3f}"
     found += f", shared with {others}" if others else ""
-    found += f": {scoring} {best['score']:.3f}"
-    if not math.isnan(best["score_low"]):
-        found += f", 95 % interval {best['score_low']:.3f} to {best['score_high']:.3f}"
-    yield found
-    if summary.baseline is None:
+    expected = summary.evidence.expected
+    if expected is not None and expected[0] == name and len(done) > 1:
+        told = expected[1]
+        yield (
+            f"{found}: as it was chosen among {len(done)}, {told.score:.3f} is to be "
+            f"expected of it on new texts, 95 % interval {told.low:.3f} to "
+            f"{told.high:.3f}"
+        )
+    elif math.isnan(best["score_low"]):
+        yield found
+    else:
+        ends = f"{best['score_low']:.3f} to {best['score_high']:.3f}"
+        yield f"{found}, 95 % interval {ends}"
+
+
+def _on_baseline(
+    summary: Summary, done: pd.DataFrame, best: pd.Series[Any]
+) -> Iterator[str]:
+    """How the best one and the baseline differ, and who else differs from it."""
+    baseline = summary.baseline
+    if baseline is None or baseline not in set(done["strategy"]):
         return
-    if summary.baseline == name:
+    rows = {row["strategy"]: row for row in done.to_dict("records")}
+    name = best["strategy"]
+    if name == baseline:
         yield "no strategy scores higher than the baseline in this run"
-    for row in done.to_dict("records"):
-        # One sentence a rival would be a page: the best one, and what falls behind.
-        behind = row["pvalue"] < 0.05 and row["difference"] < 0
-        # Without a p-value it is said that there was no test.
-        compared = not math.isnan(row["difference"])
-        if compared and (row["strategy"] == name or behind):
-            yield verdict(
-                row["strategy"],
-                str(summary.baseline),
-                row["difference"],
-                row["pvalue"],
-                **_scale(summary),
+    elif name in rows:
+        row = rows.pop(name)
+        yield verdict(
+            name,
+            baseline,
+            row["difference"],
+            row["pvalue"],
+            interval=(row["difference_low"], row["difference_high"]),
+            margin=_MARGIN,
+            **_scale(summary),
+        )
+        if not row["pvalue"] < ALPHA:
+            yield from _on_power(summary, row)
+    scale = _scale(summary)["scale"]
+    shown = [row for row in rows.values() if row["pvalue"] < ALPHA]
+    for side, sign in (("better", 1), ("worse", -1)):
+        mine = [row for row in shown if row["difference"] * sign > 0]
+        mine.sort(key=lambda row: -abs(row["difference"]))
+        if mine:
+            listed = ", ".join(
+                f"{row['strategy']} ({row['difference'] * scale:+.1f})" for row in mine
             )
+            also = "also " if side == "better" else ""
+            yield f"{also}shown to be {side} than {baseline}: {listed}"
+
+
+def _on_power(summary: Summary, row: Mapping[Any, Any]) -> Iterator[str]:
+    """Which difference could have been shown, and what the one that was seen needs."""
+    evidence = summary.evidence
+    found = evidence.difference(row["strategy"], str(summary.baseline))
+    if found is None or not found.error > 0 or math.isnan(evidence.critical):
+        return
+    scale = _scale(summary)
+    least = detectable_difference(found.error, evidence.critical)
+    n_sets = evidence.n_sets
+    what = "texts" if n_sets == len(summary.data.texts) else "groups of texts"
+    told = (
+        f"with {n_sets:,} {what}, a difference of {least * scale['scale']:.1f} "
+        f"{scale['unit']} or more would be shown four times in five"
+    )
+    seen = abs(found.difference)
+    needed = n_sets * (least / seen) ** 2 if seen > 0 else math.inf
+    if n_sets < needed <= _MOST_TEXTS:
+        rounded = float(f"{needed:.2g}")
+        told += (
+            f"; to show the {seen * scale['scale']:.1f} that were seen, if they are "
+            f"real, about {rounded:,.0f} are needed"
+        )
+    yield told
+
+
+def _on_possible(summary: Summary, done: pd.DataFrame) -> Iterator[str]:
+    """Which strategies may be the best one."""
+    possible = summary.evidence.possible
+    if possible is None or len(done) < 2:
+        return
+    if len(possible) == 1:
+        yield f"with 95 % confidence {possible[0]} is the best of these strategies"
+    elif len(possible) == len(done):
+        yield "none of these strategies can be ruled out as the best one"
+    else:
+        ranked = done.sort_values("score", ascending=False, kind="stable")["strategy"]
+        listed = ", ".join(name for name in ranked if name in possible)
+        yield f"with 95 % confidence the best strategy is one of {listed}"
 
 
 def _on_choice(summary: Summary, choice: Choice | None) -> Iterator[str]:
@@ -128,8 +218,10 @@ def _tell_standing(summary: Summary, choice: Choice, other: Standing) -> str:
     scale = _scale(summary)
     missed = -other.difference * scale["scale"]
     found = f"{other.encoder} is {missed:.1f} {scale['unit']} behind"
-    evidence = [tell_p(other.pvalue)]
-    if other.encoder in choice.rivals:
+    leader = choice.standings[0]
+    tested = summary.evidence.difference(str(other.strategy), str(leader.strategy))
+    evidence = [tell_p(math.nan if tested is None else tested.pvalue)]
+    if tested is None or not tested.is_shown:
         evidence.append("not told apart")
     own = (c for c in summary.candidates if c.follows and c.encoder == other.encoder)
     if any(summary.outcomes[c.name, summary.largest(c.name)] for c in own):
@@ -140,65 +232,63 @@ def _tell_standing(summary: Summary, choice: Choice, other: Standing) -> str:
 def _on_cheaper(
     summary: Summary, done: pd.DataFrame, best: pd.Series[Any]
 ) -> Iterator[str]:
-    """The closest of the cheaper strategies not shown to be worse than the best.
+    """A cheaper strategy that is as good as the best one, or what it may cost.
 
-    One of several is picked, so that each interval is Bonferroni's.
+    It is as good where the interval of the difference lies within the margin, which is
+    told; that no difference was shown is no equality. Of several that may be the best,
+    the one that comes closest is picked, so that each interval is Bonferroni's.
     """
-    name = best["strategy"]
+    name, evidence = best["strategy"], summary.evidence
+    possible = evidence.possible
+    if possible is None:
+        return
     costs = done.set_index("strategy")["fit_seconds"]
     others = [
         other
         for other in done["strategy"]
-        if other not in (name, summary.baseline) and costs[other] < costs[name] / 1.5
+        if other != name and other in possible and costs[other] < costs[name] / 1.5
     ]
-    level = 1 - 0.05 / max(1, len(others))
-    tests = [summary.test(other, name, confidence_level=level) for other in others]
-    pairs = [(o, t) for o, t in zip(others, tests, strict=True) if t is not None]
-    pvalues = holm_correction([test.pvalue for _, test in pairs])
-    near = [
-        (other, test, float(pvalue))
-        for (other, test), pvalue in zip(pairs, pvalues, strict=True)
-        if not pvalue < 0.05
-    ]
-    if near:
-        # Of those that are cheap enough, the one that comes closest.
-        other, test, pvalue = max(near, key=lambda entry: entry[1].mean_difference)
-        yield verdict(
-            other,
-            name,
-            test.mean_difference,
-            pvalue,
-            interval=test.confidence_interval,
-            seconds=float(costs[other]),
-            baseline_seconds=float(costs[name]),
-            **_scale(summary),
+    level = 1 - ALPHA / max(1, len(others))
+    found = []
+    for other in others:
+        pair = evidence.pair(other, name)
+        test = None if pair is None else evidence.test(pair, level)
+        if test is not None:
+            found.append((test.difference, other, test))
+    if not found:
+        return
+    _, other, test = max(found, key=lambda entry: entry[0])
+    low, high = test.interval
+    cost = tell_cost(float(costs[other]), float(costs[name]))
+    scale = _scale(summary)
+    if low > -_MARGIN and high < _MARGIN:
+        within = f"{_MARGIN * scale['scale']:.3g} {scale['unit']}"
+        yield f"{other} is as good as {name} within {within}, {cost}"
+    elif low < 0:
+        yield (
+            f"{other} takes less time than {name} and may be as good, but that is not "
+            f"shown: it may score up to {-low * scale['scale']:.1f} {scale['unit']} "
+            f"lower, {cost}"
         )
 
 
 def _on_source(summary: Summary) -> Iterator[str]:
-    """Whether the source helped, for each use of it, corrected over the uses."""
+    """Whether the source helped, for each use of it."""
     names = {candidate.name for candidate in summary.candidates}
-    uses = [c for c in summary.candidates if c.use is not None and c.base in names]
-    tests = [summary.test(candidate.name, candidate.base) for candidate in uses]
-    pairs = [(c, t) for c, t in zip(uses, tests, strict=True) if t is not None]
-    if not pairs:
-        return
-    pvalues = holm_correction([test.pvalue for _, test in pairs])
-    for (candidate, test), pvalue in zip(pairs, pvalues, strict=True):
-        against = f"{candidate.name} against {candidate.base}"
+    for candidate in summary.candidates:
+        if candidate.use is None or candidate.base not in names:
+            continue
+        found = summary.evidence.difference(candidate.name, candidate.base)
+        if found is None:
+            continue
+        told = {"interval": (found.low, found.high), **_scale(summary)}
         if candidate.use == "only":
             yield verdict(
-                candidate.name,
-                candidate.base,
-                test.mean_difference,
-                float(pvalue),
-                **_scale(summary),
+                candidate.name, candidate.base, found.difference, found.pvalue, **told
             )
         else:
-            found = transfer_verdict(
-                test.mean_difference, float(pvalue), **_scale(summary)
-            )
-            yield f"{against}: {found}"
+            said = transfer_verdict(found.difference, found.pvalue, **told)
+            yield f"{candidate.name} against {candidate.base}: {said}"
 
 
 def _on_skew(
@@ -220,18 +310,24 @@ def _on_skew(
     yield f"{found})"
 
 
-def _on_curves(results: pd.DataFrame) -> Iterator[str]:
-    """The highest score at each size; their order along the curve has no test."""
+def _on_curves(summary: Summary, results: pd.DataFrame) -> Iterator[str]:
+    """Who is shown to be better than the baseline with how many labelled texts."""
     done = results[(results["status"] == "done") & (results["train_size"] > 0)]
-    if done["train_size"].nunique() < 2:
+    if done["train_size"].nunique() < 2 or summary.baseline is None:
         return
+    scale = _scale(summary)["scale"]
     told = []
     for size, rows in done.groupby("train_size"):
-        best = best_row(rows)
-        told.append(f"with {size} it is {best['strategy']} ({best['score']:.3f})")
+        shown = rows[(rows["pvalue"] < ALPHA) & (rows["difference"] > 0)]
+        shown = shown.sort_values("difference", ascending=False, kind="stable")
+        listed = ", ".join(
+            f"{row['strategy']} ({row['difference'] * scale:+.1f})"
+            for row in shown.to_dict("records")
+        )
+        told.append(f"with {size}: {listed or 'none'}")
     yield (
-        "the highest score of this run at each number of labelled texts, not tested: "
-        + ", ".join(told)
+        f"shown to be better than {summary.baseline}, by the number of labelled texts "
+        f"to learn from: {'; '.join(told)}"
     )
 
 

@@ -2,8 +2,7 @@
 
 Every encoder has a row of frozen features with a linear head. The highest score at the
 largest train size leads, the first of equals, which is the cheapest: the strategies
-that tune start from it. The others are compared with it by the tests that the whole
-comparison goes by.
+that tune start from it. The others are held against it as strategies are.
 """
 
 from __future__ import annotations
@@ -16,26 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sktransfer.comparison.columns import Column, columns_with
-from sktransfer.comparison.findings.out_of_fold import (
-    Floats,
-    least_error,
-    score_without,
-)
+from sktransfer.comparison.findings.evidence import ALPHA, Evidence, Outcomes
+from sktransfer.comparison.findings.out_of_fold import pooled_scores
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate
-from sktransfer.statistics.resampling import (
-    ResampledTTest,
-    corrected_resampled_ttest,
-    holm_correction,
-    mean_interval,
-)
+from sktransfer.statistics.paired import score_interval
+from sktransfer.statistics.resampling import mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
     "Choice",
-    "Outcomes",
     "Standing",
     "Summary",
     "best_row",
@@ -44,9 +35,6 @@ __all__ = [
 ]
 
 _ENDS = ("status", "error")
-_ALPHA = 0.05
-
-Outcomes = Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
 
 
 def comparable_rows(results: pd.DataFrame) -> pd.DataFrame:
@@ -76,8 +64,9 @@ class Summary:
     """Tables of a comparison.
 
     Rows are in the order of the candidates, and are tested against that of the baseline
-    where there is one. `outcomes`, by name and size, are those of `Schedule.run`, and
-    `why_skipped` is what the rows say that were not run to their end.
+    where there is one. `outcomes`, by name and size, are those of `Schedule.run`,
+    `why_skipped` is what the rows say that were not run to their end, and `encoders`
+    are names of rows that are held against each other, too.
     """
 
     def __init__(
@@ -87,6 +76,7 @@ class Summary:
         outcomes: Outcomes,
         baseline: str | None,
         why_skipped: str = "",
+        encoders: Sequence[str] = (),
     ) -> None:
         self.data = data
         self.candidates = list(candidates)
@@ -94,8 +84,10 @@ class Summary:
         self.baseline = baseline
         self.why_skipped = why_skipped
         self._columns = columns_with(data.scoring.name)
-        self._without: dict[tuple[str, int], Floats | None] = {}
-        self._n_train = {(f.repeat, f.number): len(f.train) for f in data.folds}
+        done = {
+            row: outcomes[row] for row in outcomes if self.status(*row)[0] == "done"
+        }
+        self.evidence = Evidence(data, candidates, done, baseline, encoders)
 
     def status(self, name: str, size: int) -> tuple[str, str]:
         """Status of a row, and why."""
@@ -108,72 +100,9 @@ class Summary:
             return "skipped", f"{self.why_skipped} ({done})".strip()
         return "done", ""
 
-    def scores(self, name: str, size: int) -> dict[tuple[int, int], float] | None:
-        """Main metric by repeat and fold, or None unless the row is done."""
-        if (name, size) not in self.outcomes or self.status(name, size)[0] != "done":
-            return None
-        return {
-            (outcome["repeat"], outcome["fold"]): outcome["metrics"]["score"]
-            for outcome in self.outcomes[name, size]
-        }
-
     def largest(self, name: str) -> int:
         """Largest size at which a strategy was to run."""
         return max(size for other, size in self.outcomes if other == name)
-
-    def test(
-        self,
-        name: str,
-        other: str,
-        size: int | None = None,
-        confidence_level: float = 0.95,
-    ) -> ResampledTTest | None:
-        """Test the score of one strategy minus that of another.
-
-        It goes by the folds, and by the predictions. `size` is the train size, None the
-        largest of each; what has one size only is compared at that. There is no test
-        where one of them was not run to its end, or there is one fold only.
-        """
-        sides = []
-        for strategy in (name, other):
-            own = self.largest(strategy) if size is None else size
-            if (strategy, own) not in self.outcomes:
-                own = self.largest(strategy)
-            scores = self.scores(strategy, own)
-            if scores is None:
-                return None
-            sides.append((own, scores))
-        differences = [sides[0][1][key] - sides[1][1][key] for key in sides[0][1]]
-        if len(differences) < 2:
-            return None
-        # What learns from the source alone shares no training rows between folds; the
-        # other side does, and its size is the cautious one to take.
-        n_train = max(self._mean_train(own) for own, _ in sides)
-        n_test = float(np.mean([len(fold.test) for fold in self.data.folds]))
-        least = least_error(
-            self.data,
-            [float(np.mean(list(scores.values()))) for _, scores in sides],
-            [
-                self._score_without(strategy, own)
-                for strategy, (own, _) in zip((name, other), sides, strict=True)
-            ],
-        )
-        found: ResampledTTest = corrected_resampled_ttest(
-            differences,
-            n_train,
-            n_test,
-            confidence_level=confidence_level,
-            least_error=least.error,
-            least_df=least.df,
-        )
-        return found
-
-    def _score_without(self, name: str, size: int) -> Floats | None:
-        """From `score_without`, computed once: each strategy is in several tests."""
-        if (name, size) not in self._without:
-            outcomes = self.outcomes[name, size]
-            self._without[name, size] = score_without(self.data, outcomes)
-        return self._without[name, size]
 
     def results(self) -> pd.DataFrame:
         """One row a strategy and size; see `StrategyComparison`."""
@@ -188,13 +117,6 @@ class Summary:
         table = pd.DataFrame(rows)
         # A column of names has NaN for None, unless it holds objects.
         table["encoder"] = pd.Series([row["encoder"] for row in rows], dtype=object)
-        # Sizes are families of tests; what has size 0 belongs to the largest.
-        largest = max(size.n_texts for size in self.data.sizes)
-        family = table["train_size"].replace(0, largest)
-        for size in family.unique():
-            rows_of_size = family == size
-            raw = table.loc[rows_of_size, "pvalue"].to_numpy(dtype=float)
-            table.loc[rows_of_size, "pvalue"] = holm_correction(raw)
         return table
 
     def folds(self) -> pd.DataFrame:
@@ -263,48 +185,71 @@ class Summary:
         }
         if status == "done":
             row |= self._means(candidate.name, outcomes, size)
-            if self.baseline not in (None, candidate.name):
-                test = self.test(candidate.name, str(self.baseline), size or None)
-                if test is not None:
-                    row["difference"] = test.mean_difference
-                    row["pvalue"] = test.pvalue
+            row |= self._compare(candidate.name, size)
         return row | {"n_folds": len(outcomes), "status": status, "error": error}
+
+    def _compare(self, name: str, size: int) -> dict[str, Any]:
+        """How a row differs from the baseline's, and whether it may be the best."""
+        found: dict[str, Any] = {}
+        if self.baseline not in (None, name):
+            difference = self.evidence.difference(name, str(self.baseline), size)
+            pair = self.evidence.pair(name, str(self.baseline), size or None)
+            if difference is not None:
+                found["difference"] = difference.difference
+                found["difference_low"] = difference.low
+                found["difference_high"] = difference.high
+                found["pvalue"] = difference.pvalue
+            elif pair is not None:
+                scores = [
+                    self.evidence.score(*row)
+                    for row in (
+                        (pair.name, pair.size),
+                        (pair.other, pair.other_size),
+                    )
+                ]
+                found["difference"] = scores[0] - scores[1]
+        possible = self.evidence.possible
+        if possible is not None and size == self.evidence.largest(name):
+            found["could_be_best"] = name in possible
+        return found
 
     def _means(
         self, name: str, outcomes: list[Mapping[str, Any]], size: int
     ) -> dict[str, float]:
-        n_test = float(np.mean([outcome["n_test"] for outcome in outcomes]))
         scores = [outcome["metrics"]["score"] for outcome in outcomes]
-        least = least_error(
-            self.data, [float(np.mean(scores))], [self._score_without(name, size)]
-        )
-        interval = mean_interval(
-            scores,
-            self._mean_train(size),
-            n_test,
-            least_error=least.error,
-            least_df=least.df,
-        )
+        low, high = self._interval(name, outcomes, size)
         found = {
-            "score": interval.mean,
+            "score": self.evidence.score(name, size),
             "score_std": float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan,
-            "score_low": interval.low,
-            "score_high": interval.high,
+            "score_low": low,
+            "score_high": high,
         }
-        if self.data.scoring.is_share:
-            # The truth is no share beyond 0 and 1 either.
-            for end in ("score_low", "score_high"):
-                found[end] = float(np.clip(found[end], 0.0, 1.0))
         for column in self._columns:
             if column.from_folds is not None:
                 values = [_read(outcome, column) for outcome in outcomes]
                 found[column.name] = float(column.from_folds(values))
+        # Metrics of all predictions together, as the score is.
+        found |= pooled_scores(self.data, outcomes)
+        if self.data.scoring.name in found:
+            found[self.data.scoring.name] = found["score"]
         return found
 
-    def _mean_train(self, size: int) -> float:
-        whole = float(np.mean(list(self._n_train.values())))
-        sizes = {s.n_texts: s for s in self.data.sizes}
-        return whole if size == 0 or sizes[size].whole else float(size)
+    def _interval(
+        self, name: str, outcomes: list[Mapping[str, Any]], size: int
+    ) -> tuple[float, float]:
+        """Interval of a score, by its predictions, or by its folds without them."""
+        is_share = self.data.scoring.is_share
+        known = self.evidence.contributions(name, size)
+        if known is not None:
+            return score_interval(known.values, is_share=is_share)
+        n_test = float(np.mean([outcome["n_test"] for outcome in outcomes]))
+        scores = [outcome["metrics"]["score"] for outcome in outcomes]
+        found = mean_interval(scores, self.evidence.n_train(size), n_test)
+        if is_share:
+            # The truth is no share beyond 0 and 1 either.
+            low, high = np.clip([found.low, found.high], 0.0, 1.0)
+            return float(low), float(high)
+        return found.low, found.high
 
 
 @dataclass(frozen=True)
@@ -338,7 +283,7 @@ class Choice:
         return [
             standing.encoder
             for standing in self.standings
-            if not math.isnan(standing.difference) and not standing.pvalue < _ALPHA
+            if not math.isnan(standing.difference) and not standing.pvalue < ALPHA
         ]
 
     @property
@@ -357,13 +302,13 @@ class Choice:
         return pd.DataFrame(map(asdict, self.standings), columns=columns)
 
 
-def choose_leader(summary: Summary, evidence: Mapping[str, str | None]) -> Choice:
+def choose_leader(summary: Summary, rows: Mapping[str, str | None]) -> Choice:
     """Compare encoders by their rows of frozen features.
 
-    `evidence` maps each to the name of its row, the cheap ones first. One that is alone
+    `rows` maps each to the name of its row, the cheap ones first. One that is alone
     leads, whatever is known of it.
     """
-    standings = [_look_up(summary, *pair) for pair in evidence.items()]
+    standings = [_look_up(summary, *pair) for pair in rows.items()]
     # The first of equals; a score that is not there is the last.
     standings.sort(key=lambda standing: (math.isnan(standing.score), -standing.score))
     if not standings or (len(standings) > 1 and math.isnan(standings[0].score)):
@@ -371,13 +316,12 @@ def choose_leader(summary: Summary, evidence: Mapping[str, str | None]) -> Choic
     leader = standings[0]
     found = [replace(leader, leads=True)]
     behind = [other for other in standings[1:] if not math.isnan(other.score)]
-    tests = [
-        summary.test(str(other.strategy), str(leader.strategy)) for other in behind
-    ]
-    raw = [math.nan if test is None else test.pvalue for test in tests]
-    for other, pvalue in zip(behind, holm_correction(raw), strict=True):
+    evidence = summary.evidence
+    pairs = [evidence.pair(str(o.strategy), str(leader.strategy)) for o in behind]
+    known = [pair for pair in pairs if pair is not None]
+    for other, pvalue in zip(behind, evidence.correct(known), strict=True):
         difference = other.score - leader.score
-        found.append(replace(other, difference=difference, pvalue=float(pvalue)))
+        found.append(replace(other, difference=difference, pvalue=pvalue))
     return Choice(found + standings[len(found) :])
 
 
@@ -386,6 +330,7 @@ def _look_up(summary: Summary, encoder: str, strategy: str | None) -> Standing:
         return Standing(encoder, None)
     size = summary.largest(strategy)
     status, error = summary.status(strategy, size)
-    scores = summary.scores(strategy, size)
-    score = math.nan if scores is None else float(np.mean(list(scores.values())))
+    score = math.nan
+    if status == "done":
+        score = summary.evidence.score(strategy, size)
     return Standing(encoder, strategy, score, status=status, error=error)
