@@ -93,10 +93,13 @@ class StrategyComparison:
             Mean number of labelled training texts of the target domain, an int; 0 for a
             strategy that learns from the source domain alone.
         ``score``, ``score_std``, ``score_low``, ``score_high``
-            Mean of the main metric over folds and repeats, its standard deviation, and
-            the ends of the 95 % interval of the mean; all NaN unless status is "done".
+            Main metric of all predictions out of fold, averaged over repeats, its
+            standard deviation over folds, and the ends of its 95 % interval; all NaN
+            unless status is "done". ROC AUC, average precision, and functions of the
+            model are means over folds.
         ``accuracy``, ``balanced_accuracy``, ``f1_macro``
-            Means over the folds; with another main metric also that one, by its name.
+            Of all predictions likewise; with another main metric also that one, by its
+            name.
         ``fit_seconds``, ``predict_seconds``, ``texts_per_second``
             Means over the folds; texts that strategies share are encoded once, and each
             is charged for it. The last: new texts a second by a warm model, tokenizing
@@ -106,10 +109,13 @@ class StrategyComparison:
             grew most; NaN where the system does not tell, or a fold had nothing to fit.
         ``n_trainable_parameters``
             Float; NaN where nobody knows.
-        ``difference``, ``pvalue``
-            Mean difference of the score from the baseline's on the same folds, and its
-            p-value (corrected resampled t-test, or paired predictions where less sure;
-            Holm's method over a train size's strategies); NaN for the baseline itself.
+        ``difference``, ``difference_low``, ``difference_high``, ``pvalue``
+            Difference of the score from the baseline's, on the same texts, its 95 %
+            interval, and its p-value, corrected for all differences that the comparison
+            tests; NaN for the baseline itself. What guesses is not tested.
+        ``could_be_best``
+            Whether it may be the best strategy, at the largest train size: with 95 %
+            confidence the best one is among those for which it is true. NaN elsewhere.
         ``n_folds``
             Folds that were run, over all repeats.
         ``status``, ``error``

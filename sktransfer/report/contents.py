@@ -124,6 +124,8 @@ def _write_row(
         badges = ["baseline"]
     if row["strategy"] == best:
         badges.append("best")
+    elif best is not None and row.get("could_be_best") is True:
+        badges.append("could be best")
     status = str(row.get("status", "done"))
     return TableRow(
         cells, badges, status == "done", status, str(row.get("error") or "")

@@ -1,7 +1,7 @@
 """Models compared on the same texts: tests, families of them, and what may be best.
 
-All functions take what sets of texts contribute to the scores of models, see
-`contributions`: S models, G sets, H differences of two models.
+All functions take what sets of texts contribute to scores, see `jackknife`.
+Shapes: S models, G sets, H differences of two models.
 
 Texts that were predicted by models of one cross-validation tell how far chance in the
 test texts moves a difference. They do not tell what other training texts would have

@@ -45,7 +45,7 @@ class TestAnswer:
             "tfidf",
             "nbsvm",
         }
-        assert any("the highest score of this" in line for line in lines[4:])
+        assert any("the highest accuracy of" in line for line in lines[4:])
 
     def test_it_fits_80_columns(self, compare, sentiment_texts):
         result = compare(*CHEAP, "--train-sizes", "8,0.5,64")

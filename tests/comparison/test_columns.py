@@ -33,7 +33,7 @@ def test_titles_name_what_is_compared():
     heads = heads_of("page", scoring="f1_macro", baseline="<tfidf>")
     told = {head.name: (head.title, head.note) for head in heads}
     assert told["score"] == ("f1 macro", "mean and 95 % interval")
-    assert told["difference"] == ("difference", "to <tfidf>")
+    assert told["difference"][1] == "to <tfidf>, with its 95 % interval"
     assert told["fit_peak_mib"][1].startswith("MiB that the process grew by")
     assert "f1_macro" not in told  # it is the score
 

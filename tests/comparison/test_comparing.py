@@ -134,13 +134,17 @@ class TestFalseCertainty:
         assert differences["tfidf"].nunique() == 1
         row = found.results.set_index("strategy").loc["majority"]
         assert row["difference"] == pytest.approx(0.05)
-        assert 0.05 < row["pvalue"] < 1
+        assert np.isnan(row["pvalue"])  # what guesses is no strategy
         # Stratified folds give it the same score everywhere.
-        reach = stats.t.ppf(0.975, 59) * 0.5 / np.sqrt(59)
-        assert row["score_high"] == pytest.approx(0.5 + reach)
-        assert "no difference between majority and tfidf could be shown" in (
-            " ".join(found.verdicts).lower()
-        )
+        assert 0.6 < row["score_high"] < 0.7
+        said = " ".join(found.verdicts)
+        assert "none of these strategies can be ruled out" in said.lower()
+        assert "better" not in said
+
+    def test_learners_that_tie_in_all_folds_show_nothing(self, compare):
+        rules = {"one": DummyClassifier(), "a": DummyClassifier(strategy="uniform")}
+        found = compare(rules, baseline="one")
+        assert "is better than" not in " ".join(found.verdicts)
 
 
 class TestTrainSizes:
@@ -149,8 +153,8 @@ class TestTrainSizes:
         commonest = DummyClassifier(strategy="most_frequent")
         table = compare({"commonest": commonest}, train_sizes=[8, 32]).results
         width = (table["score_high"] - table["score_low"]).tolist()
-        expected = 2 * stats.t.ppf(0.975, 95) * 0.5 / np.sqrt(95)
-        assert width == pytest.approx([expected, expected])
+        usual = 2 * stats.t.ppf(0.975, 95) * 0.5 / np.sqrt(95)
+        assert width == pytest.approx([1.17 * usual] * 2, rel=0.02)
 
     def test_each_size_is_a_row_and_the_smaller_is_inside(self, compare, recorder):
         found = compare({"r": recorder()}, train_sizes=[8, 16, 999])

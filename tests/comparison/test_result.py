@@ -18,8 +18,8 @@ class TestContract:
             "strategy", "kind", "encoder", "train_size", "score", "score_std",
             "score_low", "score_high", "accuracy", "balanced_accuracy", "f1_macro",
             "fit_seconds", "predict_seconds", "texts_per_second",
-            "fit_peak_mib", "n_trainable_parameters", "difference", "pvalue", "n_folds",
-            "status", "error",
+            "fit_peak_mib", "n_trainable_parameters", "difference", "difference_low",
+            "difference_high", "pvalue", "could_be_best", "n_folds", "status", "error",
         ]  # fmt: skip
         assert found.results["kind"].tolist() == ["given", "given"]
         assert found.results["n_folds"].tolist() == [6, 6]
@@ -128,7 +128,7 @@ class TestShown:
         lines = found.to_markdown().splitlines()
         assert lines[0].startswith("| strategy | accuracy | 95 % interval | balanced")
         assert lines[2].startswith("| words | 1.000 | 0.9")
-        assert lines[5].startswith("- words has the highest score of this run")
+        assert lines[5].startswith("- words has the highest accuracy of this run")
 
     def test_bars_in_names_do_not_break_the_table(self, compare, words):
         found = compare({"a|b": words})

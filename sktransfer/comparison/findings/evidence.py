@@ -22,7 +22,7 @@ from sktransfer.comparison.findings.out_of_fold import contributions_of
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate
 from sktransfer.estimators import open_wrappers
-from sktransfer.statistics.contributions import Contributions
+from sktransfer.statistics.jackknife import Contributions
 from sktransfer.statistics.paired import (
     ChosenScore,
     PairedTest,

@@ -13,7 +13,7 @@ from sklearn.metrics._scorer import _BaseScorer
 
 from sktransfer.comparison.run.evaluation import Prediction, rescore
 from sktransfer.comparison.run.schedule import Data
-from sktransfer.statistics.contributions import (
+from sktransfer.statistics.jackknife import (
     COUNTED,
     Contributions,
     Predictions,

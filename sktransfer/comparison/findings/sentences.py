@@ -127,6 +127,7 @@ def _on_baseline(
         return
     rows = {row["strategy"]: row for row in done.to_dict("records")}
     name = best["strategy"]
+    is_better = best["pvalue"] < ALPHA
     if name == baseline:
         yield "no strategy scores higher than the baseline in this run"
     elif name in rows:
@@ -151,7 +152,7 @@ def _on_baseline(
             listed = ", ".join(
                 f"{row['strategy']} ({row['difference'] * scale:+.1f})" for row in mine
             )
-            also = "also " if side == "better" else ""
+            also = "also " if side == "better" and is_better else ""
             yield f"{also}shown to be {side} than {baseline}: {listed}"
 
 

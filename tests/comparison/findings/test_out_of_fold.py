@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    roc_auc_score,
+)
 
 from sktransfer.comparison.findings.out_of_fold import (
-    jackknife_error,
-    least_error,
-    score_without,
+    contributions_of,
+    pooled_scores,
 )
 from sktransfer.comparison.run.evaluation import Scoring
 from sktransfer.comparison.run.schedule import Data
@@ -44,6 +48,7 @@ def make(scoring, *, bound=None, n=N, seed=0, n_repeats=1, with_probabilities=Tr
     outcomes = [
         {
             "repeat": fold.repeat,
+            "fold": fold.number,
             "predictions": {
                 "rows": fold.test.tolist(),
                 "predicted": predicted[fold.repeat][fold.test].tolist(),
@@ -55,87 +60,72 @@ def make(scoring, *, bound=None, n=N, seed=0, n_repeats=1, with_probabilities=Tr
     return data, outcomes, classes[predicted], given
 
 
-def test_of_accuracy_it_is_the_standard_error_of_the_mean_over_texts():
+def test_of_accuracy_a_text_contributes_whether_it_is_right():
     data, outcomes, predicted, _ = make("accuracy", n_repeats=2)
     right = (predicted == data.labels).mean(axis=0)  # over repeats
-    usual = np.std(right, ddof=1) / np.sqrt(N)
-    found = least_error(data, [right.mean()], [score_without(data, outcomes)])
-    assert found.error == pytest.approx(usual)
-    assert found.df == N - 1
+    found = contributions_of(data, outcomes)
+    assert found.score == pytest.approx(right.mean())
+    np.testing.assert_allclose(found.values, right, atol=1e-9)
 
 
-def test_a_difference_is_judged_text_by_text():
-    data, one, predicted, _ = make("accuracy")
-    _, other, others, _ = make("accuracy", seed=1)
-    pairs = np.subtract(predicted == data.labels, others == data.labels, dtype=float)
-    without = [score_without(data, outcomes) for outcomes in (one, other)]
-    found = least_error(data, [0.3, 0.3], without)
-    assert found.error == pytest.approx(np.std(pairs, ddof=1) / np.sqrt(N))
-
-
-def test_texts_that_belong_together_are_left_out_together():
+def test_texts_that_belong_together_are_one_set():
     bound = np.arange(N) // 6
     data, outcomes, predicted, _ = make("accuracy", bound=bound)
     by_group = (predicted[0] == data.labels).reshape(10, 6).mean(axis=1)
-    found = least_error(data, [0.3], [score_without(data, outcomes)])
-    assert found.error == pytest.approx(np.std(by_group, ddof=1) / np.sqrt(10))
-    assert found.df == 9
+    np.testing.assert_allclose(contributions_of(data, outcomes).values, by_group)
 
 
-@pytest.mark.parametrize(
-    ("scoring", "metric"),
-    [
-        ("balanced_accuracy", balanced_accuracy_score),
-        ("f1_macro", lambda true, said: f1_score(true, said, average="macro")),
-    ],
-)
 @pytest.mark.parametrize("with_probabilities", [True, False])
-def test_metrics_of_labels_are_those_of_scikit_learn(
-    scoring, metric, with_probabilities
-):
-    data, outcomes, predicted, _ = make(scoring, with_probabilities=with_probabilities)
-    expected = [
-        metric(np.delete(data.labels, row), np.delete(predicted[0], row))
-        for row in range(N)
-    ]
-    assert score_without(data, outcomes) == pytest.approx(np.array(expected))
+def test_metrics_of_labels_are_those_of_scikit_learn(with_probabilities):
+    made = {"with_probabilities": with_probabilities}
+    data, outcomes, predicted, _ = make("balanced_accuracy", **made)
+    found = pooled_scores(data, outcomes)
+    expected = {
+        "accuracy": accuracy_score(data.labels, predicted[0]),
+        "balanced_accuracy": balanced_accuracy_score(data.labels, predicted[0]),
+        "f1_macro": f1_score(data.labels, predicted[0], average="macro"),
+    }
+    assert found == pytest.approx(expected)
+    assert contributions_of(data, outcomes).score == found["balanced_accuracy"]
 
 
-def test_metrics_of_probabilities_are_too():
+def test_metrics_of_an_order_are_means_over_folds():
     data, outcomes, _, given = make("roc_auc")
-    expected = [
-        roc_auc_score(np.delete(data.labels, row), np.delete(given[0][:, 1], row))
-        for row in range(N)
-    ]
-    assert score_without(data, outcomes) == pytest.approx(np.array(expected))
+    expected = np.mean(
+        [
+            roc_auc_score(data.labels[fold.test], given[0][fold.test, 1])
+            for fold in data.folds
+        ]
+    )
+    assert contributions_of(data, outcomes).score == pytest.approx(expected)
 
 
 def test_a_scorer_is_not_called_for_each_of_many_texts():
     data, outcomes, predicted, _ = make("f1_micro", n=900)
-    without = score_without(data, outcomes)
-    assert len(without) == 100
+    values = contributions_of(data, outcomes).values
+    assert len(values) == 100
     # For one label a text, this is accuracy.
     usual = np.std(predicted[0] == data.labels, ddof=1) / 30
-    found = least_error(data, [0.3], [without])
-    assert found.error == pytest.approx(usual, rel=0.2)
-    assert found.df == 99
+    assert np.std(values, ddof=1) / 10 == pytest.approx(usual, rel=0.2)
 
 
 def test_a_class_that_is_left_without_texts_cannot_be_scored():
     data, outcomes, _, _ = make("roc_auc", bound=(np.arange(N) % 3 == 0).astype(int))
-    assert score_without(data, outcomes) is None
+    assert contributions_of(data, outcomes) is None
 
 
 def test_a_function_of_the_model_needs_more_than_predictions():
     data, outcomes, _, _ = make(lambda model, texts, labels: 0.5)
-    assert score_without(data, outcomes) is None
-    assert least_error(data, [0.5], [None]).error == 0
+    assert contributions_of(data, outcomes) is None
 
 
 def test_texts_that_all_belong_together_say_nothing_of_others():
     data, outcomes, _, _ = make("accuracy", bound=np.zeros(N, dtype=int))
-    assert score_without(data, outcomes) is None
+    assert contributions_of(data, outcomes) is None
 
 
-def test_rounding_is_no_variance():
-    assert jackknife_error([0.3, 0.1 + 0.2, 0.3]) == 0
+def test_folds_of_an_older_version_have_no_predictions():
+    data, outcomes, _, _ = make("accuracy")
+    del outcomes[1]["predictions"]
+    assert contributions_of(data, outcomes) is None
+    assert pooled_scores(data, outcomes) == {}

@@ -97,7 +97,7 @@ def contributions(
     Examples
     --------
     >>> import numpy as np
-    >>> from sktransfer.statistics.contributions import Predictions, contributions
+    >>> from sktransfer.statistics.jackknife import Predictions, contributions
     >>> true, predicted = np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])
     >>> once = np.zeros(4, dtype=int)
     >>> said = Predictions(true, predicted, np.arange(4), once, once, 2)

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+
+from sktransfer.comparison.findings.evidence import Evidence, Pair
+from sktransfer.comparison.run.evaluation import Scoring
+from sktransfer.comparison.run.schedule import Data
+from sktransfer.comparison.setup.candidates import Candidate
+from sktransfer.comparison.setup.folds import Fold, TrainSize
+
+N = 120
+FOLDS = [
+    Fold(0, number, np.delete(np.arange(N), test), test)
+    for number, test in enumerate(np.split(np.arange(N), 4))
+]
+
+
+def make(shares, *, uses=None, baseline="a", encoders=(), kinds=None):
+    """Evidence of strategies that are right on such a share of the texts.
+
+    `shares` are {name: {size: share}}; what is right at a lower one is so at a higher.
+    """
+    labels = np.arange(N) % 2
+    order = np.random.default_rng(0).permutation(N)
+    sizes = sorted({size for each in shares.values() for size in each} - {0})
+    data = Data(
+        [f"text {row}" for row in range(N)],
+        labels,
+        np.unique(labels),
+        np.arange(N),
+        FOLDS,
+        [TrainSize(size, whole=size == 90) for size in sizes],
+        Scoring.resolve("accuracy"),
+        0,
+    )
+    outcomes = {}
+    for name, by_size in shares.items():
+        for size, share in by_size.items():
+            said = np.where(order < round(share * N), labels, 1 - labels)
+            outcomes[name, size] = [tell(fold, said, labels) for fold in FOLDS]
+    candidates = [
+        Candidate(
+            name,
+            (kinds or {}).get(name, "strategy"),
+            None,
+            use=(uses or {}).get(name),
+            base="target" if (uses or {}).get(name) else "",
+        )
+        for name in shares
+    ]
+    return Evidence(data, candidates, outcomes, baseline, encoders)
+
+
+def tell(fold, said, labels):
+    return {
+        "repeat": 0,
+        "fold": fold.number,
+        "n_test": len(fold.test),
+        "metrics": {"score": float((said == labels)[fold.test].mean())},
+        "predictions": {
+            "rows": fold.test.tolist(),
+            "predicted": said[fold.test].tolist(),
+            "probabilities": [[np.nan] * 2] * len(fold.test),
+        },
+    }
+
+
+def test_whatever_is_said_of_an_order_is_one_family():
+    shares = {
+        "majority": {90: 0.5},
+        "a": {30: 0.5, 90: 0.6},
+        "target": {30: 0.6, 90: 0.7},
+        "moved": {30: 0.6, 90: 0.8},
+        "source": {0: 0.7},
+    }
+    evidence = make(
+        shares,
+        uses={"moved": "start", "source": "only"},
+        encoders=["a", "target"],
+        kinds={"majority": "baseline"},
+    )
+    assert set(evidence.pairs) == {
+        Pair("target", 30, "a", 30),
+        Pair("target", 90, "a", 90),
+        Pair("moved", 30, "a", 30),
+        Pair("moved", 90, "a", 90),
+        Pair("source", 0, "a", 90),
+        Pair("moved", 90, "target", 90),
+        Pair("source", 0, "target", 90),
+        Pair("a", 90, "target", 90),
+    }
+    assert set(evidence.family) == set(evidence.pairs)
+
+
+def test_a_difference_can_be_asked_for_in_either_direction():
+    evidence = make({"a": {90: 0.6}, "b": {90: 0.9}})
+    found, turned = evidence.difference("b", "a"), evidence.difference("a", "b")
+    assert found.difference == pytest.approx(0.3)
+    assert turned.difference == pytest.approx(-0.3)
+    assert (turned.low, turned.high) == (-found.high, -found.low)
+    assert found.is_shown
+    assert turned.pvalue == found.pvalue
+
+
+def test_what_was_not_run_is_in_no_family():
+    evidence = make({"a": {90: 0.6}, "b": {90: 0.9}})
+    assert evidence.difference("c", "a") is None
+    assert evidence.difference("a", "a") is None
+
+
+def test_folds_tell_where_predictions_were_not_kept():
+    evidence = make({"a": {90: 0.6}, "b": {90: 0.9}})
+    for outcomes in evidence.outcomes.values():
+        for told in outcomes:
+            del told["predictions"]
+    (found,) = evidence.family.values()
+    assert found.difference == pytest.approx(0.3)
+    assert 0 < found.pvalue < 0.05
+    assert evidence.possible is None
+    assert evidence.expected is None
+    assert np.isnan(evidence.critical)
+
+
+def test_the_best_one_is_chosen_at_the_largest_size():
+    evidence = make({"a": {30: 0.9, 90: 0.6}, "b": {30: 0.5, 90: 0.7}})
+    name, told = evidence.expected
+    assert name == "b"
+    assert told.score <= 0.7 <= told.high
+
+
+def test_who_learns_from_the_source_alone_may_be_best():
+    evidence = make({"a": {90: 0.5}, "source": {0: 0.9}})
+    assert evidence.possible == ["source"]
