@@ -186,7 +186,10 @@ def _render_page(comparison: StrategyComparison, **parts: object) -> str:
         sizes=train_sizes_of(comparison),
         baseline=comparison.baseline,
         best=best_of(comparison),
-        ruled_out=(comparison.results["could_be_best"] == False).any(),  # noqa: E712
+        ruled_out=any(
+            row.get("could_be_best") is False
+            for row in comparison.results.to_dict("records")
+        ),
         facts=list_facts(comparison),
         line_style=LINE_STYLE,
         sign_style=SIGN_STYLE,
