@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 Outcomes = Sequence[Mapping[str, Any]]
 
-# More sets are joined at random into so many: of metrics that come from counts, and of
+# More sets are joined into so many: of metrics that come from counts, and of
 # others, for which the scorer is called each time.
 _MOST_COUNTED, _MOST_CALLED = 1000, 100
 
@@ -113,7 +113,14 @@ def pooled_scores(data: Data, outcomes: Outcomes) -> dict[str, float]:
 
 
 def _number_sets(bound: Rows, at_most: int) -> Rows:
-    """Sets to leave out: what is bound, joined at random where there is too much."""
-    found, sets = np.unique(bound, return_inverse=True)
-    shuffled = np.random.default_rng(0).permutation(len(found)) % at_most
-    return np.asarray(sets if len(found) <= at_most else shuffled[sets], np.intp)
+    """Sets to leave out: what is bound, joined where there is too much.
+
+    Rows come fold by fold, and neighbours are joined: they were tested together, so that
+    few folds have to be scored again without them.
+    """
+    found, first, sets = np.unique(bound, return_index=True, return_inverse=True)
+    if len(found) <= at_most:
+        return np.asarray(sets, np.intp)
+    place = np.empty(len(found), np.intp)
+    place[np.argsort(first)] = np.arange(len(found)) * at_most // len(found)
+    return np.asarray(place[sets], np.intp)
