@@ -115,8 +115,8 @@ def pooled_scores(data: Data, outcomes: Outcomes) -> dict[str, float]:
 def _number_sets(bound: Rows, at_most: int) -> Rows:
     """Sets to leave out: what is bound, joined where there is too much.
 
-    Rows come fold by fold, and neighbours are joined: they were tested together, so that
-    few folds have to be scored again without them.
+    Rows come fold by fold, and neighbours are joined: they were tested together, so
+    that few folds have to be scored again without them.
     """
     found, first, sets = np.unique(bound, return_index=True, return_inverse=True)
     if len(found) <= at_most:
