@@ -352,8 +352,9 @@ def best_after_choice(
 
     The highest of several scores is too high on average: it was highest by chance, too.
     Sets of texts are drawn with replacement; the best model on them is scored on the
-    sets that were not drawn (BBC-CV). The mean over the draws is the score, and the
-    interval around it is as wide as that of the best model alone.
+    sets that were not drawn (BBC-CV). The mean over the draws is the score. The interval
+    reaches below it as far as that of the best model alone, and above as far as if there
+    had been no choice: where one model stands out, it would have been chosen anyway.
 
     Parameters
     ----------
@@ -411,12 +412,15 @@ def best_after_choice(
         chosen, n_left = chosen[n_left > 0], n_left[n_left > 0]
         sums = np.einsum("bg,bg->b", left_out, given[chosen])
         score = min(score, float((sums / n_left).mean()))
-    low, high = score_interval(
-        given[best],
-        score,
-        is_share=is_share,
-        confidence_level=confidence_level,
-        widening=widening,
+    (low, _), (_, high) = (
+        score_interval(
+            given[best],
+            middle,
+            is_share=is_share,
+            confidence_level=confidence_level,
+            widening=widening,
+        )
+        for middle in (score, None)
     )
     return ChosenScore(best, score, low, high, float(means[best]) - score)
 
