@@ -352,9 +352,9 @@ def best_after_choice(
 
     The highest of several scores is too high on average: it was highest by chance, too.
     Sets of texts are drawn with replacement; the best model on them is scored on the
-    sets that were not drawn (BBC-CV). The mean over the draws is the score. The interval
-    reaches below it as far as that of the best model alone, and above as far as if there
-    had been no choice: where one model stands out, it would have been chosen anyway.
+    sets that were not drawn (BBC-CV). The mean over the draws is the score. Below it,
+    the interval reaches as far as that of the best model alone, and above as without
+    a choice: where one model stands out, it would have been chosen anyway.
 
     Parameters
     ----------
