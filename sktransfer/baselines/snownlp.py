@@ -11,6 +11,7 @@ from scipy.special import logit
 
 from sktransfer.baselines.lexicon_classifier import N_REMEMBERED, LexiconClassifier
 from sktransfer.baselines.registry import Baseline
+from sktransfer.load_times import loading
 from sktransfer.packages import require_extra
 
 __all__ = ["BASELINE", "SnowNLPClassifier"]
@@ -62,6 +63,8 @@ class SnowNLPClassifier(LexiconClassifier):
     """
 
     def _score(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        with loading("snownlp"):
+            _open_snownlp()
         shares = np.array([_score_text(text) for text in texts], dtype=np.float64)
         scores: NDArray[np.float64] = logit(np.clip(shares, _SUREST, 1 - _SUREST))
         return scores

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sktransfer.baselines.lexicon_classifier import N_REMEMBERED, LexiconClassifier
 from sktransfer.baselines.registry import Baseline
+from sktransfer.load_times import loading
 from sktransfer.packages import require_extra
 
 __all__ = ["BASELINE", "VaderClassifier"]
@@ -63,6 +64,8 @@ class VaderClassifier(LexiconClassifier):
     """
 
     def _score(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        with loading("vader"):
+            _open_vader()
         return np.array([_score_text(text) for text in texts], dtype=np.float64)
 
 

@@ -32,6 +32,8 @@ from sktransfer.cli.terminal import LiveTable, note, show_results, stdout_consol
 __all__ = ["EXAMPLES", "LabelledTable", "compare", "compare_tables", "read_labelled"]
 
 _N_ROWS = 8192
+# What the page takes, with the libraries that draw it.
+_PAGE_SECONDS = 8.0
 
 _STRATEGIES = (
     f"{', '.join(NAMES)}, word_vectors, word_vectors_tuned, frozen, frozen_64_32, "
@@ -291,6 +293,7 @@ def compare_tables(
     `options` are those of `compare_strategies`.
     """
     from sktransfer.comparison.comparing import compare_strategies
+    from sktransfer.comparison.run.forecast import RowCost, tell_costs
     from sktransfer.comparison.run.journal import forget_comparison
 
     if options.get("n_jobs") is None:
@@ -302,6 +305,14 @@ def compare_tables(
             forget_comparison(journal)
         if (journal / "journal.jsonl").exists():
             note(f"Going on with what an earlier run has left in {journal}.")
+    budget = options.get("time_budget")
+    if budget is not None:
+        options |= {"time_budget": _keep_some(budget, report), "race": True}
+
+    def tell_forecast(rows: list[dict[str, Any]]) -> None:
+        for line in tell_costs([RowCost(**row) for row in rows], budget):
+            note(line)
+
     with LiveTable() as live:
         comparison = compare_strategies(
             table.texts,
@@ -310,6 +321,7 @@ def compare_tables(
             source=None if source is None else (source.texts, np.array(source.labels)),
             folder=journal,
             on_result=live.update,
+            on_forecast=tell_forecast,
             **options,
         )
     console = stdout_console()
@@ -330,6 +342,17 @@ def compare_tables(
     console.print(f"Page:  {page}", markup=False, soft_wrap=True)
     if model is not None:
         console.print(f"Model: {model}", markup=False, soft_wrap=True)
+
+
+def _keep_some(budget: float, report: str | None) -> float:
+    """Seconds of a budget that the comparison may take, with a line on the others."""
+    kept = 0.0 if report is None else min(_PAGE_SECONDS, budget / 4)
+    what = "" if report is None else ", the page"
+    note(
+        f"The budget covers all folds, speeds, the fit of the best strategy{what}; "
+        "what has begun is not interrupted."
+    )
+    return budget - kept
 
 
 def _choose_jobs() -> int:

@@ -173,7 +173,8 @@ class LiveTable:
         heads = heads_of("live", varied=varied)
         table = _make_table(heads)
         for row in self._rows.values():
-            style = {"running": "bold", "failed": "red", "skipped": "dim"}
+            style = {"running": "bold", "failed": "red"}
+            style |= dict.fromkeys(("skipped", "stopped"), "dim")
             cells = [head.write(row) for head in heads]
             table.add_row(*map(Text, cells), style=style.get(row["status"]))
         return table

@@ -171,6 +171,7 @@ _ENCODER = "transformer whose vectors are read, or which is tuned"
 _MEAN = "mean and 95 % interval"
 _MEMORY = "{unit} that the process grew by at most, in one training"
 _SPEED = "new texts, once warm"
+_LOAD = "once a process: weights, tokenizer, tables"
 
 
 # fmt: off
@@ -205,6 +206,8 @@ COLUMNS = (
            live=Shown("fit", _seconds("fit_seconds"))),
     Column("predict_seconds", "cost", "s", "lower", np.mean,
            live=Shown("predict", _seconds("predict_seconds"))),
+    Column("load_seconds", "cost", "s", "lower", np.max,
+           page=Shown("load", _seconds("load_seconds"), _LOAD)),
     Column("texts_per_second", "cost", "texts/s", "higher",
            text=Shown("{unit}", ",.0f"),
            page=Shown("{unit}", ",.0f", _SPEED), terminal=Shown("{unit}", ",.0f")),

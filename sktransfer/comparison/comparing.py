@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+from sktransfer.baselines.registry import GUESSING
 from sktransfer.classifier.data.checks import check_labels
 from sktransfer.comparison.findings.refitting import Refit
 from sktransfer.comparison.findings.sentences import tell
@@ -42,6 +43,7 @@ from sktransfer.comparison.run.preparation import (
 )
 from sktransfer.comparison.run.schedule import (
     Data,
+    Race,
     Schedule,
     describe_data,
 )
@@ -86,11 +88,13 @@ def compare_strategies(
     encoder: Encoders = "auto",
     max_source: int | None = 500,
     time_budget: float | None = None,
+    race: bool = False,
     folder: str | os.PathLike[str] | None = None,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
     on_result: Callable[[dict[str, Any]], object] | None = None,
+    on_forecast: Callable[[list[dict[str, Any]]], object] | None = None,
 ) -> StrategyComparison:
     """Cross-validate transfer strategies and baselines on the same folds.
 
@@ -145,10 +149,16 @@ def compare_strategies(
     max_source : int or None, default=500
         At most so many source texts are used, drawn at random; None is all of them.
     time_budget : float or None, default=None
-        Seconds after which no new fold is begun; what is left becomes rows with the
-        status "skipped". The refit of `StrategyComparison.best_estimator` is not in it.
-        With a budget, encoders that cannot be told apart from the one that leads are
-        tuned, too, after it, as "fine_tune (all-MiniLM-L6-v2)".
+        Seconds for all that runs. What would end later, by its earlier folds or by a
+        forecast, is not begun, and becomes rows with the status "skipped". Time is left
+        for `StrategyComparison.best_estimator`. With a budget, encoders that cannot be
+        told apart from the one that leads are tuned, too, after it, as "fine_tune
+        (all-MiniLM-L6-v2)".
+    race : bool, default=False
+        Whether to leave out folds that are not going to change which strategy is best.
+        All strategies run their first folds before any runs a second one, small train
+        sizes first. Those that have fallen behind, and will not catch up by all that
+        is known, get the status "stopped". Neither the baseline nor "majority" does.
     folder : path-like or None, default=None
         Keep a journal of finished folds, vectors and source models there. The same
         call goes on where an earlier one stopped, be it by kill -9; more strategies may
@@ -165,6 +175,12 @@ def compare_strategies(
         "train_size", "status" ("running", or as in the results), "error", "n_folds",
         "n_folds_planned" and the means so far, "score", "fit_seconds" and
         "predict_seconds".
+    on_forecast : callable or None, default=None
+        Called once, before the first fold, with a list of what each strategy will take,
+        as dicts: "strategy", "n_folds" (still to be run), "seconds" (by the clock, NaN
+        where nobody knows), "basis" ("measured" by folds of an earlier run, "estimated"
+        from what encoders take for a few texts, or "unknown") and "fits" (whether the
+        time budget suffices).
 
     Returns
     -------
@@ -251,13 +267,22 @@ def compare_strategies(
             deadline=None if time_budget is None else started + time_budget,
             on_result=on_result,
             verbose=verbose,
+            race=_find_race(lineup, baseline) if race else None,
         )
-        ran = _run(schedule, lineup, partial(share_vectors, cache=cache))
+        share = partial(share_vectors, cache=cache)
+        if on_forecast is not None or time_budget is not None:
+            schedule.look_ahead(share(lineup.possible))
+            expected = schedule.expect(share(lineup.dearest()))
+            if on_forecast is not None:
+                on_forecast([asdict(row) for row in expected])
+        ran = _run(schedule, lineup, share)
         distance = measure_distance(ran.encoder, texts, domain, seed)
     baseline = lineup.resolve(baseline, ran.choice.leader)
     why = f"the time budget of {time_budget} seconds was used up"
     encoders = [row for row in lineup.evidence.values() if row is not None]
-    summary = Summary(data, ran.candidates, ran.outcomes, baseline, why, encoders)
+    summary = Summary(
+        data, ran.candidates, ran.outcomes, baseline, why, encoders, schedule.gaps
+    )
     results = summary.results()
     results["texts_per_second"] = schedule.speeds.column(results, ran.candidates)
     refit, chosen = Refit(data, ran.sharing, sources, cache), ran.encoder
@@ -332,6 +357,17 @@ def _split(
     return Data(texts, labels, classes, bound, folds, sizes, metric, seed)
 
 
+def _find_race(lineup: Lineup, baseline: str | None) -> Race:
+    """Who is never stopped, and by whom an encoder is chosen."""
+    protected = {GUESSING, baseline}
+    protected |= {lineup.resolve(baseline, encoder) for encoder in lineup.encoders}
+    chosen_by = {name for name in lineup.evidence.values() if name is not None}
+    return Race(
+        protected={name for name in protected if name is not None},
+        encoders=chosen_by if lineup.followers else (),
+    )
+
+
 @dataclass(frozen=True)
 class _Run:
     """How a comparison went.
@@ -370,7 +406,8 @@ def _run(
     candidates, sharing = list(lineup.first), share(lineup.first)
     outcomes = schedule.run(sharing)
     choice = choose_leader(
-        Summary(schedule.data, candidates, outcomes, None), lineup.evidence
+        Summary(schedule.data, candidates, outcomes, None, gaps=schedule.gaps),
+        lineup.evidence,
     )
     rivals = choice.rivals if schedule.deadline is not None else []
     error = None

@@ -104,6 +104,9 @@ class StrategyComparison:
             Means over the folds; texts that strategies share are encoded once, and each
             is charged for it. The last: new texts a second by a warm model, tokenizing
             and encoding included, measured once a strategy; NaN where that failed.
+        ``load_seconds``
+            What loading takes that is done once a process, as of weights, tokenizers
+            and lexica; it is in no other seconds. NaN for folds of an older journal.
         ``fit_peak_mib``
             MiB by which the process grew at most during a fit, in the fold where it
             grew most; NaN where the system does not tell, or a fold had nothing to fit.
@@ -119,13 +122,14 @@ class StrategyComparison:
         ``n_folds``
             Folds that were run, over all repeats.
         ``status``, ``error``
-            "done", "failed" or "skipped"; why, or the empty string.
+            "done", "failed", "skipped" (no time was left) or "stopped" (far behind, in
+            a race); why, or the empty string.
     folds : DataFrame
         One row a strategy, train size, repeat and fold: ``strategy``, ``kind``,
         ``train_size`` (as in `results`), ``repeat``, ``fold`` (both from 0),
         ``n_train``, ``n_test``, ``score``, the metrics, ``fit_seconds``,
-        ``predict_seconds``, ``fit_peak_mib``, ``n_trainable_parameters``,
-        ``best_params``, ``status`` and ``error``.
+        ``predict_seconds``, ``load_seconds``, ``fit_peak_mib``,
+        ``n_trainable_parameters``, ``best_params``, ``status`` and ``error``.
     predictions : dict of str to DataFrame
         For each strategy that was run, at its largest train size, out of fold: ``row``
         (position in `texts`), ``repeat``, ``label``, ``predicted`` and a column

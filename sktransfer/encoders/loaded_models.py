@@ -34,6 +34,7 @@ from sktransfer.encoders.checkpoints.weights import (
 from sktransfer.encoders.compute.loop import Encoder, PaddedEncoder
 from sktransfer.encoders.compute.packed import PackedEncoder
 from sktransfer.exceptions import CheckpointError, InvalidParameterError
+from sktransfer.load_times import loading
 
 __all__ = [
     "copy_module",
@@ -61,7 +62,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Tokenizer | ScriptTokenizer:
 
     Do not change its settings: the whole process uses it.
     """
-    with _loading:
+    with loading(f"tokenizer {checkpoint.digest}"), _loading:
         tokenizer = _tokenizers.get(checkpoint.digest)
         if tokenizer is None:
             tokenizer = read_tokenizer(checkpoint.folder)
@@ -79,7 +80,7 @@ def load_module(
     `copy_module` gives one that may.
     """
     key = (checkpoint.digest, str(device), dtype)
-    with _loading:
+    with loading(f"module {checkpoint.digest} {device} {dtype}"), _loading:
         module = _modules.get(key)
         if module is None:
             # The encoder of the same checkpoint may hold it already.
@@ -99,7 +100,7 @@ def load_encoder(
     also in ``torch.int8``; for every other architecture the module of `load_module`.
     """
     key = (checkpoint.digest, str(device), dtype)
-    with _loading:
+    with loading(f"encoder {checkpoint.digest} {device} {dtype}"), _loading:
         encoder = _encoders.get(key)
         if encoder is None:
             weights = share_weights(checkpoint.digest, checkpoint.folder)
@@ -124,7 +125,8 @@ def copy_module(checkpoint: Checkpoint) -> torch.nn.Module:
     first token. All may change but the embeddings of a `TokenTable` not yet owned.
     """
     with _loading:
-        table = share_table(checkpoint.digest, checkpoint.folder)
+        with loading(f"table {checkpoint.digest}"):
+            table = share_table(checkpoint.digest, checkpoint.folder)
         return read_module(checkpoint.folder, torch.float32, table)
 
 
@@ -178,7 +180,8 @@ def read_module(
     `table` are token embeddings of shape (vocabulary, width) to use as they are, in
     place of a copy of the files'. torch's global generator is left as it was.
     """
-    from transformers import MODEL_MAPPING, AutoConfig
+    with loading("transformers"):
+        from transformers import MODEL_MAPPING, AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(

@@ -23,6 +23,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.exceptions import InvalidParameterError, StaleFitError
+from sktransfer.load_times import loading
 from sktransfer.texts import check_texts
 from sktransfer.validation import (
     FLAG,
@@ -307,7 +308,8 @@ default="glove-6b-50d"
         """Vectors that `vectors` means; a trainer learns them from the texts."""
         found = self.vectors
         if isinstance(found, (str, os.PathLike)):
-            found = WordVectors.load(found)
+            with loading(f"word vectors {found}"):
+                found = WordVectors.load(found)
         elif hasattr(found, "learn_words"):
             lexicon = Lexicon(self.tokenizer, self.lowercase)
             found = clone(found).learn_words(lexicon.read(texts), lexicon.words)

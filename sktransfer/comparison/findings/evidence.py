@@ -24,6 +24,8 @@ from sktransfer.comparison.setup.candidates import Candidate
 from sktransfer.estimators import open_wrappers
 from sktransfer.statistics.jackknife import Contributions
 from sktransfer.statistics.paired import (
+    WIDENING,
+    WIDENING_OF_CLASSES,
     ChosenScore,
     PairedTest,
     best_after_choice,
@@ -72,8 +74,9 @@ class Difference:
 class Evidence:
     """Tests of the outcomes of a comparison, each computed once.
 
-    `outcomes` are those of rows that were run to their end, by name and size, and
-    `evidence` the rows of frozen features by which encoders are compared.
+    `outcomes` are those of rows that were run to their end, by name and size, `encoders`
+    the rows of frozen features by which encoders are compared, and `n_stopped` rows that
+    a race has left out: they count in the number of tests, as ones that show nothing.
     """
 
     def __init__(
@@ -83,11 +86,14 @@ class Evidence:
         outcomes: Outcomes,
         baseline: str | None,
         encoders: Sequence[str] = (),
+        *,
+        n_stopped: int = 0,
     ) -> None:
         self.data = data
         self.candidates = list(candidates)
         self.outcomes = outcomes
         self.baseline = baseline
+        self.n_stopped = n_stopped
         self.encoders = [name for name in encoders if self.largest(name) is not None]
         self._known: dict[tuple[str, int], Contributions | None] = {}
 
@@ -139,7 +145,10 @@ class Evidence:
         other = self.contributions(pair.other, pair.other_size)
         if one is not None and other is not None:
             return paired_test(
-                one.values, other.values, confidence_level=confidence_level
+                one.values,
+                other.values,
+                confidence_level=confidence_level,
+                widening=self.widening,
             )
         return self._test_by_folds(pair, confidence_level)
 
@@ -182,6 +191,11 @@ class Evidence:
         return error if error > 0 else 1 / self.n_sets
 
     @cached_property
+    def widening(self) -> float:
+        """By what standard errors are widened for the variance that comes with training."""
+        return WIDENING if self.data.scoring.name == "accuracy" else WIDENING_OF_CLASSES
+
+    @cached_property
     def n_sets(self) -> int:
         """Number of sets of bound texts that were tested on."""
         tested = np.concatenate([fold.test for fold in self.data.folds])
@@ -222,7 +236,13 @@ class Evidence:
         found = {pair: test for pair, test in tests.items() if test is not None}
         pvalues = self.correct(list(found))
         return {
-            pair: Difference(test.difference, *test.interval, test.error, float(pvalue))
+            pair: Difference(
+                test.difference,
+                *test.interval,
+                test.error,
+                # Bonferroni's correction for those that no flip can tell of.
+                min(1.0, pvalue + self.n_stopped * test.pvalue),
+            )
             for (pair, test), pvalue in zip(found.items(), pvalues, strict=True)
         }
 
@@ -232,13 +252,16 @@ class Evidence:
         rows = self._subtract(self.pairs)
         if not rows:
             return math.nan
-        return family_test(rows).critical
+        return family_test(rows, widening=self.widening).critical
 
     def correct(self, pairs: Sequence[Pair]) -> list[float]:
         """P-values of pairs that can be tested, corrected for all of them."""
         rows = self._subtract(pairs)
         if rows is not None and len(rows):
-            return [float(pvalue) for pvalue in family_test(rows).pvalues]
+            return [
+                float(pvalue)
+                for pvalue in family_test(rows, widening=self.widening).pvalues
+            ]
         tests = [self.test(pair) for pair in pairs]
         raw = [math.nan if test is None else test.pvalue for test in tests]
         return [float(pvalue) for pvalue in holm_correction(raw)]
@@ -290,7 +313,7 @@ class Evidence:
         shown = any(each.is_shown for each in self.family.values())
         level = 1 - ALPHA if shown or not self.family else _STRICT
         values = np.array([each.values for each in rows.values()])
-        chosen = could_be_best(values, level=level)
+        chosen = could_be_best(values, level=level, widening=self.widening)
         return [name for name, is_one in zip(rows, chosen, strict=True) if is_one]
 
     @cached_property
@@ -300,7 +323,8 @@ class Evidence:
         if not rows or len(rows) < len({name for name, _ in self.outcomes}):
             return None
         values = np.array([each.values for each in rows.values()])
-        found = best_after_choice(values, is_share=self.data.scoring.is_share)
+        is_share = self.data.scoring.is_share
+        found = best_after_choice(values, is_share=is_share, widening=self.widening)
         return list(rows)[found.best], found
 
 

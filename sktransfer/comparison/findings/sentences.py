@@ -333,7 +333,7 @@ def _on_curves(summary: Summary, results: pd.DataFrame) -> Iterator[str]:
 
 
 def _on_gaps(results: pd.DataFrame) -> Iterator[str]:
-    for status in ("failed", "skipped"):
+    for status in ("failed", "skipped", "stopped"):
         names = results.loc[results["status"] == status, "strategy"].unique().tolist()
         if names:
             yield f"{status}: {', '.join(names)} (see the column error)"

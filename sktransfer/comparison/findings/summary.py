@@ -65,8 +65,9 @@ class Summary:
 
     Rows are in the order of the candidates, and are tested against that of the baseline
     where there is one. `outcomes`, by name and size, are those of `Schedule.run`,
-    `why_skipped` is what the rows say that were not run to their end, and `encoders`
-    are names of rows that are held against each other, too.
+    `why_skipped` is what the rows say that were not run to their end, `encoders`
+    are names of rows that are held against each other, too, and `gaps` are status and
+    error of those rows of which more is known than that they were not run.
     """
 
     def __init__(
@@ -77,17 +78,23 @@ class Summary:
         baseline: str | None,
         why_skipped: str = "",
         encoders: Sequence[str] = (),
+        gaps: Mapping[tuple[str, int], tuple[str, str]] | None = None,
     ) -> None:
         self.data = data
         self.candidates = list(candidates)
         self.outcomes = outcomes
         self.baseline = baseline
         self.why_skipped = why_skipped
+        self.gaps = gaps or {}
         self._columns = columns_with(data.scoring.name)
         done = {
             row: outcomes[row] for row in outcomes if self.status(*row)[0] == "done"
         }
-        self.evidence = Evidence(data, candidates, done, baseline, encoders)
+        # What was stopped has no test, yet the others are the luckier ones for it.
+        n_stopped = sum(self.status(*row)[0] == "stopped" for row in outcomes)
+        self.evidence = Evidence(
+            data, candidates, done, baseline, encoders, n_stopped=n_stopped
+        )
 
     def status(self, name: str, size: int) -> tuple[str, str]:
         """Status of a row, and why."""
@@ -95,6 +102,8 @@ class Summary:
         for outcome in outcomes:
             if outcome["status"] == "failed":
                 return "failed", str(outcome["error"])
+        if (name, size) in self.gaps:
+            return self.gaps[name, size]
         if len(outcomes) < len(self.data.folds):
             done = f"{len(outcomes)} of {len(self.data.folds)} folds were run"
             return "skipped", f"{self.why_skipped} ({done})".strip()
@@ -241,7 +250,8 @@ class Summary:
         is_share = self.data.scoring.is_share
         known = self.evidence.contributions(name, size)
         if known is not None:
-            return score_interval(known.values, is_share=is_share)
+            widening = self.evidence.widening
+            return score_interval(known.values, is_share=is_share, widening=widening)
         n_test = float(np.mean([outcome["n_test"] for outcome in outcomes]))
         scores = [outcome["metrics"]["score"] for outcome in outcomes]
         found = mean_interval(scores, self.evidence.n_train(size), n_test)

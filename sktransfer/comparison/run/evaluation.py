@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from inspect import getattr_static
 from typing import Any, Protocol, TypeGuard
 
@@ -35,6 +35,7 @@ from sktransfer.comparison.setup.candidates import (
 from sktransfer.comparison.setup.folds import Rows
 from sktransfer.estimators import TextClassifier, open_wrappers
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.load_times import noting_loads
 
 __all__ = [
     "METRICS",
@@ -83,11 +84,14 @@ class Charge:
         Seconds a text.
     fixed : float
         Seconds a fit, for texts that every fit reads.
+    loads : dict of str to float
+        What was loaded beforehand, once, and the seconds that it took.
     """
 
     train: float = 0.0
     test: float = 0.0
     fixed: float = 0.0
+    loads: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,28 +169,33 @@ def evaluate(
     """Fit and measure; an error is an answer, too.
 
     The outcome is what JSON can hold: the task's key, "n_train", "n_test", "metrics",
-    seconds with what was charged, "status", "error" and "predictions". Beside that,
-    where the task keeps it and the status is "done", the fitted "model".
+    seconds with what was charged, "status", "error" and "predictions". "load_seconds"
+    are those of what is loaded once, which are in no others but "elapsed_seconds", by
+    the clock. Beside that, where the task keeps it and the status is "done", the fitted
+    "model".
     """
     outcome = _name(task)
     tested = [texts[row] for row in task.test]
     try:
         memory = PeakMemory()
         started = time.perf_counter()
-        model = fit_estimator(
-            estimator,
-            [texts[row] for row in task.train],
-            labels[task.train],
-            seed=task.seed,
-            grid=grid,
-            bound=None if bound is None else bound[task.train],
-            scoring=scoring,
-        )
-        fit_seconds = time.perf_counter() - started
+        with noting_loads() as of_fit:
+            model = fit_estimator(
+                estimator,
+                [texts[row] for row in task.train],
+                labels[task.train],
+                seed=task.seed,
+                grid=grid,
+                bound=None if bound is None else bound[task.train],
+                scoring=scoring,
+            )
+        fit_seconds = time.perf_counter() - started - of_fit.spent
         # What was fitted elsewhere took its memory there.
         is_fitted = isinstance(estimator, FrozenEstimator)
         fit_peak = math.nan if is_fitted else memory.rise()
-        said = predict(model, tested, classes)
+        with noting_loads() as of_predict:
+            said = predict(model, tested, classes)
+        spent = time.perf_counter() - started
         metrics = measure(model, said, tested, labels[task.test], classes, scoring)
         numbers = _number_labels(said.labels, classes)
     except Exception as error:
@@ -199,7 +208,12 @@ def evaluate(
         "error": "",
         "metrics": metrics,
         "fit_seconds": fit_seconds + charge.train * len(task.train) + charge.fixed,
-        "predict_seconds": said.seconds + charge.test * len(task.test),
+        "predict_seconds": max(said.seconds - of_predict.spent, 0.0)
+        + charge.test * len(task.test),
+        "load_seconds": sum(
+            {**charge.loads, **of_fit.used, **of_predict.used}.values()
+        ),
+        "elapsed_seconds": spent,
         "fit_peak_mib": fit_peak,
         "n_trainable_parameters": count_parameters(model),
         "best_params": repr(model.best_params_) if grid is not None else "",

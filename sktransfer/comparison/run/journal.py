@@ -107,6 +107,11 @@ class Journal:
         self._file = file
         self.entries = list(entries or [])
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether entries are there for another run."""
+        return self._file is not None
+
     def write(self, entry: dict[str, Any]) -> None:
         """Add an entry, which JSON can hold; it is on the disk when this returns."""
         self.entries.append(entry)

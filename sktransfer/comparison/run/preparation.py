@@ -42,6 +42,7 @@ from sktransfer.exceptions import (
     InvalidInputError,
     ModelFolderError,
 )
+from sktransfer.load_times import noting_loads
 from sktransfer.persistence import load, save
 from sktransfer.statistics.distances import proxy_a_distance
 from sktransfer.texts import check_texts
@@ -154,6 +155,11 @@ class SourceModels:
             with contextlib.suppress(ModelFolderError):
                 save(model, self.folder / digest[:16])
 
+    def has(self, candidate: Candidate) -> bool:
+        """Whether the model that a candidate needs is there."""
+        digest = _digest(candidate.learns_source())
+        return digest in self._models or digest in self.seconds
+
     def check_classes(self) -> None:
         """Raise unless the source's labels are among the target's."""
         assert self.source is not None
@@ -196,25 +202,39 @@ class EncodingCosts:
         All that any strategy reads.
     by_encoder : dict of str to float
         Digest of an encoder's parameters to seconds a text, of an earlier run too.
+    loads : dict of str to dict
+        The same to what was loaded for it, and the seconds that it took.
     """
 
     texts: Texts
     by_encoder: dict[str, float] = field(default_factory=dict)
+    loads: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def charge(self, estimator: Estimator) -> Charge:
         """Make the vectors that an estimator will read, and tell what they cost."""
         train = test = 0.0
+        loads: dict[str, float] = {}
         for encoder, tuned in _find_encoders(estimator):
             if encoder.cache is None:
                 continue  # it encodes again and again, and is timed at that
             digest = _digest(encoder)
             if digest not in self.by_encoder:
-                self.by_encoder[digest] = _encode(encoder, self.texts)
+                with noting_loads() as found:
+                    self.by_encoder[digest] = _encode(encoder, self.texts)
+                self.loads[digest] = found.used
+            loads |= self.loads.get(digest, {})
             train += self.by_encoder[digest]
             # A tuned encoder reads test texts itself, and is timed at that.
             test += 0.0 if tuned else self.by_encoder[digest]
         n_fixed = len(getattr(estimator, "source_texts", ()))
-        return Charge(train, test, train * n_fixed)
+        return Charge(train, test, train * n_fixed, loads)
+
+    def lacks(self, estimator: Estimator) -> bool:
+        """Whether vectors that an estimator reads are still to be made."""
+        return any(
+            encoder.cache is not None and _digest(encoder) not in self.by_encoder
+            for encoder, _ in _find_encoders(estimator)
+        )
 
     def find_encoder(self, estimators: Iterable[Estimator]) -> Encoder | None:
         """First encoder of several estimators whose vectors were made, not fitted."""
@@ -242,7 +262,8 @@ def _encode(encoder: Encoder, texts: Texts) -> float:
     """Have an encoder's cache know all texts; returns the seconds a text took."""
     encoder = clone(encoder)
     first, rest = list(texts[:1]), list(dict.fromkeys(texts))
-    # Weights are loaded at the first text, which is no cost of a text.
+    # Weights are loaded at the first text, which is no cost of a text; where its vector
+    # is there, at the next one.
     encoder.fit(first).transform(first)
     seconds, n_encoded = _time(encoder, rest)
     if n_encoded:
@@ -258,8 +279,10 @@ def _time(encoder: Encoder, texts: Texts) -> tuple[float, int]:
     from sktransfer.encoders.encoding import n_texts_encoded
 
     before, started = n_texts_encoded(), time.perf_counter()
-    encoder.transform(texts)
-    return time.perf_counter() - started, n_texts_encoded() - before
+    with noting_loads() as loads:
+        encoder.transform(texts)
+    spent = time.perf_counter() - started - loads.spent
+    return spent, n_texts_encoded() - before
 
 
 def share_vectors(candidates: list[Candidate], cache: Path | None) -> list[Candidate]:

@@ -383,6 +383,11 @@ class Lineup:
             for found in ([*self.late, *of_leader], *of_rivals)
         ]
 
+    def dearest(self) -> list[Candidate]:
+        """Return all that will run, if the last encoder, the dearest one, leads."""
+        leader = self.encoders[-1] if self.encoders else None
+        return [*self.first, *(c for stage in self.rest(leader) for c in stage)]
+
     def resolve(self, name: str | None, leader: str | None) -> str | None:
         """Name of a row; where each encoder has such a row, that of the leader."""
         if name is None or name in self.names:

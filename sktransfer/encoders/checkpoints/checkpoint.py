@@ -30,6 +30,7 @@ from sktransfer.exceptions import (
     CheckpointNotFoundError,
     InvalidParameterError,
 )
+from sktransfer.load_times import loading
 from sktransfer.packages import (
     existing_path,
     explain_bare_name,
@@ -201,11 +202,13 @@ def find_checkpoint(
     >>> checkpoint.hidden_size, checkpoint.pooling, checkpoint.max_length
     (384, ('mean',), 256)
     """
-    root = find_folder(model, revision=revision, local_files_only=local_files_only)
-    folder = _find_weights_folder(root)
-    # Files may be replaced between fit and transform: their states are looked at anew.
-    content, declarations = _list_files(root, folder)
-    found = _describe(spell(model), root, folder, _stat(content), _stat(declarations))
+    with loading(f"checkpoint {model} {revision}"):
+        root = find_folder(model, revision=revision, local_files_only=local_files_only)
+        folder = _find_weights_folder(root)
+        # Files may be replaced between fit and transform: their states are looked at
+        # anew.
+        content, declarations = map(_stat, _list_files(root, folder))
+        found = _describe(spell(model), root, folder, content, declarations)
     return found if revision is None else replace(found, revision=revision)
 
 
