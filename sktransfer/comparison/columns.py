@@ -132,7 +132,7 @@ def _interval(name: str, joint: str, cell: str = ".3f") -> Callable[[Row], str]:
 
 def _seconds(name: str) -> Callable[[Row], str]:
     def write(row: Row) -> str:
-        value = row[name]
+        value = row.get(name, math.nan)
         if math.isnan(value):
             return ""
         if value >= 100:

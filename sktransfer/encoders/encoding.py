@@ -201,6 +201,8 @@ def _compute(
     # Parts differ in layers and pooling alone, so that one pass gives all of them.
     layers = list(dict.fromkeys(part.layers for part in parts))
     pooling = tuple(dict.fromkeys(itertools.chain(*(part.pooling for part in parts))))
+    if blocks:
+        load_tokenizer(job.recipe.checkpoint)  # here, as loads are timed by thread
     with ThreadPoolExecutor(1) as ahead:
         # The next block is tokenised while this one is computed.
         def begin(block: list[int]) -> Callable[[], TokenRows]:

@@ -62,7 +62,8 @@ def strategies(network):
 
 
 def without_seconds(table):
-    timed = ["fit_seconds", "predict_seconds", "texts_per_second", "fit_peak_mib"]
+    timed = ["fit_seconds", "predict_seconds", "load_seconds", "texts_per_second"]
+    timed.append("fit_peak_mib")
     return table.drop(columns=[name for name in timed if name in table])
 
 

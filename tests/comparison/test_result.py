@@ -17,7 +17,7 @@ class TestContract:
         assert found.results.columns.tolist() == [
             "strategy", "kind", "encoder", "train_size", "score", "score_std",
             "score_low", "score_high", "accuracy", "balanced_accuracy", "f1_macro",
-            "fit_seconds", "predict_seconds", "texts_per_second",
+            "fit_seconds", "predict_seconds", "load_seconds", "texts_per_second",
             "fit_peak_mib", "n_trainable_parameters", "difference", "difference_low",
             "difference_high", "pvalue", "could_be_best", "n_folds", "status", "error",
         ]  # fmt: skip

@@ -74,9 +74,10 @@ class Difference:
 class Evidence:
     """Tests of the outcomes of a comparison, each computed once.
 
-    `outcomes` are those of rows that were run to their end, by name and size, `encoders`
-    the rows of frozen features by which encoders are compared, and `n_stopped` rows that
-    a race has left out: they count in the number of tests, as ones that show nothing.
+    `outcomes` are those of rows that were run to their end, by name and size. By
+    `encoders`, rows of frozen features, encoders are compared. As many rows as
+    `n_stopped` were left out by a race: they count in the number of tests, as ones that
+    show nothing.
     """
 
     def __init__(
@@ -192,7 +193,7 @@ class Evidence:
 
     @cached_property
     def widening(self) -> float:
-        """By what standard errors are widened for the variance that comes with training."""
+        """What errors are widened by, for the variance that comes with training."""
         return WIDENING if self.data.scoring.name == "accuracy" else WIDENING_OF_CLASSES
 
     @cached_property
