@@ -118,8 +118,23 @@ def compare(
         int, option("--repeats", "How often folds are drawn.", "N", min=1)
     ] = 1,
     scoring: Annotated[
-        str, option("--scoring", "Main metric, as scikit-learn calls it.", "NAME")
-    ] = "accuracy",
+        str,
+        option(
+            "--scoring",
+            "Main metric, as scikit-learn calls it; auto is accuracy, or balanced "
+            "accuracy where classes are skewed.",
+            "NAME",
+        ),
+    ] = "auto",
+    threshold: Annotated[
+        str | None,
+        option(
+            "--threshold",
+            "balanced: label by probability beside the class's share, for skewed "
+            "classes.",
+            "NAME",
+        ),
+    ] = None,
     encoder: Annotated[
         list[str] | None,
         option(
@@ -200,6 +215,7 @@ def compare(
         cv=folds,
         n_repeats=repeats,
         scoring=scoring,
+        threshold=threshold,
         encoder="auto" if encoder in (None, ["auto"]) else encoder,
         max_source=max_source,
         n_jobs=jobs,

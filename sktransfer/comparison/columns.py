@@ -168,6 +168,7 @@ def _state(row: Row) -> str:
 
 
 _ENCODER = "transformer whose vectors are read, or which is tuned"
+_THRESHOLD = "labels go by probability beside the class's share"
 _MEAN = "mean and 95 % interval"
 _MEMORY = "{unit} that the process grew by at most, in one training"
 _SPEED = "new texts, once warm"
@@ -181,6 +182,8 @@ COLUMNS = (
     Column("kind", "name"),
     Column("encoder", "name", if_varied=True, text=Shown("encoder"),
            page=Shown("encoder", note=_ENCODER)),
+    Column("threshold", "name", if_varied=True, text=Shown("threshold"),
+           page=Shown("threshold", note=_THRESHOLD), terminal=Shown("threshold")),
     Column("train_size", "name", is_whole=True, if_varied=True, text=Shown("texts"),
            page=Shown("texts", ",.0f", "labelled texts"), terminal=Shown("texts"),
            live=Shown("texts")),
@@ -283,6 +286,8 @@ def varied_names(results: pd.DataFrame) -> list[str]:
     names = ["train_size"] if sizes.nunique() > 1 else []
     if "encoder" in results and results["encoder"].nunique() > 1:
         names.append("encoder")
+    if "threshold" in results:
+        names.append("threshold")
     return names
 
 

@@ -60,6 +60,7 @@ from sktransfer.comparison.setup.named_strategies import (
     choose_baseline,
     choose_candidates,
 )
+from sktransfer.comparison.setup.thresholds import threshold_of
 from sktransfer.estimators import Encoder
 from sktransfer.exceptions import (
     InvalidInputError,
@@ -83,7 +84,8 @@ def compare_strategies(
     cv: Splits = 5,
     n_repeats: int = 1,
     train_sizes: Iterable[float] | None = None,
-    scoring: str | Callable[..., float] = "accuracy",
+    scoring: str | Callable[..., float] = "auto",
+    threshold: str | None = None,
     param_grids: Mapping[str, Grid] | None = None,
     encoder: Encoders = "auto",
     max_source: int | None = 500,
@@ -133,9 +135,18 @@ def compare_strategies(
         Learning curves: numbers of labelled texts, or shares of the training part as
         floats. Smaller parts are inside of the larger ones and stratified. None trains
         on whole training parts only.
-    scoring : str or callable, default="accuracy"
-        Main metric, as in scikit-learn; the greater the better. Accuracy, balanced
+    scoring : "auto", str or callable, default="auto"
+        Main metric, as in scikit-learn; the greater the better. "auto" is accuracy, or
+        balanced accuracy where classes are skewed: where one has more than 70 % of the
+        texts, or less than half of its even share, 1 / n_classes. Accuracy, balanced
         accuracy and macro F1 are told beside it in any case.
+    threshold : "balanced" or None, default=None
+        How strategies label. None is the most probable class, which a rare one seldom
+        is. "balanced" is the class whose probability is the largest multiple of its
+        share of the training texts; of two classes, the rarer one from its share on
+        instead of from one half. It is for balanced accuracy and costs accuracy. Rows
+        that have it say so in a column; guesses, strategies without probabilities, and
+        what learns from the source alone do without.
     param_grids : dict of str to grid or None, default=None
         For strategies of these names, parameters to search within each training part
         (nested cross-validation). "frozen" means the rows of all encoders.
@@ -247,7 +258,7 @@ def compare_strategies(
     if source is not None:
         domain = check_source(source, texts, max_source=max_source, seed=seed)
     setting = Setting(texts, encoder, domain is not None)
-    lineup = choose_candidates(strategies, baseline, param_grids, setting)
+    lineup = choose_candidates(strategies, baseline, param_grids, setting, threshold)
     baseline = choose_baseline(baseline, lineup)
     with ExitStack() as stack:
         settings = describe_data(data, domain)
@@ -285,6 +296,13 @@ def compare_strategies(
     )
     results = summary.results()
     results["texts_per_second"] = schedule.speeds.column(results, ran.candidates)
+    if threshold is None:
+        del results["threshold"]
+    else:
+        by_name = {c.name: threshold_of(c) for c in ran.candidates}
+        # As objects: a column of names would have NaN for None.
+        told = results["strategy"].astype(object).map(by_name.get)
+        results["threshold"] = told.astype(object).where(told.notna(), None)
     refit, chosen = Refit(data, ran.sharing, sources, cache), ran.encoder
     if place is None:
         # A folder of vectors, if there was one, is gone.
@@ -299,6 +317,7 @@ def compare_strategies(
         texts=texts,
         labels=labels,
         scoring=data.scoring.name,
+        scoring_reason=data.scoring.reason,
         baseline=baseline,
         source=None if domain is None else (domain.texts, domain.labels),
         verdicts=tell(summary, results, distance, ran.choice),
@@ -353,7 +372,7 @@ def _split(
     )
     classes = np.unique(labels)
     sizes = choose_sizes(train_sizes, folds, len(classes))
-    metric = Scoring.resolve(scoring)
+    metric = Scoring.resolve(scoring, labels)
     return Data(texts, labels, classes, bound, folds, sizes, metric, seed)
 
 

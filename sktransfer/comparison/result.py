@@ -66,6 +66,8 @@ class StrategyComparison:
         Distinct labels, texts of the target domain, and their labels.
     scoring : str
         Name of the main metric.
+    scoring_reason : str, default=""
+        Why it is that one, where the labels have decided.
     baseline, source : str and tuple, or None, default=None
         What the strategies are compared with, and texts and labels to learn from first.
     verdicts : sequence of str, default=()
@@ -89,6 +91,8 @@ class StrategyComparison:
             "baseline", "strategy" or "given" (by the user).
         ``encoder``
             Name of its transformer, or None.
+        ``threshold``
+            "balanced", or None; only where `compare_strategies` was given one.
         ``train_size``
             Mean number of labelled training texts of the target domain, an int; 0 for a
             strategy that learns from the source domain alone.
@@ -140,6 +144,9 @@ class StrategyComparison:
         Name of the strategy that the others are compared with.
     scoring : str
         Name of the main metric; the greater the better.
+    scoring_reason : str
+        Why it is that one, as "45 of 300 texts are 'bad', so balanced accuracy
+        decides", where the labels have decided; else the empty string.
     texts, labels : list of str and ndarray, of length n
         The target domain.
     source : tuple of (list of str, ndarray) or None
@@ -181,6 +188,7 @@ class StrategyComparison:
         texts: Sequence[str],
         labels: npt.NDArray[Any],
         scoring: str,
+        scoring_reason: str = "",
         baseline: str | None = None,
         source: tuple[list[str], npt.NDArray[Any]] | None = None,
         verdicts: Sequence[str] = (),
@@ -196,6 +204,7 @@ class StrategyComparison:
         self.texts = list(texts)
         self.labels = np.asarray(labels)
         self.scoring = scoring
+        self.scoring_reason = scoring_reason
         self.baseline = baseline
         self.source = source
         self.verdicts = list(verdicts)
@@ -336,6 +345,7 @@ class StrategyComparison:
         n = self.results["strategy"].nunique()
         n_texts, metric = len(self.texts), self.scoring
         head = f"StrategyComparison of {n} strategies on {n_texts} texts, {metric}"
+        head += f" ({self.scoring_reason})" if self.scoring_reason else ""
         return f"{head}\n\n{self.to_markdown()}"
 
     def _repr_html_(self) -> str:

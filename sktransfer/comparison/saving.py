@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from sktransfer.bundles.kinds import estimator_kind
 from sktransfer.comparison.setup.candidates import PooledClassifier
+from sktransfer.comparison.setup.thresholds import BalancedThresholdClassifier
 
 __all__ = ["KINDS"]
 
-KINDS = {PooledClassifier: estimator_kind(PooledClassifier)}
+KINDS = {
+    cls: estimator_kind(cls) for cls in (BalancedThresholdClassifier, PooledClassifier)
+}

@@ -84,6 +84,8 @@ def result_table(comparison: StrategyComparison, *, every_size: bool = False) ->
     varied = ["train_size"] if every_size else []
     if len({row.get("encoder") for row in rows} - {None}) > 1:
         varied.append("encoder")
+    if "threshold" in results:
+        varied.append("threshold")
     heads = heads_of(
         "page",
         list(results),
@@ -185,6 +187,8 @@ def list_facts(comparison: StrategyComparison) -> dict[str, str]:
         listed = ", ".join(f"{size:,}" for size in sizes)
         facts["Labelled texts to learn from"] = listed
     facts["Metric"] = name_scoring(comparison.scoring)
+    if comparison.scoring_reason:
+        facts["Metric"] += f" ({comparison.scoring_reason})"
     facts["Time"] = _tell_time(comparison)
     facts["Versions"] = _tell_versions()
     return facts

@@ -296,6 +296,9 @@ def _on_skew(
     summary: Summary, done: pd.DataFrame, best: pd.Series[Any]
 ) -> Iterator[str]:
     data = summary.data
+    if data.scoring.reason:
+        yield data.scoring.reason
+        return
     label, count = Counter(data.labels.tolist()).most_common(1)[0]
     share = count / len(data.labels)
     if share <= _SKEWED or data.scoring.name != "accuracy":

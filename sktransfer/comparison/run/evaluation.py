@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from inspect import getattr_static
 from typing import Any, Protocol, TypeGuard
@@ -33,6 +34,7 @@ from sktransfer.comparison.setup.candidates import (
     seed_estimator,
 )
 from sktransfer.comparison.setup.folds import Rows
+from sktransfer.comparison.setup.thresholds import BalancedThresholdClassifier
 from sktransfer.estimators import TextClassifier, open_wrappers
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.load_times import noting_loads
@@ -43,6 +45,7 @@ __all__ = [
     "Prediction",
     "Scoring",
     "Task",
+    "choose_metric",
     "count_parameters",
     "evaluate",
     "failed",
@@ -66,6 +69,10 @@ _SHARES = (
     "roc_auc",
     "top_k_accuracy",
 )
+
+# Classes are skewed where one has more than this share of the texts, or where one has
+# less than this part of what it had if all were equally common.
+_MOST_COMMON, _LEAST_OF_EVEN = 0.7, 0.5
 
 # Folds of the search within a training part.
 _N_INNER = 3
@@ -296,10 +303,13 @@ class Scoring:
         How it is called.
     scorer : callable
         From an estimator, texts and labels to a number; the greater the better.
+    reason : str, default=""
+        Why it is this one, where the labels have decided that: a clause.
     """
 
     name: str
     scorer: Callable[..., float]
+    reason: str = ""
 
     @property
     def is_share(self) -> bool:
@@ -307,8 +317,18 @@ class Scoring:
         return self.name.startswith(_SHARES)
 
     @classmethod
-    def resolve(cls, scoring: str | Callable[..., float]) -> Scoring:
-        """Make one of what users pass: a name of scikit-learn's, or a callable."""
+    def resolve(
+        cls,
+        scoring: str | Callable[..., float],
+        labels: Collection[Any] | None = None,
+    ) -> Scoring:
+        """Make one of what users pass: "auto", a name of scikit-learn's, or a callable.
+
+        All labels are needed for "auto" only.
+        """
+        if isinstance(scoring, str) and scoring == "auto" and labels is not None:
+            name, reason = choose_metric(labels)
+            return cls(name, get_scorer(name), reason)
         if callable(scoring):
             function = getattr(scoring, "_score_func", scoring)
             return cls(getattr(function, "__name__", type(function).__name__), scoring)
@@ -316,10 +336,37 @@ class Scoring:
             return cls(str(scoring), get_scorer(scoring))
         except (ValueError, TypeError) as error:
             raise InvalidParameterError(
-                f"scoring={scoring!r}, but a callable or one of the names that "
+                f"scoring={scoring!r}, but 'auto', a callable or one of the names that "
                 "sklearn.metrics.get_scorer_names() lists is expected, as 'accuracy', "
                 "'balanced_accuracy', 'f1_macro' or 'roc_auc'."
             ) from error
+
+
+def choose_metric(labels: Collection[Any]) -> tuple[str, str]:
+    """Name of the metric that suits these labels, and why it is not accuracy.
+
+    Accuracy, and then the second is empty; balanced accuracy where classes are skewed.
+
+    Examples
+    --------
+    >>> from sktransfer.comparison.run.evaluation import choose_metric
+    >>> choose_metric(["good", "good", "good", "bad"])
+    ('balanced_accuracy', "1 of 4 texts is 'bad', so balanced accuracy decides")
+    >>> choose_metric(["good", "bad"])
+    ('accuracy', '')
+    """
+    counts = Counter(np.asarray(labels).tolist()).most_common()
+    n_texts, (rarest, least) = len(labels), counts[-1]
+    even = n_texts / len(counts)
+    is_skewed = counts[0][1] > _MOST_COMMON * n_texts or least < _LEAST_OF_EVEN * even
+    if not is_skewed:
+        return "accuracy", ""
+    verb = "is" if least == 1 else "are"
+    return (
+        "balanced_accuracy",
+        f"{least:,} of {n_texts:,} texts {verb} {rarest!r}, so balanced accuracy "
+        "decides",
+    )
 
 
 def predict(model: TextClassifier, texts: list[str], classes: Labels) -> Prediction:
@@ -331,7 +378,10 @@ def predict(model: TextClassifier, texts: list[str], classes: Labels) -> Predict
     known = np.asarray(model.classes_)
     if _answers_by_probability(model):
         given = np.asarray(model.predict_proba(texts), dtype=np.float64)
-        labels, seconds = known[given.argmax(axis=1)], time.perf_counter() - started
+        asked = open_wrappers(model, *_PASSING)
+        by_share = isinstance(asked, BalancedThresholdClassifier)
+        labels = asked.decide(given) if by_share else known[given.argmax(axis=1)]
+        seconds = time.perf_counter() - started
         return Prediction(labels, _align(given, known, classes), None, known, seconds)
     labels = np.asarray(model.predict(texts))
     seconds = time.perf_counter() - started
@@ -427,16 +477,21 @@ class _Answers(ClassifierMixin, BaseEstimator):
         return self.prediction.labels
 
 
+# Whose label is that of the estimator inside, as it is not with a tuned threshold.
+_PASSING = (Pipeline, FrozenEstimator, GridSearchCV, PooledClassifier)
+
+
 class _Probable(TextClassifier, Protocol):
     def predict_proba(self, X: list[str]) -> Floats: ...
 
 
 def _answers_by_probability(model: TextClassifier) -> TypeGuard[_Probable]:
-    """Whether the label is the most probable class, so that one question will do."""
-    # Not through what moves the label away from there, as a tuned threshold does.
-    wrappers = (Pipeline, FrozenEstimator, GridSearchCV, PooledClassifier)
-    asked = open_wrappers(model, *wrappers)
-    known: list[type] = [LogisticRegression]
+    """Whether the label follows from the probabilities, so that one question will do.
+
+    It is the most probable class, or is told by `BalancedThresholdClassifier.decide`.
+    """
+    asked = open_wrappers(model, *_PASSING)
+    known: list[type] = [LogisticRegression, BalancedThresholdClassifier]
     # Only who has one of our networks has loaded torch.
     module = sys.modules.get("sktransfer.classifier.classifier")
     if module is not None:

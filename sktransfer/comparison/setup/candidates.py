@@ -40,6 +40,7 @@ __all__ = [
     "find_start",
     "prepare",
     "seed_estimator",
+    "weight_parameter",
 ]
 
 _Method = TypeVar("_Method")
@@ -64,11 +65,11 @@ def _if_estimator_has(method: str) -> Callable[[_Method], _Method]:
     return wrapped
 
 
-def _weight_parameter(estimator: Estimator) -> str | None:
+def weight_parameter(estimator: Estimator) -> str | None:
     """Name by which ``fit`` takes weights of texts, if it does."""
     if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
-        inner = _weight_parameter(last)
+        inner = weight_parameter(last)
         return None if inner is None else f"{name}__{inner}"
     return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
 
@@ -125,7 +126,7 @@ class PooledClassifier(ClassifierMixin, BaseEstimator):
         source = (self.source_texts, self.source_labels)
         texts, labels, weight = pool_domains(source, (X, y), self.target_weight)
         self.estimator_ = clone(self.estimator)
-        name = _weight_parameter(self.estimator_)
+        name = weight_parameter(self.estimator_)
         given = {} if name is None else {name: weight}
         self.estimator_.fit(texts, labels, **given)
         self.classes_ = self.estimator_.classes_

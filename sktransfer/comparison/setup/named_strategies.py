@@ -28,6 +28,7 @@ from sktransfer.comparison.setup.named_encoders import (
     choose_encoders,
     short_name,
 )
+from sktransfer.comparison.setup.thresholds import threshold_of, with_threshold
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.estimators import Estimator, inner_estimators, is_text_classifier
 from sktransfer.exceptions import (
@@ -210,11 +211,13 @@ def choose_candidates(
     baseline: str | None,
     param_grids: Mapping[str, Grid] | None,
     setting: Setting,
+    threshold: str | None = None,
 ) -> Lineup:
     """Candidates in the order in which they run, from what the user named.
 
     A baseline of "auto" brings TF-IDF and the majority class along. Grids are by the
-    name of the strategy, with its encoder or without.
+    name of the strategy, with its encoder or without. What labels by a threshold, where
+    one is named, is every candidate that can.
     """
     found, missing = (
         _suitable(setting) if strategies is None else (_named(strategies, setting), {})
@@ -230,6 +233,7 @@ def choose_candidates(
         missing |= {f"the encoder {name}": why for name, why in setting.missing.items()}
     for name, why in missing.items():
         warnings.warn(f"{name} is left out: {why}", SktransferWarning, stacklevel=3)
+    found = with_threshold(found, threshold)
     lineup = Lineup.of(_with_grids(found, param_grids or {}))
     names = lineup.names
     if lineup.followers:
@@ -362,8 +366,9 @@ def _with_grids(
     found = []
     for candidate in candidates:
         grid = grids.get(candidate.named_apart().name, grids.get(candidate.name))
-        if grid is not None and candidate.use == "joint":
-            grid = _one_deeper(grid)
+        for is_inside in (threshold_of(candidate), candidate.use == "joint"):
+            if grid is not None and is_inside:
+                grid = _one_deeper(grid)
         found.append(replace(candidate, grid=grid))
     return found
 

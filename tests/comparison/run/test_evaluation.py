@@ -6,7 +6,13 @@ from sklearn.metrics import f1_score, get_scorer, make_scorer
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from sktransfer.comparison.run.evaluation import Prediction, Scoring, measure, predict
+from sktransfer.comparison.run.evaluation import (
+    Prediction,
+    Scoring,
+    choose_metric,
+    measure,
+    predict,
+)
 from sktransfer.exceptions import InvalidParameterError
 
 CLASSES = np.array(["a", "b", "c"])
@@ -159,3 +165,27 @@ def test_a_prediction_holds_seconds():
     said = predict(Fixed(TABLE), ["x"] * 4, CLASSES)
     assert isinstance(said, Prediction)
     assert said.seconds >= 0
+
+
+class TestChoiceOfMetric:
+    @pytest.mark.parametrize(
+        "counts",
+        [[50, 50], [70, 30], [50, 30, 20], [40, 40, 20], [20] * 5, [8, 8, 8, 8, 4]],
+    )
+    def test_accuracy_decides_between_classes_that_are_not_skewed(self, counts):
+        labels = np.repeat(np.arange(len(counts)), counts)
+        assert choose_metric(labels) == ("accuracy", "")
+        assert Scoring.resolve("auto", labels).name == "accuracy"
+
+    @pytest.mark.parametrize("counts", [[71, 29], [255, 45], [45, 40, 15], [9, 1]])
+    def test_balanced_accuracy_does_where_one_is_common_or_rare(self, counts):
+        labels = np.repeat(np.arange(len(counts)), counts)
+        name, why = choose_metric(labels)
+        assert name == "balanced_accuracy"
+        verb = "is" if counts[-1] == 1 else "are"
+        rarest = f"{counts[-1]} of {sum(counts)} texts {verb} {len(counts) - 1}"
+        assert why == f"{rarest}, so balanced accuracy decides"
+
+    def test_a_metric_that_is_named_decides_whatever_the_labels(self):
+        found = Scoring.resolve("accuracy", ["a"] * 9 + ["b"])
+        assert (found.name, found.reason) == ("accuracy", "")
