@@ -87,7 +87,7 @@ class BalancedThresholdClassifier(ClassifierMixin, BaseEstimator):
         """
         name = weight_parameter(self.estimator)
         is_weighted = sample_weight is not None and name is not None
-        given = {name: sample_weight} if is_weighted else {}
+        given = {str(name): sample_weight} if is_weighted else {}
         self.estimator_ = clone(self.estimator).fit(X, y, **given)
         self.classes_ = np.asarray(self.estimator_.classes_)
         labels = np.asarray(y)
