@@ -105,8 +105,9 @@ class TunedLogisticRegression(LogisticRegression):
         fitted = LogisticRegression(
             C=self.C_, class_weight=self.class_weight, max_iter=self.max_iter
         ).fit(X, y, sample_weight)
-        names = [name for name in vars(fitted) if name.endswith("_")]
-        vars(self).update({name: getattr(fitted, name) for name in names})
+        for name, value in vars(fitted).items():
+            if name.endswith("_"):
+                setattr(self, name, value)
         return self
 
     def _choose(self, X: Any, y: NDArray[Any], sample_weight: Any) -> float:

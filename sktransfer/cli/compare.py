@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,12 @@ import numpy as np
 import typer
 
 from sktransfer.baselines.registry import NAMES
-from sktransfer.cli.input_file import check_columns, is_missing, open_input
+from sktransfer.cli.input_file import (
+    check_columns,
+    find_columns,
+    is_missing,
+    open_input,
+)
 from sktransfer.cli.options import (
     DATA,
     OUTPUT,
@@ -20,7 +26,6 @@ from sktransfer.cli.options import (
     Format,
     Fresh,
     Overwrite,
-    Text,
     option,
     parse_duration,
     parse_names,
@@ -28,6 +33,7 @@ from sktransfer.cli.options import (
 )
 from sktransfer.cli.outputs import MODEL_FILE, check_report
 from sktransfer.cli.terminal import LiveTable, note, show_results, stdout_console
+from sktransfer.exceptions import TruncationWarning
 
 __all__ = ["EXAMPLES", "LabelledTable", "compare", "compare_tables", "read_labelled"]
 
@@ -65,10 +71,24 @@ def compare(
     file: Annotated[
         str, typer.Argument(help="Labelled texts of your domain.", metavar="FILE")
     ],
-    text: Text = "text",
+    text: Annotated[
+        str | None,
+        option(
+            "--text -t",
+            "Column of texts; text, or the only one there is, if not given.",
+            "COLUMN",
+            DATA,
+        ),
+    ] = None,
     label: Annotated[
-        str, option("--label -l", "Column of labels.", "COLUMN", DATA)
-    ] = "label",
+        str | None,
+        option(
+            "--label -l",
+            "Column of labels; label, or the only one there is, if not given.",
+            "COLUMN",
+            DATA,
+        ),
+    ] = None,
     group: Annotated[
         str | None,
         option(
@@ -202,8 +222,14 @@ def compare(
         )
     other = None
     if source is not None:
-        columns = {"text": source_text or text, "label": source_label or label}
-        other = read_labelled(source, prefix="source_", encoding=encoding, **columns)
+        other = read_labelled(
+            source,
+            text=source_text,
+            label=source_label,
+            encoding=encoding,
+            prefix="source_",
+            likely=table.columns,
+        )
     compare_tables(
         drawn,
         other,
@@ -226,11 +252,15 @@ def compare(
 
 @dataclass(frozen=True)
 class LabelledTable:
-    """Texts with their labels, and groups where a column of them was named."""
+    """Texts with their labels, and groups where a column of them was named.
+
+    `columns` are the names of those of texts and of labels.
+    """
 
     texts: list[str]
     labels: list[str]
     groups: list[str] | None
+    columns: tuple[str, str] = ("text", "label")
 
     def draw(self, n_rows: int, seed: int) -> LabelledTable:
         """At most so many rows, at random, in their order."""
@@ -238,32 +268,35 @@ class LabelledTable:
             return self
         chosen = np.random.default_rng(seed).permutation(len(self.texts))[:n_rows]
         rows = np.sort(chosen).tolist()
-        return LabelledTable(
-            [self.texts[row] for row in rows],
-            [self.labels[row] for row in rows],
-            None if self.groups is None else [self.groups[row] for row in rows],
+        return replace(
+            self,
+            texts=[self.texts[row] for row in rows],
+            labels=[self.labels[row] for row in rows],
+            groups=None if self.groups is None else [self.groups[row] for row in rows],
         )
 
 
 def read_labelled(
     name: str,
     *,
-    text: str,
-    label: str,
+    text: str | None = None,
+    label: str | None = None,
     group: str | None = None,
     format: str | None = None,
     encoding: str | None = None,
     prefix: str = "",
+    likely: tuple[str, str] = ("text", "label"),
 ) -> LabelledTable:
     """Read texts and labels; rows that lack one of them are left out, and counted.
 
-    Labels are str, whatever they were. `prefix` is that of the options which name the
+    Labels are str, whatever they were. Columns that are not named are found, `likely`
+    ones first, see `find_columns`. `prefix` is that of the options which name the
     columns, for messages.
     """
     texts, labels, groups, n_left_out = [], [], [], 0
     with open_input(name, format, encoding) as reader:
-        named = {f"{prefix}text": text, f"{prefix}label": label, "group": group}
-        check_columns(reader, **named)
+        text, label = find_columns(reader, text, label, prefix=prefix, likely=likely)
+        check_columns(reader, group=group)
         for chunk in reader.chunks(_N_ROWS):
             for row in chunk.rows:
                 cells = [row.get(text), row.get(label)]
@@ -289,7 +322,9 @@ def read_labelled(
             f"{len(texts):,} rows, which are no classes: name the column of labels",
             param_hint=f"--{prefix.replace('_', '-')}label",
         )
-    return LabelledTable(texts, labels, None if group is None else groups)
+    return LabelledTable(
+        texts, labels, None if group is None else groups, (text, label)
+    )
 
 
 def compare_tables(
@@ -309,9 +344,17 @@ def compare_tables(
     `options` are those of `compare_strategies`.
     """
     from sktransfer.comparison.comparing import compare_strategies
+    from sktransfer.comparison.run.evaluation import choose_metric
     from sktransfer.comparison.run.forecast import RowCost, tell_costs
     from sktransfer.comparison.run.journal import forget_comparison
 
+    # It is said of the table, once, and of no part of it again.
+    warnings.simplefilter("ignore", TruncationWarning)
+    reason = choose_metric(table.labels)[1] if options["scoring"] == "auto" else ""
+    if reason and options["threshold"] is None:
+        reason += "; --threshold balanced gives labels that suit it"
+    if reason:
+        note(f"{reason}.")
     if options.get("n_jobs") is None:
         options["n_jobs"] = _choose_jobs()
     journal = None

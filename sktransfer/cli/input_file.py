@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import hashlib
+import re
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,7 @@ __all__ = [
     "choose_format",
     "detect_encoding",
     "digest_input",
+    "find_columns",
     "is_missing",
     "is_utf8",
     "known_encoding",
@@ -69,6 +71,12 @@ _BY_SUFFIX = {
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
 
 _N_SAMPLED = 1 << 20
+
+# Rows by which a column is taken for texts or for labels.
+_N_LOOKED_AT = 1000
+# A text has several words, or is Chinese; what has neither is a name, a number, a date.
+_SEVERAL_WORDS = re.compile(r"[^\W\d_]{2}\S*\s+\S*[^\W\d_]|[\u3400-\u9fff]{2}")
+_MOST_LABELS = 20
 
 
 def known_encoding(name: str) -> str | None:
@@ -240,12 +248,81 @@ def check_columns(reader: Reader, **columns: str | None) -> None:
             name.casefold().strip(), folded, n=1, cutoff=0.5
         )
         guess = f" Did you mean {folded[near[0]]!r}?" if near else ""
-        listed = ", ".join(map(repr, reader.columns[:12]))
-        more = ", ..." if len(reader.columns) > 12 else ""
         raise typer.BadParameter(
-            f"{reader.name} has no column {name!r}.{guess} It has {listed}{more}.",
+            f"{reader.name} has no column {name!r}.{guess} It has "
+            f"{_list(reader.columns)}.",
             param_hint=f"--{option.replace('_', '-')}",
         )
+
+
+def _list(columns: list[str]) -> str:
+    more = ", ..." if len(columns) > 12 else ""
+    return ", ".join(map(repr, columns[:12])) + more
+
+
+def find_columns(
+    reader: Reader,
+    text: str | None,
+    label: str | None,
+    *,
+    prefix: str = "",
+    likely: tuple[str, str] = ("text", "label"),
+) -> tuple[str, str]:
+    """Columns of texts and of labels: those that are named, or that alone can be it.
+
+    What is None was not named: then it is the likely one, if there is such a column,
+    else the only one whose first rows look like it, and that is said. `prefix` is that
+    of the options that name columns.
+    """
+    given = {f"{prefix}text": text, f"{prefix}label": label}
+    check_columns(reader, **given)
+    text, label = (
+        name or (default if default in reader.columns else None)
+        for name, default in zip((text, label), likely, strict=True)
+    )
+    if text is None or label is None:
+        of_texts, of_labels = _look_at(reader)
+        if text is None:
+            text = _the_only(reader, "texts", of_texts, label, f"--{prefix}text")
+        if label is None:
+            label = _the_only(reader, "labels", of_labels, text, f"--{prefix}label")
+    return text, label
+
+
+def _look_at(reader: Reader) -> tuple[list[str], list[str]]:
+    """Columns whose first rows look like texts, and those that look like labels."""
+    rows = next((chunk.rows for chunk in reader.chunks(_N_LOOKED_AT)), [])
+    of_texts, of_labels = [], []
+    for column in reader.columns:
+        cells = [row.get(column) for row in rows]
+        values = [str(cell).strip() for cell in cells if not is_missing(cell)]
+        values = [value for value in values if value]
+        n_distinct = len(set(values))
+        n_most = max(_MOST_LABELS, len(values) // 10)
+        if 2 <= n_distinct <= min(n_most, len(values) // 2):
+            of_labels.append(column)
+        elif sum(map(bool, map(_SEVERAL_WORDS.search, values))) > len(values) / 2:
+            of_texts.append(column)
+    return of_texts, of_labels
+
+
+def _the_only(
+    reader: Reader, what: str, fitting: list[str], taken: str | None, option: str
+) -> str:
+    """The one of the columns that is not taken; it is said which that is."""
+    left = [column for column in fitting if column != taken]
+    option = option.replace("_", "-")
+    if len(left) == 1:
+        note(f"{reader.name}: the {what} are those of the column {left[0]!r}.")
+        return left[0]
+    if left:
+        found = f"{len(left)} columns of {reader.name} may be it: {_list(left)}"
+    else:
+        found = f"no column of {reader.name} looks like it, of {_list(reader.columns)}"
+    raise typer.BadParameter(
+        f"which column holds the {what}? {found[0].upper()}{found[1:]}",
+        param_hint=option,
+    )
 
 
 def is_missing(value: Any) -> bool:

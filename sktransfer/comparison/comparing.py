@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -66,6 +67,7 @@ from sktransfer.exceptions import (
     InvalidInputError,
     InvalidParameterError,
     TrainingError,
+    TruncationWarning,
 )
 from sktransfer.packages import require_extra
 from sktransfer.texts import check_texts
@@ -261,6 +263,9 @@ def compare_strategies(
     lineup = choose_candidates(strategies, baseline, param_grids, setting, threshold)
     baseline = choose_baseline(baseline, lineup)
     with ExitStack() as stack:
+        # Said of the texts, once; each fold would say it of its own part.
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", TruncationWarning)
         settings = describe_data(data, domain)
         journal = stack.enter_context(open_journal(place, settings))
         check_candidates(lineup.possible, journal)

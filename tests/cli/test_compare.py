@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
+from typer import BadParameter
 
 from sktransfer.baselines import nbsvm
 from sktransfer.cli.compare import EXAMPLES, read_labelled
@@ -167,6 +169,91 @@ class TestReading:
         assert table.draw(50, seed=0) is table
 
 
+class TestFinding:
+    """Columns that nobody has named."""
+
+    def write(self, tmp_path, head, film="a {} film no {}", more=""):
+        """A table of an id, a date, a text, a label, and perhaps more."""
+        path = tmp_path / "t.csv"
+        rows = [
+            f"{n},2024-01-{n:02},{film.format(word, n)},{word}{more}"
+            for n, word in enumerate(["good", "bad"] * 6, start=1)
+        ]
+        path.write_text("\n".join([head, *rows]), encoding="utf-8")
+        return str(path)
+
+    @pytest.mark.parametrize("film", ["a {} film no {}", "电影{}{}"])
+    def test_the_only_ones_that_can_be_it_are_taken_and_told(
+        self, tmp_path, capsys, film
+    ):
+        path = self.write(tmp_path, "id,day,review,verdict", film)
+        assert read_labelled(path).columns == ("review", "verdict")
+        told = capsys.readouterr().err
+        assert "the texts are those of the column 'review'" in told
+        assert "the labels are those of the column 'verdict'" in told
+
+    def test_their_usual_names_come_first(self, tmp_path, capsys):
+        path = self.write(tmp_path, "id,label,text,verdict")
+        assert read_labelled(path, label="verdict").columns == ("text", "verdict")
+        assert read_labelled(path, label="id").columns == ("text", "id")
+        assert capsys.readouterr().err == ""
+
+    def test_what_is_named_is_no_other_column(self, tmp_path):
+        path = self.write(tmp_path, "id,day,review,verdict")
+        assert read_labelled(path, text="day").columns == ("day", "verdict")
+
+    def test_of_several_none_is_taken(self, tmp_path):
+        path = self.write(tmp_path, "id,day,review,verdict,title", more=",{} at {}")
+        rows = Path(path).read_text().splitlines()
+        told = [row.format("seen", n) for n, row in enumerate(rows)]
+        Path(path).write_text("\n".join(told))
+        with pytest.raises(BadParameter, match=r"2 columns of .*'review', 'title'"):
+            read_labelled(path)
+
+    def test_where_there_is_none_all_columns_are_listed(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text("id,stars\n1,2\n2,3\n3,2\n4,3")
+        with pytest.raises(BadParameter, match="looks like it, of 'id', 'stars'"):
+            read_labelled(str(path))
+
+    def test_a_source_is_read_by_the_tables_names(self, tmp_path):
+        path = self.write(tmp_path, "id,day,review,verdict", more="")
+        found = read_labelled(path, prefix="source_", likely=("day", "verdict"))
+        assert found.columns == ("day", "verdict")
+
+
+class TestSkew:
+    @pytest.fixture
+    def skewed(self, tmp_path):
+        path = tmp_path / "skewed.csv"
+        good = [f"a good film no {n},pos" for n in range(36)]
+        bad = [f"a bad film no {n},neg" for n in range(9)]
+        path.write_text("\n".join(["review,verdict", *good, *bad]))
+        return path
+
+    def test_what_decides_is_said_before_the_table_and_stands_in_it(self, run, skewed):
+        result = run("compare", skewed, *CHEAP)
+        before, _, _ = result.stderr.partition("majority")
+        why = "9 of 45 texts are 'neg', so balanced accuracy decides"
+        assert f"{why}; --threshold balanced gives labels" in flat(before)
+        assert "balanced accuracy" in result.stdout.splitlines()[0]
+        assert f"{why}." in flat(result.stdout)
+
+    def test_a_threshold_is_a_column(self, run, skewed):
+        result = run("compare", skewed, *CHEAP, "--threshold", "balanced")
+        assert "--threshold" not in result.stderr
+        lines = result.stdout.splitlines()
+        assert lines[0].split()[:2] == ["strategy", "threshold"]
+        told = {line.split()[0]: line.split()[1] for line in lines[1:4]}
+        assert told["tfidf"] == "balanced"
+        assert max(map(len, lines)) <= 80
+
+    def test_accuracy_decides_where_it_is_named(self, run, skewed):
+        result = run("compare", skewed, *CHEAP, "--scoring", "accuracy")
+        assert "so balanced" not in result.stderr
+        assert result.stdout.split()[1] == "accuracy"
+
+
 class TestUsage:
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -195,9 +282,12 @@ class TestUsage:
 
     def test_the_sources_columns_have_options_of_their_own(self, compare, tmp_path):
         path = tmp_path / "other.csv"
-        path.write_text("body,stars\ngood one,pos\nbad one,neg\n")
+        rows = "a good one,it is good,pos\na bad one,it is bad,neg\n"
+        path.write_text(f"title,body,stars\n{rows}")
         result = compare(*CHEAP, "--source", path)
         assert "Invalid value for --source-text" in flat(result.stderr)
+        assert "2 columns of" in flat(result.stderr)
+        assert "'title', 'body'" in flat(result.stderr)
         options = ["--source", path, "--source-text", "body", "--source-label", "star"]
         result = compare(*CHEAP, *options)
         assert "Did you mean 'stars'?" in flat(result.stderr)

@@ -47,7 +47,7 @@ from sktransfer.comparison.run.preparation import (
 )
 from sktransfer.comparison.run.racing import Racer, Stop, find_stops
 from sktransfer.comparison.run.speed import Speeds, take_back
-from sktransfer.comparison.run.workers import fit_source, run_task
+from sktransfer.comparison.run.workers import fit_source, pass_on, run_task
 from sktransfer.comparison.setup.candidates import Candidate, Source, prepare
 from sktransfer.comparison.setup.folds import Fold, Rows, TrainSize, take_rows
 
@@ -563,6 +563,7 @@ class Schedule:
                             self.sources.keep(number, *pickle.loads(outcome))
                     continue
                 row = rows[number]
+                pass_on(outcome.pop("warnings", ()))
                 self._record(row, outcome)
                 self._report(row, "running" if row.pending else row.status)
 

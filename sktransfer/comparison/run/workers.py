@@ -7,7 +7,8 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from joblib.externals.loky import process_executor
 from sktransfer.comparison.run.evaluation import Task
 from sktransfer.comparison.run.preparation import SourceFit
 from sktransfer.comparison.run.speed import put_aside
+from sktransfer.exceptions import TruncationWarning
 
-__all__ = ["become_worker", "fit_source", "run_task"]
+__all__ = ["become_worker", "fit_source", "pass_on", "run_task"]
 
 # Bytes by which a worker may grow; 300 MB, joblib's own, is what torch takes at once.
 _LEAK = 2**32
@@ -59,10 +61,17 @@ def run_task(
 ) -> tuple[int, dict[str, Any]]:
     """Outcome of a task, with the number of its row: answers come in any order.
 
-    The model of a task that keeps it is left in the file `aside`.
+    The model of a task that keeps it is left in the file `aside`. Warnings come along
+    in the outcome, for `pass_on`.
     """
     become_worker(parent)
-    outcome = call(task)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        # That texts are cut is true of the data, and is said of them, once.
+        warnings.simplefilter("ignore", TruncationWarning)
+        outcome = call(task)
+    told = dict.fromkeys((one.category, str(one.message)) for one in caught)
+    outcome["warnings"] = list(told)
     model = outcome.pop("model", None)
     if model is not None:
         put_aside(model, aside)
@@ -77,6 +86,18 @@ def fit_source(parent: int, digest: str, fit: SourceFit) -> tuple[str, bytes | N
     """
     become_worker(parent)
     try:
-        return digest, pickle.dumps(fit())
+        with warnings.catch_warnings():
+            # Folds on the same model will say it again.
+            warnings.simplefilter("ignore")
+            return digest, pickle.dumps(fit())
     except Exception:
         return digest, None
+
+
+def pass_on(told: Iterable[tuple[type[Warning], str]]) -> None:
+    """Warn of what a worker was warned of.
+
+    The worker's own would be printed with lines of our source, and once a worker.
+    """
+    for category, message in told:
+        warnings.warn(message, category, stacklevel=2)
