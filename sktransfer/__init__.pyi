@@ -4,6 +4,8 @@ from .baselines.vader import VaderClassifier
 from .classifier.classifier import TransferSentimentClassifier
 from .classifier.data.joint_domains import pool_domains
 from .comparison.comparing import compare_strategies
+from .comparison.prediction_files import load_predictions
+from .comparison.predictions import compare_predictions
 from .comparison.result import StrategyComparison
 from .datasets import fetch_reviews, load_mini_reviews
 from .encoders.featurizer import BertFeaturizer
@@ -38,11 +40,13 @@ __all__ = [
     "WordVectorTrainer",
     "WordVectors",
     "align_word_vectors",
+    "compare_predictions",
     "compare_strategies",
     "explain",
     "fetch_reviews",
     "load",
     "load_mini_reviews",
+    "load_predictions",
     "pool_domains",
     "save",
     "write_report",

@@ -389,14 +389,20 @@ def compare_tables(
         return
     folder = Path(report).expanduser()
     model = _save_best(comparison, folder) if best_model else None
-    from sktransfer.report.page_folder import FOLDS, write_files
+    from sktransfer.comparison.prediction_files import render_predictions
+    from sktransfer.report.page_folder import FOLDS, PREDICTIONS, write_files
     from sktransfer.report.writing import write_report
 
     page = write_report(
         comparison, folder, model_folder=model, title=title, overwrite=overwrite
     )
     folds = comparison.folds.to_csv(index=False).encode("utf-8", "replace")
-    write_files(folder, {FOLDS: folds}, overwrite=overwrite)
+    files = {FOLDS: folds}
+    if comparison.predictions:
+        # Without texts, as a report is sent around.
+        lines = render_predictions(comparison, texts=False)
+        files[PREDICTIONS] = b"".join(lines)
+    write_files(folder, files, overwrite=overwrite)
     console.print()
     console.print(f"Page:  {page}", markup=False, soft_wrap=True)
     if model is not None:

@@ -27,6 +27,7 @@ __all__ = [
     "Head",
     "Shown",
     "columns_with",
+    "filled_names",
     "heads_of",
     "rank_rows",
     "varied_names",
@@ -289,6 +290,16 @@ def varied_names(results: pd.DataFrame) -> list[str]:
     if "threshold" in results:
         names.append("threshold")
     return names
+
+
+def filled_names(results: pd.DataFrame) -> list[Hashable]:
+    """Names of the columns, without costs that no row has.
+
+    Predictions from elsewhere come without.
+    """
+    costs = {column.name for column in COLUMNS if column.group == "cost"}
+    empty = costs & {name for name in results if results[name].isna().all()}
+    return [name for name in results if name not in empty]
 
 
 def rank_rows(results: pd.DataFrame) -> pd.DataFrame:

@@ -330,6 +330,7 @@ def compare_strategies(
         encoder=chosen,
         encoders=ran.choice.table(),
         refit=refit,
+        bound=data.bound,
     )
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sktransfer.comparison.findings.rendering import to_html, to_markdown, write_csv
 from sktransfer.comparison.findings.summary import best_row, comparable_rows
+from sktransfer.comparison.prediction_files import write_predictions
 from sktransfer.exceptions import InvalidParameterError
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class StrategyComparison:
     refit : callable or None, default=None
         From a strategy's name and `tune_threshold` to an estimator that is fitted on
         everything; None where nothing can be fitted again.
+    bound : ndarray or None, default=None
+        Which texts belong together.
 
     Attributes
     ----------
@@ -95,7 +98,8 @@ class StrategyComparison:
             "balanced", or None; only where `compare_strategies` was given one.
         ``train_size``
             Mean number of labelled training texts of the target domain, an int; 0 for a
-            strategy that learns from the source domain alone.
+            strategy that learns from the source domain alone. NaN where predictions
+            from elsewhere were compared, and nobody has told.
         ``score``, ``score_std``, ``score_low``, ``score_high``
             Main metric of all predictions out of fold, averaged over repeats, its
             standard deviation over folds, and the ends of its 95 % interval; all NaN
@@ -162,10 +166,13 @@ class StrategyComparison:
         One row a transformer of the default strategies, the best first: ``encoder``,
         ``strategy`` (its row of frozen features), ``score``, ``difference`` (from the
         leader's, with its ``pvalue``), ``leads``, ``status`` and ``error``.
+    bound : ndarray of int of shape (n,), or None
+        Texts with the same number belong together: copies, and those of one group.
 
     See Also
     --------
     compare_strategies : Makes one.
+    compare_predictions : Makes one of predictions that are there.
 
     Examples
     --------
@@ -196,6 +203,7 @@ class StrategyComparison:
         encoder: Encoder | None = None,
         encoders: pd.DataFrame | None = None,
         refit: Callable[[str, bool | str], Any] | None = None,
+        bound: npt.NDArray[np.intp] | None = None,
     ) -> None:
         self.results = results
         self.folds = folds
@@ -211,7 +219,19 @@ class StrategyComparison:
         self.domain_distance = domain_distance
         self.encoder = encoder
         self.encoders = encoders
+        self.bound = bound
         self._refit = refit
+
+    @property
+    def has_estimators(self) -> bool:
+        """Whether `best_estimator` can fit something.
+
+        Returns
+        -------
+        has_estimators : bool
+            False for what `compare_predictions` made.
+        """
+        return self._refit is not None
 
     @property
     def best_strategy(self) -> str:
@@ -334,6 +354,45 @@ class StrategyComparison:
             The file; it is written beside and renamed.
         """
         write_csv(self.results, Path(path).expanduser())
+
+    def save_predictions(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        texts: bool = True,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write all predictions to a file that `load_predictions` reads.
+
+        It has what `compare_predictions` takes: labels, predictions with their folds
+        and repeats, which texts belong together, the metric, the baseline and what the
+        rows cost. The source domain, learning curves, estimators, and rows without
+        predictions are not in it.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, JSON lines in UTF-8. It is written beside and renamed.
+        texts : bool, default=True
+            Whether the texts are written, too; they may be private. Without them rows
+            are named by their number.
+        overwrite : bool, default=False
+            Whether a file is replaced that holds no such predictions.
+
+        Returns
+        -------
+        path : pathlib.Path
+            The file.
+
+        Raises
+        ------
+        InvalidParameterError
+            If another file is there and `overwrite` is false. It stays.
+        InvalidInputError
+            If there are no predictions, or labels that JSON cannot hold.
+        """
+        place = Path(path).expanduser()
+        return write_predictions(self, place, texts=texts, overwrite=overwrite)
 
     def _check_known(self, strategy: str, known: list[str]) -> None:
         if strategy not in known:

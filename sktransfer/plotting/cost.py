@@ -162,6 +162,12 @@ class CostDisplay:
         rows = rows_at(comparison, train_size)
         check_finished(rows)
         rows = [row for row in rows if is_number(row["score"]) and is_number(row[cost])]
+        if not rows:
+            raise InvalidInputError(
+                f"No strategy of the comparison has a number in the column {cost!r}, "
+                "so there is no cost to draw: tell what they took, as in "
+                "compare_predictions(..., seconds={'mine': 12.5})."
+            )
         order = strategies_of(comparison)
         names = [str(row["strategy"]) for row in rows]
         return cls(

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sktransfer.comparison.columns import Head, heads_of
+from sktransfer.comparison.columns import Head, filled_names, heads_of
 from sktransfer.comparison.result import StrategyComparison
 from sktransfer.explanation.contributions import (
     Explanation,
@@ -25,6 +25,9 @@ from sktransfer.plotting.compared import (
     rows_at,
     train_sizes_of,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Table", "best_of", "list_facts", "list_mistakes", "result_table", "usage"]
 
@@ -88,7 +91,7 @@ def result_table(comparison: StrategyComparison, *, every_size: bool = False) ->
         varied.append("threshold")
     heads = heads_of(
         "page",
-        list(results),
+        filled_names(results),
         varied=varied,
         scoring=comparison.scoring,
         baseline=comparison.baseline,
@@ -107,8 +110,9 @@ def _by_size_and_score(row: Row, largest: float) -> tuple[bool, float, float]:
     """Finished ones first, the largest size first, the best score first."""
     done = is_number(row["score"])
     size = row["train_size"] if is_number(row["train_size"]) else 0
-    # What learns from the source alone stands among those that learnt most.
-    return not done, -(size or largest), -row["score"] if done else 0.0
+    if not size:  # what learns from the source alone stands among those of the largest
+        size = largest if is_number(largest) else 0
+    return not done, -size, -row["score"] if done else 0.0
 
 
 def _write_row(
@@ -146,7 +150,7 @@ def list_mistakes(
     return [
         {
             **{name: str(mistake[name]) for name in ("text", "predicted", "label")},
-            "row": mistake["row"],
+            "row": _tell_row(mistake["row"], mistake["text"]),
             "probability": f"{mistake['probability']:.2f}"
             if is_number(mistake["probability"])
             else "",
@@ -154,6 +158,11 @@ def list_mistakes(
         }
         for mistake in comparison.mistakes(best, n_mistakes).to_dict("records")
     ]
+
+
+def _tell_row(row: int, text: str) -> str:
+    """Where a text stands, in brackets, unless that is all that is known of it."""
+    return "" if text == f"row {row}" else f" (row {row})"
 
 
 def _explain(explanation: Explanation | None) -> dict[str, Any] | None:
@@ -179,9 +188,9 @@ def list_facts(comparison: StrategyComparison) -> dict[str, str]:
     folds = comparison.folds
     pairs = folds[["repeat", "fold"]].drop_duplicates()
     n_repeats = int(pairs["repeat"].nunique()) if len(pairs) else 0
-    facts["Folds"] = f"{len(pairs)}, the same for all strategies" + (
-        f" ({n_repeats} repeats)" if n_repeats > 1 else ""
-    )
+    told = f"{len(pairs)}, the same for all strategies"
+    told = "not known" if _are_unknown(folds) else told
+    facts["Folds"] = told + (f" ({n_repeats} repeats)" if n_repeats > 1 else "")
     sizes = train_sizes_of(comparison)
     if sizes:
         listed = ", ".join(f"{size:,}" for size in sizes)
@@ -195,7 +204,10 @@ def list_facts(comparison: StrategyComparison) -> dict[str, str]:
 
 
 def usage(comparison: StrategyComparison, model_folder: str | None) -> list[str]:
-    """Three lines of code that load the best model, or fit and save it."""
+    """Three lines of code that load the best model, or fit and save it.
+
+    None where there is no model.
+    """
     last = f"model.predict([{comparison.texts[0][:60]!r}])"
     if model_folder is not None:
         return [
@@ -203,6 +215,8 @@ def usage(comparison: StrategyComparison, model_folder: str | None) -> list[str]
             f"model = load({model_folder!r})",
             last,
         ]
+    if not comparison.has_estimators:
+        return []
     return [
         "from sktransfer import save",
         "model = comparison.best_estimator()  # fitted on all texts",
@@ -216,20 +230,29 @@ def _describe(texts: Sequence[str], labels: Iterable[object]) -> str:
     return f"{len(texts):,} ({listed})"
 
 
+def _are_unknown(folds: pd.DataFrame) -> bool:
+    """Whether predictions came from elsewhere without their folds."""
+    return len(folds) > 0 and bool(folds["n_train"].isna().all())
+
+
 def _tell_time(comparison: StrategyComparison) -> str:
     """Seconds of all folds together."""
     folds = comparison.folds
-    spent = [
-        float(folds[name].sum())
-        for name in ("fit_seconds", "predict_seconds")
-        if name in folds
-    ]
-    if not spent:
+    names = {"fit_seconds": "training", "predict_seconds": "predicting"}
+    spent = {
+        what: float(folds[name].sum())
+        for name, what in names.items()
+        if name in folds and folds[name].notna().any()
+    }
+    if not spent or _are_unknown(folds):
         return "not kept"
-    fit, predict = (*spent, 0.0)[:2]
-    return (
-        f"{fit:,.1f} s of training and {predict:,.1f} s of predicting, over all folds"
+    told = " and ".join(
+        f"{seconds:,.1f} s of {what}" for what, seconds in spent.items()
     )
+    # The majority class of predictions from elsewhere takes no time to speak of.
+    ours = folds[(folds["status"] == "done") & (folds["kind"] != "baseline")]
+    known = "fit_seconds" in ours and ours["fit_seconds"].notna().all()
+    return f"{told}, over all folds{'' if known else ' for which it is known'}"
 
 
 def _tell_versions() -> str:

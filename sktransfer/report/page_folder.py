@@ -16,6 +16,7 @@ from sktransfer.storage import digest_file, read_json, write_file_beside, write_
 __all__ = [
     "FOLDS",
     "PAGE",
+    "PREDICTIONS",
     "TABLE",
     "check_folder",
     "list_names",
@@ -26,13 +27,14 @@ __all__ = [
 _NOTES = "report.json"
 _FORMAT, _FORMAT_VERSION = "sktransfer report", 1
 PAGE, TABLE, FOLDS = "report.html", "results.csv", "folds.csv"
+PREDICTIONS = "predictions.jsonl"
 _PICTURES = ("scores", "cost", "curves", "confusion", "domains")
 
 
 def list_names() -> list[str]:
     """Names of all files that a report may have."""
     pictures = [f"{name}.{kind}" for name in _PICTURES for kind in ("svg", "png")]
-    return [_NOTES, PAGE, TABLE, FOLDS, *pictures]
+    return [_NOTES, PAGE, TABLE, FOLDS, PREDICTIONS, *pictures]
 
 
 def check_folder(folder: Path, names: Iterable[str] | None = None) -> None:

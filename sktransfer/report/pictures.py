@@ -85,8 +85,8 @@ class Picture:
 def draw_pictures(comparison: StrategyComparison) -> list[Picture]:
     """Draw what a comparison has to show, which is nothing where none has a score.
 
-    Curves need several train sizes; the map needs a source, and the weights of
-    `BertFeaturizer`.
+    The cost needs seconds, and curves several train sizes; the map needs a source, and
+    the weights of `BertFeaturizer`.
     """
     require_extra("matplotlib", "plot", "write_report")
     rows = [row for row in rows_at(comparison) if is_number(row["score"])]
@@ -102,18 +102,23 @@ def draw_pictures(comparison: StrategyComparison) -> list[Picture]:
             f"The {metric} of each strategy with its 95 % interval, best first: "
             f"{listed}.",
             lambda: ScoreDisplay.from_comparison(comparison),
-        ),
-        _draw(
-            "cost",
-            "Score against time",
-            f"The {metric} of each strategy against the seconds to train it: "
-            + "; ".join(
-                f"{row['strategy']} {row['fit_seconds']:.2g} s" for row in ranked
-            )
-            + ".",
-            lambda: CostDisplay.from_comparison(comparison),
-        ),
+        )
     ]
+    # Predictions from elsewhere may come without seconds.
+    timed = [row for row in ranked if is_number(row["fit_seconds"])]
+    if timed:
+        pictures.append(
+            _draw(
+                "cost",
+                "Score against time",
+                f"The {metric} of each strategy against the seconds to train it: "
+                + "; ".join(
+                    f"{row['strategy']} {row['fit_seconds']:.2g} s" for row in timed
+                )
+                + ".",
+                lambda: CostDisplay.from_comparison(comparison),
+            )
+        )
     sizes = train_sizes_of(comparison)
     if len(sizes) > 1:
         pictures.append(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sktransfer.comparison.columns import (
     COLUMNS,
     Head,
+    filled_names,
     heads_of,
     rank_rows,
     varied_names,
@@ -27,7 +28,7 @@ def format_rows(
 ) -> tuple[list[Head], list[list[str]]]:
     """Heads and rows of the table that people read, the best first."""
     heads = heads_of(
-        "text", list(results), varied=varied_names(results), scoring=scoring
+        "text", filled_names(results), varied=varied_names(results), scoring=scoring
     )
     named = [head for head in heads if head.group == "name"]
     rows = []
