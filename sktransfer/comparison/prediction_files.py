@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ __all__ = ["load_predictions", "render_predictions", "write_predictions"]
 _FORMAT, _VERSION = "sktransfer predictions", 1
 # How the first and the last line of such a file begin.
 _HEAD, _SEAL = f'{{"format": "{_FORMAT}"'.encode(), b'{"sha256": "'
-_LONGEST_SEAL = 200
+_HALVES = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")
 _SECONDS = ("fit_seconds", "predict_seconds")
 _DETAILS = [c.name for c in COLUMNS if c.group == "cost" and c.name not in _SECONDS]
 
@@ -128,7 +129,9 @@ def _contents(comparison: Predicted, with_texts: bool) -> Iterator[dict[str, Any
         line: dict[str, Any] = {"row": row, "label": label}
         if comparison.bound is not None:
             line["bound"] = int(comparison.bound[row])
-        yield line | ({"text": comparison.texts[row]} if with_texts else {})
+        yield line | (
+            {"text": _split_text(comparison.texts[row])} if with_texts else {}
+        )
     probable = [s["name"] for s in strategies if s["has_probabilities"]]
     for number, key in enumerate(keys.tolist()):
         yield {
@@ -140,6 +143,12 @@ def _contents(comparison: Predicted, with_texts: bool) -> Iterator[dict[str, Any
             ],
             "probabilities": [predicted[name][1][number].tolist() for name in probable],
         }
+
+
+def _split_text(text: str) -> str | list[str]:
+    """A text, in pieces where JSON would join two halves of a character."""
+    pieces = _HALVES.split(text)
+    return text if len(pieces) == 1 else pieces
 
 
 def _check_labels(labels: npt.NDArray[Any]) -> None:
@@ -321,7 +330,7 @@ def _read(lines: Iterable[bytes]) -> dict[str, Any]:
         if "bound" in entry:
             bound.append(entry["bound"])
         if head["has_texts"]:
-            texts.append(entry["text"])
+            texts.append("".join(entry["text"]))
     y = np.array(labels, dtype=dtype)
     return {
         "y": y,

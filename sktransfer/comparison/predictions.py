@@ -120,8 +120,8 @@ def compare_predictions(
         fold. What is not told stays empty.
     details : dict of str to dict or None, default=None
         Other columns of the results, as ``{"mine": {"encoder": "my-bert"}}``: "kind",
-        "encoder", "train_size" (of all strategies, or of none), "texts_per_second",
-        "fit_peak_mib" and "n_trainable_parameters".
+        "encoder", "train_size" (the same for all, or 0 for what learnt from other texts
+        only), "texts_per_second", "fit_peak_mib" and "n_trainable_parameters".
 
     Returns
     -------
@@ -176,6 +176,7 @@ def compare_predictions(
     order = read_classes(classes, labels)
     bound, shown = _bind(texts, groups, len(labels))
     said = read_predictions(y, labels, predictions, order)
+    _check_characters([*said, *order])
     first = next(iter(said.values()))
     planned = plan_folds(first, folds, bound)
     if planned is not None and folds is not None:
@@ -205,10 +206,11 @@ def compare_predictions(
     # Sentences go by the size that rows have in common; tables tell what is known.
     verdicts = tell(summary, results, None)
     if planned is None:
-        results["train_size"], table["train_size"] = math.nan, math.nan
-        table["n_train"] = math.nan
-    for rows in (results, table):
-        _fill_in(rows, about, ["train_size"])
+        results["train_size"] = math.nan
+        table["train_size"] = table["n_train"] = math.nan
+    else:
+        _fill_in(table, about, ["train_size"])
+    _fill_in(results, about, ["train_size"])
     return StrategyComparison(
         results,
         table,
@@ -230,6 +232,19 @@ def _length(y: object) -> int:
             "list or an array."
         )
     return len(y)
+
+
+def _check_characters(names: Iterable[Any]) -> None:
+    """Refuse names and labels with half a character, which no table holds."""
+    for name in names:
+        try:
+            str(name).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(
+                f"{name!r} holds half a character at position {error.start}, as broken "
+                "decoders leave it, but names and labels of whole ones are expected: "
+                "rename it."
+            ) from error
 
 
 def _check_scoring(scoring: str | Callable[..., float]) -> Scoring:
@@ -371,19 +386,20 @@ def _check_details(
         for column, value in zip(_SECONDS, pair, strict=False):
             about[name][column] = _check_cost(f"seconds[{name!r}]", value)
     known = {columns.get("train_size") or 0 for columns in about.values()} - {0}
-    told_of = [name for name in about if "train_size" in about[name]]
-    if told_of and set(about) - {GUESSING} - set(told_of):
-        raise InvalidParameterError(
-            f"details tells the train_size of {told_of}, but of all strategies, or of "
-            "none, is expected."
-        )
     if len(known) > 1:
         raise InvalidParameterError(
             f"details tells the train sizes {sorted(known)}, but strategies are "
             "compared at one of them, or at 0 where they learnt from other texts only."
         )
-    if told_of and GUESSING in about:
-        about[GUESSING].setdefault("train_size", next(iter(known), 0))
+    told_of = [name for name in about if "train_size" in about[name]]
+    if told_of and not known and len(told_of) < len(about):
+        raise InvalidParameterError(
+            f"details tells the train_size 0 of {told_of}, but that of the others is "
+            "not known: tell it as well."
+        )
+    for columns in about.values():
+        if known:
+            columns.setdefault("train_size", next(iter(known)))
     return about
 
 
@@ -446,7 +462,12 @@ def _outcome(
     labels = data.labels[fold.test]
     nobody = cast(TextClassifier, None)  # predictions are there: none is asked
     try:
-        metrics = measure(nobody, prediction, [], labels, data.classes, data.scoring)
+        with warnings.catch_warnings():
+            # What has no value in a fold fails the row, which says so.
+            warnings.simplefilter("ignore")
+            metrics = measure(
+                nobody, prediction, [], labels, data.classes, data.scoring
+            )
     except ValueError as error:
         return outcome | {"status": "failed", "error": describe_error(error)}
     if not math.isfinite(metrics["score"]):

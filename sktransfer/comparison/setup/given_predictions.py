@@ -115,6 +115,7 @@ class _Reader:
         names = _column_names(given)
         if names is not None and {"row", "predicted"} <= set(names):
             return self._read_table(given, names, where)
+        self._check_index(given, where)
         parts = list(self._split_repeats(given, where))
         said = [self._read_part(part, place) for part, place in parts]
         return GivenPredictions(
@@ -283,6 +284,8 @@ class _Reader:
     def _as_probabilities(self, array: npt.NDArray[Any], where: str) -> Floats:
         """Check probabilities (m, c); rows that were rounded are scaled."""
         try:
+            if array.dtype.kind not in "biufO":
+                raise TypeError("text")
             given: Floats = array.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise InvalidInputError(
@@ -456,29 +459,27 @@ def _check_same(
             f"{theirs}, but the same number is expected of all: leave out what others "
             "lack."
         )
-    same = len(model.rows) == len(mine.rows) and np.array_equal(
-        np.column_stack([model.repeats, model.rows]),
-        np.column_stack([mine.repeats, mine.rows]),
+    at, other = (
+        set(zip(given.repeats.tolist(), given.rows.tolist(), strict=True))
+        for given in (model, mine)
     )
-    if not same:
-        sets = (set(zip(s.repeats.tolist(), s.rows.tolist(), strict=True)) for s in
-                (model, mine))  # fmt: skip
-        ours_, theirs_ = sets
-        odd = sorted(ours_ ^ theirs_)
-        which = f"row {odd[0][1]} of repeat {odd[0][0]}" if odd else "other folds"
+    odd = sorted(at ^ other)
+    if odd:
         raise InvalidInputError(
             f"predictions[{first!r}] and predictions[{name!r}] are not of the same "
-            f"texts ({which}), but strategies are compared on what all of them "
-            "predicted: leave out the other rows, for all of them."
+            f"texts (row {odd[0][1]} of repeat {odd[0][0]}), but strategies are "
+            "compared on what all of them predicted: leave out the other rows, for all "
+            "of them."
         )
-    if (
-        model.folds is not None
-        and mine.folds is not None
-        and not np.array_equal(model.folds, mine.folds)
-    ):
+    ours_, theirs_ = (
+        np.column_stack(_keys(given)[:: 1 if mine.folds is not None else 2])
+        for given in (model, mine)
+    )
+    if not np.array_equal(ours_, theirs_):
         raise InvalidInputError(
             f"predictions[{first!r}] and predictions[{name!r}] have other folds, but "
-            "the same are expected of all: pass them without the column 'fold'."
+            "the same are expected of all: number them alike, or leave out the column "
+            "'fold'."
         )
 
 
