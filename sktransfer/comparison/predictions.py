@@ -150,23 +150,23 @@ def compare_predictions(
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.model_selection import StratifiedKFold, cross_val_predict
     >>> from sklearn.pipeline import make_pipeline
-    >>> from sktransfer import NBSVMClassifier, compare_predictions, load_mini_reviews
+    >>> from sklearn.svm import LinearSVC
+    >>> from sktransfer import compare_predictions, load_mini_reviews
     >>> texts, labels = load_mini_reviews("en", return_X_y=True)
     >>> folds = list(StratifiedKFold(5).split(texts, labels))
     >>> tfidf = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    >>> svm = make_pipeline(TfidfVectorizer(), LinearSVC())
+    >>> predictions = {
+    ...     "tfidf": cross_val_predict(
+    ...         tfidf, texts, labels, cv=folds, method="predict_proba"
+    ...     ),
+    ...     "svm": cross_val_predict(svm, texts, labels, cv=folds),
+    ... }
     >>> comparison = compare_predictions(
-    ...     labels,
-    ...     {
-    ...         "tfidf": cross_val_predict(
-    ...             tfidf, texts, labels, cv=folds, method="predict_proba"
-    ...         ),
-    ...         "nbsvm": cross_val_predict(NBSVMClassifier(), texts, labels, cv=folds),
-    ...     },
-    ...     texts=texts,
-    ...     folds=folds,
+    ...     labels, predictions, texts=texts, folds=folds
     ... )
     >>> comparison.results["strategy"].tolist()
-    ['majority', 'tfidf', 'nbsvm']
+    ['majority', 'tfidf', 'svm']
     >>> comparison.baseline
     'tfidf'
     """

@@ -15,6 +15,7 @@ from typer import BadParameter
 
 from sktransfer.baselines import nbsvm
 from sktransfer.cli.compare import EXAMPLES, read_labelled
+from sktransfer.comparison.prediction_files import load_predictions
 from sktransfer.comparison.setup.named_strategies import DEFAULTS
 from sktransfer.persistence import load
 
@@ -107,6 +108,9 @@ class TestReport:
         folder, result = report
         names = {path.name for path in folder.iterdir()}
         assert {"report.html", "results.csv", "folds.csv", "model", "journal"} <= names
+        predictions = load_predictions(folder / "predictions.jsonl")
+        assert list(predictions["predictions"]) == ["majority", "tfidf", "nbsvm"]
+        assert predictions["texts"] is None
         assert f"Page:  {folder}/report.html" in result.stdout
         table = pd.read_csv(folder / "results.csv")
         assert table["strategy"].tolist() == ["majority", "tfidf", "nbsvm"]

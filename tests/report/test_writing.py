@@ -22,6 +22,7 @@ from sktransfer.exceptions import (
 )
 from sktransfer.explanation.contributions import Explanation
 from sktransfer.plotting.compared import is_number
+from sktransfer.plotting.cost import CostDisplay
 from sktransfer.report import page_folder, pictures
 from sktransfer.report.contents import result_table
 from sktransfer.report.writing import write_report
@@ -390,3 +391,28 @@ def test_what_a_fit_takes_is_a_column(make_comparison, tmp_path):
         'title="MiB that the process grew by at most, in one training">memory<' in page
     )
     assert '<td data-value="1234.5">1,234</td>' in page
+
+
+def test_what_has_no_seconds_has_no_picture_of_them(make_comparison, tmp_path):
+    comparison = make_comparison(5)
+    comparison.results["fit_seconds"] = [np.nan, 1.0, np.nan, np.nan, np.nan]
+    write_report(comparison, tmp_path)
+    page = tmp_path.joinpath("report.html").read_text("utf-8")
+    assert "against the seconds to train it: tfidf 1 s." in page
+    comparison.results["fit_seconds"] = np.nan
+    (drawn, *others) = pictures.draw_pictures(comparison)
+    assert drawn.name == "scores"
+    assert "cost" not in [picture.name for picture in others]
+    with pytest.raises(InvalidInputError, match="no cost to draw: tell what they took"):
+        CostDisplay.from_comparison(comparison)
+
+
+def test_labels_alone_make_no_confident_mistakes(make_comparison, tmp_path):
+    comparison = make_comparison(5)
+    page = write_report(comparison, tmp_path / "one").read_text("utf-8")
+    assert "<h2>Most confident mistakes of strategy 1</h2>" in page
+    table = comparison.predictions["strategy 1"]
+    table[["probability_neg", "probability_pos"]] = np.nan
+    page = write_report(comparison, tmp_path / "two").read_text("utf-8")
+    assert "<h2>Mistakes of strategy 1</h2>" in page
+    assert "How to use it" not in page
