@@ -381,10 +381,11 @@ def compare_tables(
             folder=journal,
             on_result=live.update,
             on_forecast=tell_forecast,
+            on_finding=live.tell,
             **options,
         )
     console = stdout_console()
-    show_results(comparison, console)
+    show_results(comparison, console, live.told)
     if report is None or not (comparison.results["status"] == "done").any():
         return
     folder = Path(report).expanduser()

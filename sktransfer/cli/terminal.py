@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -130,6 +130,7 @@ class LiveTable:
 
     def __init__(self) -> None:
         self._console = stderr_console()
+        self.told: list[str] = []
         self._rows: dict[tuple[str, int], dict[str, Any]] = {}
         self._live: Live | None = None
         if self._console.is_terminal:
@@ -150,6 +151,11 @@ class LiveTable:
             elif row["error"]:
                 told += f", {row['error']}"
             note(told)
+
+    def tell(self, finding: dict[str, Any]) -> None:
+        """Say above the rows what a check has found, and remember that it is said."""
+        self.told.append(finding["number"])
+        self._console.print(tell_finding(finding), style="yellow", markup=False)
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -194,10 +200,18 @@ def _make_table(
     return table
 
 
-def show_results(comparison: StrategyComparison, console: Console) -> None:
+def tell_finding(finding: Mapping[Any, Any]) -> str:
+    """What a check has found, and what to do, in one line."""
+    return f"{finding['number']}: {finding['finding']} {finding['remedy']}"
+
+
+def show_results(
+    comparison: StrategyComparison, console: Console, told: Sequence[str] = ()
+) -> None:
     """Print the table of results, the best first, and what follows.
 
-    The table fits 80 columns.
+    The table fits 80 columns. Of checks whose numbers are `told` no more than these are
+    said again.
     """
     from sktransfer.comparison.columns import rank_rows
 
@@ -215,6 +229,12 @@ def show_results(comparison: StrategyComparison, console: Console) -> None:
     for row in rows.to_dict("records"):
         if row["status"] == "failed":
             console.print(f"- {row['strategy']}: {row['error']}", markup=False)
+    for finding in comparison.checks.to_dict("records"):
+        if finding["number"] not in told:
+            console.print(f"- {tell_finding(finding)}", markup=False)
+    if told:
+        numbers = ", ".join(dict.fromkeys(told))
+        console.print(f"- Checks that spoke before: {numbers}.", markup=False)
 
 
 def _make_results(

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -23,6 +23,12 @@ from sklearn.base import clone
 
 from sktransfer.baselines.registry import GUESSING
 from sktransfer.classifier.data.checks import check_labels
+from sktransfer.comparison.checks.evidence import gather
+from sktransfer.comparison.checks.registry import (
+    data_findings,
+    result_findings,
+    tabulate,
+)
 from sktransfer.comparison.findings.refitting import Refit
 from sktransfer.comparison.findings.sentences import tell
 from sktransfer.comparison.findings.summary import Choice, Summary, choose_leader
@@ -99,6 +105,7 @@ def compare_strategies(
     verbose: int = 0,
     on_result: Callable[[dict[str, Any]], object] | None = None,
     on_forecast: Callable[[list[dict[str, Any]]], object] | None = None,
+    on_finding: Callable[[dict[str, Any]], object] | None = None,
 ) -> StrategyComparison:
     """Cross-validate transfer strategies and baselines on the same folds.
 
@@ -194,6 +201,9 @@ def compare_strategies(
         where nobody knows), "basis" ("measured" by folds of an earlier run, "estimated"
         from what encoders take for a few texts, or "unknown") and "fits" (whether the
         time budget suffices).
+    on_finding : callable or None, default=None
+        Called before anything is trained with each thing that is wrong with the data, a
+        dict as a row of `StrategyComparison.checks`.
 
     Returns
     -------
@@ -262,6 +272,11 @@ def compare_strategies(
     setting = Setting(texts, encoder, domain is not None)
     lineup = choose_candidates(strategies, baseline, param_grids, setting, threshold)
     baseline = choose_baseline(baseline, lineup)
+    evidence = gather(data, groups=groups, source=domain, candidates=lineup.possible)
+    found = data_findings(evidence)
+    if on_finding is not None:
+        for finding in found:
+            on_finding(finding.as_row())
     with ExitStack() as stack:
         # Said of the texts, once; each fold would say it of its own part.
         stack.enter_context(warnings.catch_warnings())
@@ -314,10 +329,18 @@ def compare_strategies(
         refit = Refit(data, ran.candidates, sources)
         if cache is not None and chosen is not None:
             chosen = unshare_vectors(clone(chosen), cache)
+    folds, predictions = summary.folds(), summary.predictions()
+    evidence = replace(
+        evidence,
+        predictions=predictions,
+        scores=folds,
+        baseline=baseline,
+        distance=distance,
+    )
     return StrategyComparison(
         results,
-        summary.folds(),
-        summary.predictions(),
+        folds,
+        predictions,
         classes=data.classes,
         texts=texts,
         labels=labels,
@@ -329,6 +352,7 @@ def compare_strategies(
         domain_distance=distance,
         encoder=chosen,
         encoders=ran.choice.table(),
+        checks=tabulate([*found, *result_findings(evidence)]),
         refit=refit,
         bound=data.bound,
     )

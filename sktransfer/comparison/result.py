@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from sktransfer.comparison.checks.registry import tabulate
 from sktransfer.comparison.findings.rendering import to_html, to_markdown, write_csv
 from sktransfer.comparison.findings.summary import best_row, comparable_rows
 from sktransfer.comparison.prediction_files import write_predictions
@@ -77,6 +78,8 @@ class StrategyComparison:
         Proxy A-distance of source and target.
     encoder, encoders : BertFeaturizer and DataFrame, or None, default=None
         The transformer of the strategies that tune, and how it was chosen.
+    checks : DataFrame or None, default=None
+        What checks of the data and the results have found; None is nothing.
     refit : callable or None, default=None
         From a strategy's name and `tune_threshold` to an estimator that is fitted on
         everything; None where nothing can be fitted again.
@@ -168,6 +171,11 @@ class StrategyComparison:
         leader's, with its ``pvalue``), ``leads``, ``status`` and ``error``.
     bound : ndarray of int of shape (n,), or None
         Texts with the same number belong together: copies, and those of one group.
+    checks : DataFrame
+        One row a finding of a check, none where all is well: ``number`` (as "SKT003"),
+        ``name``, ``finding`` (a sentence with figures), ``remedy`` (what to do),
+        ``page`` (of the documentation), ``rows`` (positions of the texts that it is
+        about) and ``strategies`` (names of those that it is about).
 
     See Also
     --------
@@ -202,6 +210,7 @@ class StrategyComparison:
         domain_distance: float | None = None,
         encoder: Encoder | None = None,
         encoders: pd.DataFrame | None = None,
+        checks: pd.DataFrame | None = None,
         refit: Callable[[str, bool | str], Any] | None = None,
         bound: npt.NDArray[np.intp] | None = None,
     ) -> None:
@@ -220,6 +229,7 @@ class StrategyComparison:
         self.encoder = encoder
         self.encoders = encoders
         self.bound = bound
+        self.checks = tabulate([]) if checks is None else checks
         self._refit = refit
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from sktransfer.comparison.checks.registry import NAMES
 from sktransfer.comparison.columns import Head, filled_names, heads_of
 from sktransfer.comparison.result import StrategyComparison
 from sktransfer.explanation.contributions import (
@@ -29,7 +30,15 @@ from sktransfer.plotting.compared import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Table", "best_of", "list_facts", "list_mistakes", "result_table", "usage"]
+__all__ = [
+    "Table",
+    "best_of",
+    "list_checks",
+    "list_facts",
+    "list_mistakes",
+    "result_table",
+    "usage",
+]
 
 Row = Mapping[Any, Any]
 _BADGES = {"baseline": "no transfer", "given": "yours"}
@@ -175,6 +184,14 @@ def _explain(explanation: Explanation | None) -> dict[str, Any] | None:
     }
 
 
+def list_checks(comparison: StrategyComparison) -> list[dict[str, str]]:
+    """What checks have found, and what to do about it."""
+    return [
+        {name: str(row[name]) for name in ("number", "finding", "remedy", "page")}
+        for row in comparison.checks.to_dict("records")
+    ]
+
+
 def list_facts(comparison: StrategyComparison) -> dict[str, str]:
     """How the numbers came about: data, folds, seconds, versions."""
     facts = {"Target texts": _describe(comparison.texts, comparison.labels)}
@@ -195,6 +212,8 @@ def list_facts(comparison: StrategyComparison) -> dict[str, str]:
     if sizes:
         listed = ", ".join(f"{size:,}" for size in sizes)
         facts["Labelled texts to learn from"] = listed
+    if comparison.checks.empty:
+        facts["Checks"] = f"none of {len(NAMES)} has found anything"
     facts["Metric"] = name_scoring(comparison.scoring)
     if comparison.scoring_reason:
         facts["Metric"] += f" ({comparison.scoring_reason})"

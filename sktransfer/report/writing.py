@@ -20,6 +20,7 @@ from sktransfer.packages import require_extra
 from sktransfer.plotting.compared import is_number, train_sizes_of
 from sktransfer.report.contents import (
     best_of,
+    list_checks,
     list_facts,
     list_mistakes,
     result_table,
@@ -190,6 +191,7 @@ def _render_page(comparison: StrategyComparison, **parts: object) -> str:
             row.get("could_be_best") is False
             for row in comparison.results.to_dict("records")
         ),
+        checks=list_checks(comparison),
         facts=list_facts(comparison),
         line_style=LINE_STYLE,
         sign_style=SIGN_STYLE,

@@ -1,0 +1,1 @@
+"""How the texts were split, and by which groups."""

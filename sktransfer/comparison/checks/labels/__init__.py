@@ -1,0 +1,1 @@
+"""How many texts there are of each class, and labels that contradict."""

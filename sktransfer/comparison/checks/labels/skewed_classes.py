@@ -1,0 +1,44 @@
+"""SKT009: one class has most of the texts, so that accuracy says little."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.phrases import count_of
+from sktransfer.comparison.checks.registry import Check, Remark
+
+__all__ = ["CHECK"]
+
+# Where one class has more than this share, accuracy says little.
+_SKEWED = 0.7
+
+
+def _look(evidence: Evidence) -> Iterator[Remark]:
+    label, n = Counter(evidence.labels.tolist()).most_common(1)[0]
+    share = n / len(evidence.labels)
+    if share <= _SKEWED:
+        return
+    found = f"{count_of(n, len(evidence.labels))} are {label!r}, so that who always "
+    found += f"says {label!r} has an accuracy of {share:.3f}"
+    if evidence.scoring == "accuracy":
+        yield Remark(
+            f"{found}, and it is accuracy that decides.",
+            "Let another metric decide: scoring='balanced_accuracy' or 'f1_macro'.",
+        )
+    else:
+        yield Remark(
+            f"{found}: {evidence.scoring} decides.",
+            "Compare strategies by that, never by accuracy, and label more texts of "
+            "the rarer classes.",
+        )
+
+
+CHECK = Check(
+    "SKT009",
+    "skewed_classes",
+    "One class has most of the texts",
+    _look,
+    needs=("labels",),
+)

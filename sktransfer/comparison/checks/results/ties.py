@@ -1,0 +1,95 @@
+"""SKT013: strategies that give the same labels, and folds that tie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sktransfer.baselines.registry import GUESSING
+from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.phrases import listed
+from sktransfer.comparison.checks.registry import Check, Remark
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CHECK"]
+
+_FEWEST_FOLDS = 3
+_EQUAL = 1e-9
+
+
+def _look(evidence: Evidence) -> Iterator[Remark]:
+    assert evidence.predictions is not None
+    tables = {n: t for n, t in evidence.predictions.items() if len(t)}
+    constant = [
+        name
+        for name, table in tables.items()
+        if name != GUESSING and table["predicted"].nunique() == 1
+    ]
+    if constant and len(np.unique(evidence.labels)) > 1:
+        verb = "gives" if len(constant) == 1 else "give"
+        yield Remark(
+            f"{listed(constant)} {verb} all texts the same label, so that nothing was "
+            "learnt from them.",
+            "Label more texts of the other classes, or let these strategies weigh "
+            "classes alike: class_weight='balanced'.",
+            strategies=tuple(constant),
+        )
+    yield from _on_folds(evidence)
+    for names in _same_labels(tables, {GUESSING, *constant}):
+        yield Remark(
+            f"{listed(names)} give all texts the same labels, so that nothing here "
+            "tells them apart.",
+            "Keep the cheaper one, or compare them on more texts.",
+            strategies=names,
+        )
+
+
+def _on_folds(evidence: Evidence) -> Iterator[Remark]:
+    """Strategies whose difference from the baseline is the same in all folds."""
+    scores = evidence.scores
+    if scores is None or evidence.baseline not in set(scores["strategy"]):
+        return
+    largest = scores[scores["train_size"] == scores["train_size"].max()]
+    table = largest.pivot_table("score", ["repeat", "fold"], "strategy")
+    if evidence.baseline not in table or len(table) < _FEWEST_FOLDS:
+        return
+    differences = table.drop(columns=evidence.baseline).sub(
+        table[evidence.baseline], axis=0
+    )
+    spread, mean = differences.max() - differences.min(), differences.mean().abs()
+    tied = tuple(differences.columns[(spread < _EQUAL) & (mean > _EQUAL)])
+    if tied:
+        yield Remark(
+            f"In all {len(table)} folds {listed(tied)} differ"
+            f"{'s' * (len(tied) == 1)} from {evidence.baseline} by the same, so that "
+            "tests over folds see no chance at all, and call anything significant.",
+            "Go by tests over texts, as the table does, and test nothing over these "
+            "folds.",
+            strategies=tied,
+        )
+
+
+def _same_labels(
+    tables: dict[str, pd.DataFrame], without: set[str]
+) -> list[tuple[str, ...]]:
+    """Strategies whose predictions agree for all texts and repeats, two or more."""
+    found: dict[str, list[str]] = {}
+    for name, table in tables.items():
+        if name not in without:
+            ordered = table.sort_values(["repeat", "row"], kind="stable")
+            columns = ordered[["repeat", "row", "predicted"]]
+            found.setdefault(repr(columns.to_numpy().tolist()), []).append(name)
+    return [tuple(names) for names in found.values() if len(names) > 1]
+
+
+CHECK = Check(
+    "SKT013",
+    "ties",
+    "Strategies give the same labels",
+    _look,
+    needs=("predictions",),
+)

@@ -1,0 +1,1 @@
+"""Texts that are copies, nearly copies, of one origin, or too long."""
