@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -13,7 +14,10 @@ from sktransfer.bundles.card import write_card
 from sktransfer.bundles.folders import read_bundle, write_bundle
 from sktransfer.exceptions import InvalidParameterError
 
-__all__ = ["load", "save"]
+__all__ = ["CONFIDENCE", "load", "save"]
+
+# Which file of a model's folder says how often labels of each confidence are right.
+CONFIDENCE = "confidence.json"
 
 
 def save(
@@ -22,6 +26,7 @@ def save(
     *,
     scores: dict[str, float] | None = None,
     description: str | None = None,
+    confidence: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a fitted estimator to a folder, in place of an older one once it is whole.
 
@@ -42,6 +47,10 @@ def save(
         What you measured, for the card, such as ``{"accuracy on the test set": 0.87}``.
     description : str or None, default=None
         What the model is for, for the card.
+    confidence : dict or None, default=None
+        How often labels of each confidence are right, so that ``sktransfer predict
+        --abstain`` can leave out those that are too uncertain: what the method
+        ``to_dict`` of :class:`~sktransfer.statistics.ConfidenceTable` returns.
 
     Raises
     ------
@@ -91,7 +100,8 @@ def save(
         if hasattr(estimator, "best_score_"):
             found = {"mean in the search": float(estimator.best_score_)}
             scores = found | (scores or {})
-    write_bundle(folder, best, write_card(best, scores or {}, description))
+    beside = {} if confidence is None else {CONFIDENCE: dict(confidence)}
+    write_bundle(folder, best, write_card(best, scores or {}, description), beside)
 
 
 def load(folder: str | os.PathLike[str]) -> Any:

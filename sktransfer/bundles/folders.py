@@ -2,12 +2,14 @@
 
 ``manifest.json`` names the format and the digest of every other file, ``model.json`` is
 the object, ``tensors.safetensors`` its arrays, ``part-*.skops`` what is scikit-learn's
-alone, and ``README.md`` the card for people, who may edit it.
+alone, and ``README.md`` the card for people, who may edit it. Other files of JSON may
+say what programs should know beside the object.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ __all__ = [
     "OF_SYSTEMS",
     "check_place",
     "manifest_digest",
+    "read_beside",
     "read_bundle",
     "write_bundle",
 ]
@@ -46,11 +49,17 @@ _MISFITS = (
 )
 
 
-def write_bundle(folder: str | os.PathLike[str], value: Any, card: str) -> None:
+def write_bundle(
+    folder: str | os.PathLike[str],
+    value: Any,
+    card: str,
+    beside: Mapping[str, Any] | None = None,
+) -> None:
     """Write an object to a folder, in place of an older one once it is whole.
 
     The value is made of plain values, arrays, and estimators of this package and of
-    scikit-learn; `card` is Markdown for people. Raises ModelFolderError if the folder
+    scikit-learn; `card` is Markdown for people; what JSON has is written under the
+    names in `beside`. Raises ModelFolderError if the folder
     holds something else, or is the current one, or if the object cannot be saved.
     """
     # Through links: what they point to is replaced, and they stay.
@@ -58,16 +67,18 @@ def write_bundle(folder: str | os.PathLike[str], value: Any, card: str) -> None:
     check_place(folder)
     packer = Packer()
     model = packer.pack(value)
-    with write_folder_beside(folder) as beside:
-        write_json(beside / _MODEL, {"model": model, "objects": packer.objects})
-        safetensors.numpy.save_file(packer.tensors, beside / _TENSORS)
+    with write_folder_beside(folder) as place:
+        write_json(place / _MODEL, {"model": model, "objects": packer.objects})
+        safetensors.numpy.save_file(packer.tensors, place / _TENSORS)
         for name, data in packer.parts.items():
-            (beside / name).write_bytes(data)
-        (beside / _CARD).write_text(card, encoding="utf-8")
-        files = {path.name: digest_file(path) for path in sorted(beside.iterdir())}
+            (place / name).write_bytes(data)
+        for name, content in (beside or {}).items():
+            write_json(place / name, content)
+        (place / _CARD).write_text(card, encoding="utf-8")
+        files = {path.name: digest_file(path) for path in sorted(place.iterdir())}
         manifest = {"format": _FORMAT, "format_version": _FORMAT_VERSION}
         write_json(
-            beside / _MANIFEST,
+            place / _MANIFEST,
             manifest | {"files": files, "versions": installed_versions()},
         )
 
@@ -94,6 +105,21 @@ def read_bundle(folder: str | os.PathLike[str]) -> Any:
         f"{folder} was replaced again and again while it was read: load it when nobody "
         "saves to it."
     )
+
+
+def read_beside(folder: str | os.PathLike[str], name: str) -> Any:
+    """What stands beside an object under that name, or None where nothing does.
+
+    Raises ModelFolderError if the folder is missing or damaged, or the file is not as
+    it was written.
+    """
+    path = Path(folder).expanduser().absolute()
+    if name not in _check_files(path, _read_manifest(path)):
+        return None
+    try:
+        return read_json(path / name)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFolderError(f"{path / name} is damaged: {error}.") from error
 
 
 def _read_objects(folder: Path, names: list[str]) -> Any:

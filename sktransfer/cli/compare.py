@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,7 +32,12 @@ from sktransfer.cli.options import (
     parse_names,
     parse_sizes,
 )
-from sktransfer.cli.outputs import MODEL_FILE, check_report
+from sktransfer.cli.outputs import (
+    MODEL_FILE,
+    check_free,
+    check_inputs_stay,
+    check_report,
+)
 from sktransfer.cli.terminal import LiveTable, note, show_results, stdout_console
 from sktransfer.exceptions import TruncationWarning
 
@@ -119,6 +125,15 @@ def compare(
             OUTPUT,
         ),
     ] = None,
+    suspects: Annotated[
+        str | None,
+        option(
+            "--suspects",
+            "CSV file for labels that look wrong, most doubtful first.",
+            "FILE",
+            OUTPUT,
+        ),
+    ] = None,
     budget: Annotated[
         str | None,
         option(
@@ -195,10 +210,12 @@ def compare(
     overwrite: Overwrite = False,
 ) -> None:
     """Cross-validate transfer strategies and baselines on your labelled texts."""
+    inputs: dict[str, str | None] = {"the table": file, "the source": source}
+    for number, name in enumerate(encoder or (), start=1):
+        inputs[f"encoder {number} of {len(encoder or ())}"] = name
+    if suspects is not None:
+        _check_suspects(Path(suspects).expanduser(), inputs, overwrite=overwrite)
     if report is not None:
-        inputs: dict[str, str | None] = {"the table": file, "the source": source}
-        for number, name in enumerate(encoder or (), start=1):
-            inputs[f"encoder {number} of {len(encoder or ())}"] = name
         check_report(
             Path(report).expanduser(),
             inputs,
@@ -237,6 +254,7 @@ def compare(
         fresh=fresh,
         best_model=save_model,
         title=f"Transfer strategies on {file}",
+        suspects=suspects,
         overwrite=overwrite,
         cv=folds,
         n_repeats=repeats,
@@ -335,12 +353,14 @@ def compare_tables(
     fresh: bool,
     best_model: bool,
     title: str,
+    suspects: str | None = None,
     overwrite: bool = False,
     **options: Any,
 ) -> None:
     """Compare strategies, show what was found, and write a report where one is wanted.
 
     With `fresh`, what an earlier run has left in the report's folder is forgotten.
+    `suspects` is a file for labels that look wrong.
     `options` are those of `compare_strategies`.
     """
     from sktransfer.comparison.comparing import compare_strategies
@@ -386,6 +406,8 @@ def compare_tables(
         )
     console = stdout_console()
     show_results(comparison, console, live.told)
+    if suspects is not None:
+        _write_suspects(comparison, Path(suspects).expanduser())
     if report is None or not (comparison.results["status"] == "done").any():
         return
     folder = Path(report).expanduser()
@@ -433,8 +455,33 @@ def _choose_jobs() -> int:
     return 1 if torch.cuda.is_available() else min(int(cpu_count()), 4)
 
 
+def _check_suspects(
+    path: Path, inputs: dict[str, str | None], *, overwrite: bool
+) -> None:
+    option = "--suspects"
+    if not path.parent.is_dir():
+        raise typer.BadParameter(
+            f"there is no folder {str(path.parent)!r}", param_hint=option
+        )
+    check_inputs_stay(inputs, [path], option=option)
+    check_free(path, overwrite=overwrite, option=option)
+
+
+def _write_suspects(comparison: Any, path: Path) -> None:
+    from sktransfer.comparison.findings.rendering import write_csv
+    from sktransfer.exceptions import InvalidParameterError
+
+    try:
+        found = comparison.suspects(None)
+    except InvalidParameterError as error:
+        note(f"{path} is not written: {error}")
+        return
+    write_csv(found, path)
+    note(f"{len(found):,} labels that look wrong are in {path}.")
+
+
 def _save_best(comparison: Any, folder: Path) -> Path | None:
-    from sktransfer.exceptions import ModelFolderError
+    from sktransfer.exceptions import InvalidParameterError, ModelFolderError
     from sktransfer.persistence import save
     from sktransfer.report.page_folder import note_file
 
@@ -442,8 +489,13 @@ def _save_best(comparison: Any, folder: Path) -> Path | None:
     note(f"Fitting {name} on all {len(comparison.texts):,} texts.")
     row = comparison.results[comparison.results["strategy"] == name].iloc[-1]
     scores = {f"{comparison.scoring} in cross-validation": float(row["score"])}
+    confidence = None
+    # Some strategies give no probabilities.
+    with suppress(InvalidParameterError):
+        confidence = comparison.confidence_table(name).to_dict()
     try:
-        save(comparison.best_estimator(), folder / "model", scores=scores)
+        model = comparison.best_estimator()
+        save(model, folder / "model", scores=scores, confidence=confidence)
         note_file(folder, MODEL_FILE)
     except ModelFolderError as error:
         note(f"The model is not saved: {error}")

@@ -145,7 +145,8 @@ class GrowingFile:
             return
         if state["format"] != _FORMAT or state["made_of"] != self.made_of:
             old = state["made_of"]
-            others = [n for n in self.made_of if old.get(n) != self.made_of[n]]
+            names = dict.fromkeys([*self.made_of, *old])
+            others = [n for n in names if old.get(n) != self.made_of.get(n)]
             raise InvalidInputError(
                 f"{part} was left by a run with another {' and '.join(others)}: "
                 f"say --fresh to begin anew, or name another output."

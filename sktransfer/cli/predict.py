@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -45,10 +46,13 @@ EXAMPLES = """
 
   sktransfer predict out/model new.csv --text review -o labelled.csv
 
+  sktransfer predict out/model new.csv --abstain 0.95 -o labelled.csv
+
   cat new.jsonl | sktransfer predict out/model - --format jsonl -o - | head
 
 Every row of the input is in the output, in the same order, with the columns
-"predicted" and "probability_..." added.
+"predicted" and "probability_..." added. With --abstain 0.95 "predicted" is
+empty where the model is not sure enough for 95 % of its labels to be right.
 
 After a crash or Ctrl-C the same command goes on where it was.
 """
@@ -66,6 +70,14 @@ def predict(
     prefix: Annotated[
         str, option("--prefix", "Put before the new columns' names.", "WORD", OUTPUT)
     ] = "",
+    abstain: Annotated[
+        float | None,
+        option(
+            "--abstain",
+            "Accuracy that labels shall have: uncertain ones are left empty.",
+            "SHARE",
+        ),
+    ] = None,
     format: Format = None,
     output_format: Annotated[
         str | None,
@@ -87,6 +99,7 @@ def predict(
         text=text,
         output=output,
         prefix=prefix,
+        abstain=abstain,
         format=format,
         output_format=output_format,
         encoding=encoding,
@@ -104,6 +117,7 @@ def predict_file(
     text: str,
     output: str,
     prefix: str = "",
+    abstain: float | None = None,
     format: str | None = None,
     output_format: str | None = None,
     encoding: str | None = None,
@@ -113,8 +127,14 @@ def predict_file(
     """Write a table with the predictions of a saved model, and count its rows.
 
     "-" is the standard input or output. Formats go by the names where they are None,
-    the encoding by the bytes.
+    the encoding by the bytes. Where `abstain` is given, labels are left empty that are
+    too uncertain to be right so often.
     """
+    if abstain is not None and not 0 < abstain < 1:
+        raise typer.BadParameter(
+            f"{abstain} is no accuracy between 0 and 1, such as 0.95",
+            param_hint="--abstain",
+        )
     if output == "-" and output_format is None:
         read_as = choose_format(name, format, option="--format")
         output_format = "csv" if read_as == "parquet" else read_as
@@ -124,18 +144,24 @@ def predict_file(
         _check_place(path, name, model, overwrite=overwrite)
     with open_input(name, format, encoding) as reader:
         check_columns(reader, text=text)
-        labeller = _Labeller(model, text, prefix)
+        labeller = _Labeller(model, text, prefix, abstain)
         _check_free(reader, list(labeller.samples))
         writer = make_writer(written_as, reader, labeller.samples)
         if path is None:
-            return _write_stream(reader, labeller, writer)
+            n_rows = _write_stream(reader, labeller, writer)
+            labeller.tell_abstained()
+            return n_rows
         made_of = {
             "input": digest_input(reader.path),
             "model": labeller.digest,
             "columns": f"{text!r} to {prefix!r} as {written_as}",
         }
+        if abstain is not None:
+            made_of["--abstain"] = repr(abstain)
         growing = GrowingFile(path, made_of, fresh=fresh)
-        return _write_file(reader, labeller, writer, growing, overwrite=overwrite)
+        n_rows = _write_file(reader, labeller, writer, growing, overwrite=overwrite)
+        labeller.tell_abstained()
+        return n_rows
 
 
 def _check_place(path: Path, name: str, model: str, *, overwrite: bool) -> None:
@@ -161,6 +187,7 @@ def _write_file(
         stack.enter_context(growing)
         if growing.is_resumed:
             note(f"Going on after {growing.n_rows:,} rows of an earlier run.")
+            labeller.scope = " of this run"
         else:
             growing.append(writer.head(), 0)
         counter = stack.enter_context(RowCounter(growing.n_rows))
@@ -208,9 +235,14 @@ def _check_free(reader: Reader, added: list[str]) -> None:
 
 
 class _Labeller:
-    """A model with the names of the columns that it fills."""
+    """A model with the names of the columns that it fills.
 
-    def __init__(self, folder: str, text: str, prefix: str) -> None:
+    With an accuracy in `abstain` labels are None that are too uncertain for it.
+    """
+
+    def __init__(
+        self, folder: str, text: str, prefix: str, abstain: float | None = None
+    ) -> None:
         from sktransfer.bundles.folders import manifest_digest
         from sktransfer.persistence import load
 
@@ -218,6 +250,8 @@ class _Labeller:
         self.digest = manifest_digest(folder)
         if not hasattr(self.model, "predict"):
             raise typer.BadParameter(f"the model in {folder!r} predicts nothing")
+        self.least = None if abstain is None else _read_least(folder, abstain)
+        self.n_labelled, self.n_abstained, self.scope = 0, 0, ""
         self.text = text
         classes = getattr(self.model, "classes_", [])
         self.samples: dict[str, list[Any]] = {
@@ -243,16 +277,73 @@ class _Labeller:
     def _ask(self, texts: list[Any]) -> Iterator[list[Any]]:
         from sktransfer.comparison.run import evaluation
 
-        if len(self.samples) == 1:
+        has_probabilities = len(self.samples) > 1
+        if not has_probabilities and self.least is None:
             yield [_plain(label) for label in self.model.predict(texts)]
             return
         predictions = evaluation.predict(self.model, texts, self.model.classes_)
-        yield [_plain(label) for label in predictions.labels]
-        yield from predictions.probabilities.round(6).T.tolist()
+        labels = [_plain(label) for label in predictions.labels]
+        if self.least is not None:
+            # The probability of the label, which need not be the largest one.
+            given = predictions.probabilities
+            said = given[self.model.classes_ == predictions.labels[:, None]]
+            kept = (said >= self.least).tolist()
+            labels = [
+                label if sure else None
+                for label, sure in zip(labels, kept, strict=True)
+            ]
+            self.n_labelled += len(labels)
+            self.n_abstained += kept.count(False)
+        yield labels
+        if has_probabilities:
+            yield from predictions.probabilities.round(6).T.tolist()
+
+    def tell_abstained(self) -> None:
+        """Say how many labels are empty, where some may be."""
+        if self.least is not None:
+            texts = f"{self.n_labelled:,} texts{self.scope}"
+            note(f"{self.n_abstained:,} of {texts} got no label: too uncertain.")
 
     def _text(self, row: dict[str, Any]) -> str | None:
         value = row.get(self.text)
         return None if is_missing(value) else str(value)
+
+
+def _read_least(folder: str, accuracy: float) -> float:
+    """Least confidence of labels that are right so often."""
+    from sktransfer.bundles.folders import read_beside
+    from sktransfer.exceptions import InvalidInputError
+    from sktransfer.persistence import CONFIDENCE
+    from sktransfer.statistics.selective import ConfidenceTable
+
+    found = read_beside(folder, CONFIDENCE)
+    if found is None:
+        raise typer.BadParameter(
+            f"the model in {folder!r} does not say how often its labels are right: "
+            "save one by sktransfer compare --report, or by save(..., confidence=...)",
+            param_hint="--abstain",
+        )
+    try:
+        table = ConfidenceTable.from_dict(found)
+    except InvalidInputError as error:
+        raise typer.BadParameter(
+            f"{CONFIDENCE} in {folder!r} cannot be used: {error}",
+            param_hint="--abstain",
+        ) from error
+    promise = table.promise(accuracy)
+    if not promise.share:
+        most = table.highest_promise()
+        offer = "nothing can" if math.isnan(most) else f"{most:g} can at most"
+        raise typer.BadParameter(
+            f"an accuracy of {accuracy:g} cannot be promised for any label of the "
+            f"model in {folder!r}: by the {table.n[-1]:,} it was tried on, {offer}",
+            param_hint="--abstain",
+        )
+    note(
+        f"Labels from a confidence of {promise.threshold:.3f} on: out of fold "
+        f"{promise.share:.0%} of the texts, of which {promise.accuracy:.1%} were right."
+    )
+    return promise.threshold
 
 
 def _plain(label: Any) -> Any:

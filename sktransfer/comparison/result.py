@@ -17,12 +17,19 @@ from sktransfer.comparison.checks.registry import tabulate
 from sktransfer.comparison.findings.rendering import to_html, to_markdown, write_csv
 from sktransfer.comparison.findings.summary import best_row, comparable_rows
 from sktransfer.comparison.prediction_files import write_predictions
+from sktransfer.comparison.findings.suspects import find_suspects
+from sktransfer.comparison.findings.trust import (
+    find_sets,
+    list_confidences,
+    tabulate_confidences,
+)
 from sktransfer.exceptions import InvalidParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sktransfer.estimators import Encoder
+    from sktransfer.statistics.selective import ConfidenceTable, LabelSets
 
 __all__ = ["StrategyComparison", "find_mistakes"]
 
@@ -341,10 +348,121 @@ class StrategyComparison:
         InvalidParameterError
             If there are no predictions of that name, or `n` is below 1.
         """
-        strategy = self.best_strategy if strategy is None else strategy
-        self._check_known(strategy, list(self.predictions))
-        table = self.predictions[strategy]
+        table = self._predictions_of(strategy)
         return find_mistakes(table, self.texts, self.classes.tolist(), n)
+
+    def suspects(self, n: int | None = 20) -> pd.DataFrame:
+        """Texts whose labels look wrong to all good strategies together, out of fold.
+
+        The mean of -log of the label's probability ranks them. A strategy's weight is
+        the square of what its probabilities, with a temperature that suits them, tell
+        of the labels beyond the shares of the classes.
+
+        Parameters
+        ----------
+        n : int or None, default=20
+            At most so many rows; None is all texts of which the strategies together
+            hold another label for more probable.
+
+        Returns
+        -------
+        suspects : DataFrame
+            The most doubtful first: ``row``, ``text``, ``label``, ``suggested`` (the
+            label that the strategies together hold for most probable), ``probability``
+            (what they give the label that is there), ``n_against`` (how many of
+            ``n_strategies`` have said another label), and a column
+            ``said_by_<strategy>`` with the label that each has said, by weight.
+
+        Raises
+        ------
+        InvalidParameterError
+            If no strategy's probabilities tell anything of the labels, or `n` is below
+            1.
+        """
+        return find_suspects(
+            self.predictions, self.texts, self.labels, self.classes.tolist(), n
+        )
+
+    def confidence(
+        self, strategy: str | None = None, level: float = 0.9
+    ) -> pd.DataFrame:
+        """Return the accuracy of a strategy's labels from each confidence on.
+
+        Parameters
+        ----------
+        strategy : str or None, default=None
+            None is the best one.
+        level : float, default=0.9
+            How sure ``least_accuracy`` is, in each row alone.
+
+        Returns
+        -------
+        table : DataFrame
+            A row for about each tenth of the texts: ``confidence`` (probability of the
+            label, at least), ``share`` of texts, ``accuracy`` of their labels, and
+            ``least_accuracy``, what that may be among all texts.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there are no predictions of that name, or they have no probabilities.
+        """
+        return list_confidences(self.confidence_table(strategy), level)
+
+    def confidence_table(self, strategy: str | None = None) -> ConfidenceTable:
+        """Return from which confidence on labels are as accurate as you ask.
+
+        Parameters
+        ----------
+        strategy : str or None, default=None
+            None is the best one.
+
+        Returns
+        -------
+        table : ConfidenceTable
+            ``table.promise(0.95)`` has the threshold for an accuracy of 95 %, and the
+            share of texts that reach it. See
+            :func:`~sktransfer.statistics.confidence_table`.
+
+        Raises
+        ------
+        InvalidParameterError
+            As in `confidence`.
+        """
+        predictions = self._predictions_of(strategy)
+        return tabulate_confidences(predictions, self.classes.tolist(), self.bound)
+
+    def label_sets(
+        self,
+        coverage: float = 0.9,
+        strategy: str | None = None,
+        by_class: bool = False,
+    ) -> LabelSets:
+        """Return which labels a text may have, so that the right one is among them.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            Share of new texts whose set shall hold the right label.
+        strategy : str or None, default=None
+            None is the best one.
+        by_class : bool, default=False
+            Whether that shall be so among the texts of each class.
+
+        Returns
+        -------
+        sets : LabelSets
+            ``sets.of(model.predict_proba(texts))`` has the sets of new texts, for a
+            model of that strategy. See :func:`~sktransfer.statistics.label_sets`.
+
+        Raises
+        ------
+        InvalidParameterError
+            As in `confidence`, or if `coverage` is not between 0 and 1.
+        """
+        predictions = self._predictions_of(strategy)
+        classes = self.classes.tolist()
+        return find_sets(predictions, classes, self.bound, coverage, by_class)
 
     def to_markdown(self) -> str:
         """Return the table of results as Markdown, best first, and the verdicts.
@@ -403,6 +521,11 @@ class StrategyComparison:
         """
         place = Path(path).expanduser()
         return write_predictions(self, place, texts=texts, overwrite=overwrite)
+
+    def _predictions_of(self, strategy: str | None) -> pd.DataFrame:
+        strategy = self.best_strategy if strategy is None else strategy
+        self._check_known(strategy, list(self.predictions))
+        return self.predictions[strategy]
 
     def _check_known(self, strategy: str, known: list[str]) -> None:
         if strategy not in known:

@@ -36,6 +36,7 @@ __all__ = [
     "list_checks",
     "list_facts",
     "list_mistakes",
+    "list_suspects",
     "result_table",
     "usage",
 ]
@@ -172,6 +173,16 @@ def list_mistakes(
 def _tell_row(row: int, text: str) -> str:
     """Where a text stands, in brackets, unless that is all that is known of it."""
     return "" if text == f"row {row}" else f" (row {row})"
+
+
+def list_suspects(suspects: pd.DataFrame) -> list[dict[str, Any]]:
+    """Labels that look wrong, from rows of `StrategyComparison.suspects`."""
+    shown = ("text", "label", "suggested", "n_against", "n_strategies", "row")
+    return [
+        {name: str(suspect[name]) for name in shown}
+        | {"probability": f"{suspect['probability']:.2f}"}
+        for suspect in suspects.to_dict("records")
+    ]
 
 
 def _explain(explanation: Explanation | None) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ __all__ = [
     "FOLDS",
     "PAGE",
     "PREDICTIONS",
+    "SUSPECTS",
     "TABLE",
     "check_folder",
     "list_names",
@@ -28,13 +29,14 @@ _NOTES = "report.json"
 _FORMAT, _FORMAT_VERSION = "sktransfer report", 1
 PAGE, TABLE, FOLDS = "report.html", "results.csv", "folds.csv"
 PREDICTIONS = "predictions.jsonl"
+SUSPECTS = "suspects.csv"
 _PICTURES = ("scores", "cost", "curves", "confusion", "domains")
 
 
 def list_names() -> list[str]:
     """Names of all files that a report may have."""
     pictures = [f"{name}.{kind}" for name in _PICTURES for kind in ("svg", "png")]
-    return [_NOTES, PAGE, TABLE, FOLDS, PREDICTIONS, *pictures]
+    return [_NOTES, PAGE, TABLE, FOLDS, PREDICTIONS, SUSPECTS, *pictures]
 
 
 def check_folder(folder: Path, names: Iterable[str] | None = None) -> None:

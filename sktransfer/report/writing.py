@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sktransfer.comparison.findings.rendering import render_csv
 from sktransfer.comparison.result import StrategyComparison
-from sktransfer.exceptions import InvalidInputError
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.explanation.contributions import LINE_STYLE, SIGN_STYLE, Explanation
 from sktransfer.packages import require_extra
 from sktransfer.plotting.compared import is_number, train_sizes_of
@@ -23,11 +23,15 @@ from sktransfer.report.contents import (
     list_checks,
     list_facts,
     list_mistakes,
+    list_suspects,
     result_table,
     usage,
 )
-from sktransfer.report.page_folder import PAGE, TABLE, write_files
+from sktransfer.report.page_folder import PAGE, SUSPECTS, TABLE, write_files
 from sktransfer.report.pictures import Picture, draw_pictures
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["write_report"]
 
@@ -50,6 +54,7 @@ def write_report(
         What `compare_strategies` returned.
     folder : path-like
         Made if it is missing. Written into it are ``report.html``, ``results.csv``,
+        ``suspects.csv`` with the labels that look wrong where a strategy can tell,
         each picture as SVG and PNG, and ``report.json``, which lists them; an earlier
         report is replaced, and other files in it stay.
     model_folder : path-like, default=None
@@ -60,7 +65,8 @@ def write_report(
     title : str, default=None
         Title of the page.
     n_mistakes : int, default=10
-        How many of the most confident mistakes are listed.
+        How many of the most confident mistakes are listed, and how many of the labels
+        that look wrong.
     overwrite : bool, default=False
         Whether files of these names are replaced that are not, or no longer, as an
         earlier report has left them.
@@ -113,20 +119,32 @@ def write_report(
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     pictures = draw_pictures(comparison)
+    suspects = _find_suspects(comparison)
     page = _render_page(
         comparison,
         title=title or "Transfer strategies compared",
         pictures=pictures,
         mistakes=list_mistakes(comparison, explanations, n_mistakes),
+        suspects=None if suspects is None else list_suspects(suspects[:n_mistakes]),
+        n_suspects=0 if suspects is None else len(suspects),
         code=usage(comparison, None if model_folder is None else str(model_folder)),
     )
     # The page comes last: where it is new, all beside it is.
     files = _picture_files(pictures) | {
         TABLE: render_csv(comparison.results),
+        **({} if suspects is None else {SUSPECTS: render_csv(suspects)}),
         PAGE: page.encode("utf-8", "replace"),
     }
     write_files(folder, files, overwrite=overwrite)
     return folder / PAGE
+
+
+def _find_suspects(comparison: StrategyComparison) -> pd.DataFrame | None:
+    """All labels that look wrong; None where no strategy can tell."""
+    try:
+        return comparison.suspects(None)
+    except InvalidParameterError:
+        return None
 
 
 def _picture_files(pictures: list[Picture]) -> dict[str, bytes]:

@@ -24,22 +24,34 @@ from sktransfer.statistics.resampling import (
     holm_correction,
     mean_interval,
 )
+from sktransfer.statistics.selective import (
+    ConfidenceTable,
+    LabelSets,
+    Promise,
+    confidence_table,
+    label_sets,
+)
 from sktransfer.statistics.transferability import log_evidence
 from sktransfer.statistics.verdicts import transfer_verdict, verdict
 
 __all__ = [
     "ChosenScore",
+    "ConfidenceTable",
     "FamilyTest",
+    "LabelSets",
     "MeanInterval",
     "PairedTest",
+    "Promise",
     "ResampledTTest",
     "best_after_choice",
     "calibration_error",
+    "confidence_table",
     "corrected_resampled_ttest",
     "could_be_best",
     "detectable_difference",
     "family_test",
     "holm_correction",
+    "label_sets",
     "log_evidence",
     "mean_interval",
     "paired_test",

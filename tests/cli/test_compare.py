@@ -14,10 +14,13 @@ from sklearn.dummy import DummyClassifier
 from typer import BadParameter
 
 from sktransfer.baselines import nbsvm
+from sktransfer.bundles.folders import read_beside
 from sktransfer.cli.compare import EXAMPLES, read_labelled
 from sktransfer.comparison.prediction_files import load_predictions
 from sktransfer.comparison.setup.named_strategies import DEFAULTS
-from sktransfer.persistence import load
+from sktransfer.exceptions import InvalidParameterError
+from sktransfer.persistence import CONFIDENCE, load
+from sktransfer.statistics import ConfidenceTable
 
 CHEAP = ["--strategies", "nbsvm", "--folds", "3"]
 
@@ -118,8 +121,13 @@ class TestReport:
     def test_the_model_predicts(self, report, run, labelled):
         folder, _ = report
         assert load(folder / "model").predict(["good film"]).tolist() == ["pos"]
-        result = run("predict", folder / "model", labelled, "-t", "review")
-        assert result.exit_code == 0
+        # It knows when to trust it, too.
+        table = ConfidenceTable.from_dict(read_beside(folder / "model", CONFIDENCE))
+        assert table.n[-1] == 96
+        arguments = ["predict", folder / "model", labelled, "-t", "review"]
+        result = run(*arguments, "--abstain", 0.9)
+        assert result.exit_code == 0, result.stderr
+        assert "0 of 96 texts got no label" in result.stderr
 
     def test_the_same_again_runs_nothing_again(self, report, compare):
         folder, _ = report
@@ -137,6 +145,41 @@ class TestReport:
         result = compare(*CHEAP, "--report", folder)
         assert "holds another comparison" in str(result.exception)
         assert compare(*CHEAP, "--report", folder, "--fresh").exit_code == 0
+
+
+class TestSuspects:
+    def test_labels_that_look_wrong_are_in_a_file(self, compare, labelled, tmp_path):
+        texts = labelled.read_text().replace("pos", "neg", 1)
+        labelled.write_text(texts)
+        path = tmp_path / "suspects.csv"
+        result = compare(*CHEAP, "--suspects", path)
+        assert "1 labels that look wrong are in" in result.stderr
+        (suspect,) = pd.read_csv(path).to_dict("records")
+        assert (suspect["label"], suspect["suggested"]) == ("neg", "pos")
+        assert (suspect["n_against"], suspect["n_strategies"]) == (2, 2)
+
+    def test_where_nobody_can_tell_there_is_none(self, compare, tmp_path, monkeypatch):
+        def fail(*arguments):
+            raise InvalidParameterError("no strategy can tell.")
+
+        monkeypatch.setattr("sktransfer.comparison.result.find_suspects", fail)
+        path = tmp_path / "suspects.csv"
+        result = compare(*CHEAP, "--suspects", path)
+        assert result.exit_code == 0
+        assert "suspects.csv is not written: no strategy can tell." in result.stderr
+        assert not path.exists()
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("reviews.csv", "the output is the input"),
+            ("no/s.csv", "there is no folder"),
+        ],
+    )
+    def test_bad_places_are_refused(self, compare, tmp_path, name, message):
+        result = compare(*CHEAP, "--suspects", tmp_path / name)
+        assert result.exit_code == 2
+        assert message in flat(result.stderr)
 
 
 class TestReading:

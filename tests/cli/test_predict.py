@@ -1,5 +1,6 @@
 """Every row of the input is in the output, in order, whatever happens on the way."""
 
+import hashlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sktransfer.cli.predict import _Labeller
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.persistence import load, save
+from sktransfer.statistics import confidence_table
 
 ADDED = ["predicted", "probability_neg", "probability_pos"]
 TEXTS = ["a good film", "a bad film", "", "good, bad\nand more", '"quoted"', "很好"]
@@ -215,6 +217,92 @@ class TestModels:
         assert "there is no folder" in str(result.exception)
 
 
+class TestAbstaining:
+    """The word model is sure of texts with one of its words, and of no other."""
+
+    @pytest.fixture
+    def sure(self, model, tmp_path):
+        """Make a model whose labels were right from the confidence of `n_right` on."""
+
+        def sure(estimator=None, *, right=0.7):
+            folder = tmp_path / "sure"
+            confidence = np.linspace(1.0, 0.5, 400)
+            table = confidence_table(confidence, confidence > right)
+            estimator = load(model) if estimator is None else estimator
+            save(estimator, folder, confidence=table.to_dict())
+            return folder
+
+        return sure
+
+    def test_uncertain_labels_are_empty(self, run, sure, table, tmp_path, read_rows):
+        texts = ["good good good", "table", None, "bad bad bad", "lamp"]
+        out = tmp_path / "out.jsonl"
+        arguments = ["-t", "review", "-o", out, "--abstain", 0.95]
+        result = run("predict", sure(), table("in.jsonl", texts), *arguments)
+        assert result.exit_code == 0, result.stderr
+        rows = read_rows(out)
+        said = [row["predicted"] for row in rows]
+        assert said == ["pos", None, None, "neg", None]
+        # What the model says of each is there, and a row without a text is no text.
+        given = [row["probability_pos"] is None for row in rows]
+        assert given == [False, False, True, False, False]
+        assert "2 of 4 texts got no label: too uncertain." in result.stderr
+        assert "were right" in result.stderr
+
+    def test_so_they_are_on_the_output(self, run, sure, table):
+        path = table("in.csv", ["good good good", "table"])
+        result = run("predict", sure(), path, "-t", "review", "--abstain", 0.95)
+        assert "1 of 2 texts got no label" in result.stderr
+        assert [line.split(",")[2] for line in result.stdout.splitlines()] == [
+            "predicted", "pos", "",
+        ]  # fmt: skip
+
+    def test_who_decides_without_probabilities_is_asked_too(
+        self, run, sure, table, sentiment_texts
+    ):
+        ridge = make_pipeline(CountVectorizer(), RidgeClassifier())
+        folder = sure(ridge.fit(*sentiment_texts))
+        path = table("in.csv", ["good good good good good", "table"])
+        result = run("predict", folder, path, "-t", "review", "--abstain", 0.95)
+        lines = result.stdout.splitlines()
+        assert [line.split(",")[2:] for line in lines] == [["predicted"], ["pos"], [""]]
+
+    def test_what_cannot_be_promised_is_told(self, run, sure, table):
+        arguments = ["-t", "review", "--abstain", 0.999]
+        result = run("predict", sure(), table("in.csv"), *arguments)
+        assert result.exit_code == 2
+        said = " ".join(result.stderr.replace("│", " ").split())
+        assert "0.99 can at most" in said
+
+    def test_models_without_the_table_are_told(self, predict, table):
+        result = predict(table("in.csv"), "-", "--abstain", "0.95")
+        assert result.exit_code == 2
+        assert "does not say how often" in result.stderr
+
+    @pytest.mark.parametrize("share", ["0", "1", "95"])
+    def test_shares_lie_between_0_and_1(self, predict, table, share):
+        result = predict(table("in.csv"), "-", "--abstain", share)
+        assert result.exit_code == 2
+        assert "is no accuracy between 0 and 1" in result.stderr
+
+    def test_a_damaged_table_is_refused(self, run, sure, table):
+        folder = sure()
+        content = json.loads((folder / "confidence.json").read_text())
+        content["n"][0] = -1
+        damaged = json.dumps(content)
+        (folder / "confidence.json").write_text(damaged)
+        arguments = ["predict", folder, table("in.csv"), "-t", "review"]
+        result = run(*arguments, "--abstain", 0.95)
+        assert "is not as it was written" in str(result.exception)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        digest = hashlib.sha256(damaged.encode()).hexdigest()
+        manifest["files"]["confidence.json"] = digest
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        result = run(*arguments, "--abstain", 0.95)
+        assert result.exit_code == 2
+        assert "is damaged" in result.stderr
+
+
 class TestRefusals:
     def test_a_wrong_column_suggests_the_right_one(self, run, model, table):
         result = run("predict", model, table("in.csv"), "--text", "Reviews")
@@ -371,6 +459,34 @@ class TestGoingOn:
     def test_so_are_other_options(self, stopped, predict, tmp_path):
         result = predict(stopped, tmp_path / "out.csv", "--prefix", "x_")
         assert "with another columns" in str(result.exception)
+
+    def test_so_is_another_accuracy(
+        self, run, model, table, tmp_path, monkeypatch, read_rows
+    ):
+        confidences = confidence_table(np.linspace(1, 0.5, 400), np.arange(400) < 200)
+        folder, out = tmp_path / "sure", tmp_path / "out.csv"
+        save(load(model), folder, confidence=confidences.to_dict())
+        path = table("in.csv", ["good good good", "lamp"] * 10)
+        monkeypatch.setattr("sktransfer.cli.predict.N_ROWS", 10)
+        label = _Labeller.label
+
+        def stop(self, chunk):
+            if self.n_labelled:
+                raise KeyboardInterrupt
+            return label(self, chunk)
+
+        def predict(*options):
+            return run("predict", folder, path, "-t", "review", "-o", out, *options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(_Labeller, "label", stop)
+            assert predict("--abstain", 0.9).exit_code == 130
+        for options in [["--abstain", 0.8], []]:
+            assert "with another --abstain" in str(predict(*options).exception)
+        result = predict("--abstain", 0.9)
+        assert "Going on after 10 rows" in result.stderr
+        assert "5 of 10 texts of this run got no label" in result.stderr
+        assert [row["predicted"] for row in read_rows(out)] == ["pos", ""] * 10
 
     def test_so_is_a_part_that_was_cut(self, stopped, predict, tmp_path):
         part = tmp_path / "out.csv.part"

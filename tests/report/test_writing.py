@@ -46,7 +46,8 @@ def test_the_folder_has_page_table_and_pictures(make_comparison, tmp_path):
     assert path == tmp_path / "report.html"
     stems = ("confusion", "cost", "curves", "scores")
     files = {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
-    expected = files | {"report.html", "report.json", "results.csv", "model"}
+    tables = {"results.csv", "suspects.csv"}
+    expected = files | {"report.html", "report.json", "model"} | tables
     assert {entry.name for entry in tmp_path.iterdir()} == expected
     written = pd.read_csv(tmp_path / "results.csv")
     assert written["strategy"].tolist() == comparison.results["strategy"].tolist()
