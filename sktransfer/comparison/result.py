@@ -16,13 +16,13 @@ import numpy.typing as npt
 from sktransfer.comparison.checks.registry import tabulate
 from sktransfer.comparison.findings.rendering import to_html, to_markdown, write_csv
 from sktransfer.comparison.findings.summary import best_row, comparable_rows
-from sktransfer.comparison.prediction_files import write_predictions
 from sktransfer.comparison.findings.suspects import find_suspects
 from sktransfer.comparison.findings.trust import (
     find_sets,
     list_confidences,
     tabulate_confidences,
 )
+from sktransfer.comparison.prediction_files import write_predictions
 from sktransfer.exceptions import InvalidParameterError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sktransfer.comparison.findings.evidence import ALPHA
+from sktransfer.comparison.findings.differences import ALPHA
 from sktransfer.comparison.findings.summary import (
     Choice,
     Standing,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sktransfer.comparison.columns import Column, columns_with
-from sktransfer.comparison.findings.evidence import ALPHA, Evidence, Outcomes
+from sktransfer.comparison.findings.differences import ALPHA, Differences, Outcomes
 from sktransfer.comparison.findings.out_of_fold import pooled_scores
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate
@@ -92,7 +92,7 @@ class Summary:
         }
         # What was stopped has no test, yet the others are the luckier ones for it.
         n_stopped = sum(self.status(*row)[0] == "stopped" for row in outcomes)
-        self.evidence = Evidence(
+        self.evidence = Differences(
             data, candidates, done, baseline, encoders, n_stopped=n_stopped
         )
 

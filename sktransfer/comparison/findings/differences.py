@@ -1,6 +1,6 @@
 """Which differences between strategies are shown, and which strategy may be the best.
 
-Whatever a comparison says of an order is one family of tests, `Evidence.family`: all
+Whatever a comparison says of an order is one family of tests, `Differences.family`: all
 strategies against the baseline at all train sizes, each use of the source against none,
 and encoders against each other.
 """
@@ -35,7 +35,7 @@ from sktransfer.statistics.paired import (
 )
 from sktransfer.statistics.resampling import corrected_resampled_ttest, holm_correction
 
-__all__ = ["ALPHA", "Difference", "Evidence", "Outcomes", "Pair"]
+__all__ = ["ALPHA", "Difference", "Differences", "Outcomes", "Pair"]
 
 ALPHA = 0.05
 # Level of the set of those that may be best where nothing else was shown to differ: the
@@ -71,7 +71,7 @@ class Difference:
         return self.pvalue < ALPHA
 
 
-class Evidence:
+class Differences:
     """Tests of the outcomes of a comparison, each computed once.
 
     `outcomes` are those of rows that were run to their end, by name and size. By

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sktransfer.comparison.findings.evidence import Evidence, Pair
+from sktransfer.comparison.findings.differences import Differences, Pair
 from sktransfer.comparison.run.evaluation import Scoring
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate
@@ -15,7 +15,7 @@ FOLDS = [
 
 
 def make(shares, *, uses=None, baseline="a", encoders=(), kinds=None):
-    """Evidence of strategies that are right on such a share of the texts.
+    """Differences of strategies that are right on such a share of the texts.
 
     `shares` are {name: {size: share}}; what is right at a lower one is so at a higher.
     """
@@ -47,7 +47,7 @@ def make(shares, *, uses=None, baseline="a", encoders=(), kinds=None):
         )
         for name in shares
     ]
-    return Evidence(data, candidates, outcomes, baseline, encoders)
+    return Differences(data, candidates, outcomes, baseline, encoders)
 
 
 def tell(fold, said, labels):
