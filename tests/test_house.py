@@ -234,7 +234,6 @@ TESTED_IN = {
     "cli/predict": ["cli/growing_file", "cli/table_writers"],
     "comparison/encoders": ["comparison/setup/named_encoders"],
     "comparison/findings/summary": ["comparison/findings/sentences"],
-    "comparison/going_on": ["comparison/run/schedule"],
     "comparison/result": [
         "comparison/findings/refitting",
         "comparison/findings/rendering",
