@@ -37,6 +37,7 @@ from sktransfer.comparison.run.forecast import (
     Costs,
     RowCost,
     forecast,
+    tell_seconds,
     time_encoders,
 )
 from sktransfer.comparison.run.journal import Journal, digest_texts
@@ -664,7 +665,9 @@ class Schedule:
         n_jobs = effective_n_jobs(self.n_jobs)
         needed = cost.fold
         if self._whole:
-            needed = max(needed, cost.fold * len(row.pending) / n_jobs)
+            # A rough forecast has the benefit of the doubt until the first fold.
+            doubt = 1.0 if cost.basis == "measured" else 0.5
+            needed = max(needed, doubt * cost.fold * len(row.pending) / n_jobs)
             needed += self._owed(row) / n_jobs
         needed += cost.before if self._lacks_source(row) else 0.0
         needed += self._encoding(row.candidate)
@@ -672,9 +675,9 @@ class Schedule:
         row.late = ""
         if needed > left:
             row.late = (
-                f"its {len(row.pending)} folds and what comes after them would take "
-                f"about {needed:.2g} seconds, of which the time budget has left "
-                f"{left:.2g}"
+                f"{len(row.pending)} more folds and what comes after them would take "
+                f"about {tell_seconds(needed)}, and the time budget has "
+                f"{tell_seconds(left)} left"
             )
         return not row.late
 

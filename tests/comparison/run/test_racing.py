@@ -63,7 +63,7 @@ class TestRule:
         means = [np.mean([o["metrics"]["score"] for o in rows[n][:2]]) for n in rows]
         assert stop.behind == pytest.approx(means[0] - means[1])
         told = stop.tell(N_FOLDS, in_points=True)
-        assert told.startswith("stopped after 2 of 5 folds, ")
+        assert told.startswith("after 2 of 5 folds ")
         assert "points behind good on the same texts" in told
 
     def test_a_near_tie_runs_on(self):

@@ -71,11 +71,11 @@ class TestRace:
         whole = compare(race=False)
         assert found.best_strategy == whole.best_strategy
         row = found.results.set_index("strategy").loc["hopeless"]
-        assert row["error"].startswith("stopped after 1 of 5 folds, ")
+        assert row["error"].startswith("after 1 of 5 folds ")
         assert np.isnan(row["score"])
         assert "hopeless" not in found.predictions
         assert any(v.startswith("Stopped: ") for v in found.verdicts)
-        assert "stopped after 1 of 5 folds" in found.to_markdown()
+        assert "stopped: after 1 of 5 folds" in found.to_markdown()
 
     def test_first_folds_come_first(self):
         compare({"good": Knows(0.95), "near": Knows(0.93, seed=1)})
