@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 import warnings
 from collections import Counter
 from contextlib import suppress
@@ -363,6 +364,7 @@ def compare_tables(
     `suspects` is a file for labels that look wrong.
     `options` are those of `compare_strategies`.
     """
+    began = time.monotonic()
     from sktransfer.comparison.comparing import compare_strategies
     from sktransfer.comparison.run.evaluation import choose_metric
     from sktransfer.comparison.run.forecast import RowCost, tell_costs
@@ -386,7 +388,8 @@ def compare_tables(
             note(f"Going on with what an earlier run has left in {journal}.")
     budget = options.get("time_budget")
     if budget is not None:
-        options |= {"time_budget": _keep_some(budget, report), "race": True}
+        spent = time.monotonic() - began
+        options |= {"time_budget": _keep_some(budget, spent, report), "race": True}
 
     def tell_forecast(rows: list[dict[str, Any]]) -> None:
         for line in tell_costs([RowCost(**row) for row in rows], budget):
@@ -432,15 +435,21 @@ def compare_tables(
         console.print(f"Model: {model}", markup=False, soft_wrap=True)
 
 
-def _keep_some(budget: float, report: str | None) -> float:
-    """Seconds of a budget that the comparison may take, with a line on the others."""
-    kept = 0.0 if report is None else min(_PAGE_SECONDS, budget / 4)
+def _keep_some(budget: float, spent: float, report: str | None) -> float:
+    """Seconds of a budget that the comparison may take, with a line on the others.
+
+    So many have gone into loading libraries; those that draw take as long.
+    """
+    kept = spent
+    if report is not None:
+        kept += max(_PAGE_SECONDS, 2 * spent)
     what = "" if report is None else ", the page"
     note(
         f"The budget covers all folds, speeds, the fit of the best strategy{what}; "
         "what has begun is not interrupted."
     )
-    return budget - kept
+    # A short budget is still one for folds.
+    return budget - min(kept, budget / 4)
 
 
 def _choose_jobs() -> int:

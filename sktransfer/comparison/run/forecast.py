@@ -248,7 +248,7 @@ def tell_costs(rows: Sequence[RowCost], budget: float | None = None) -> list[str
     if unknown:
         parts.append(f"not known before the first fold: {', '.join(unknown)}")
     lines = []
-    if parts:
+    if dear or unknown:
         lines.append(f"This will take about {tell_seconds(total)}: {', '.join(parts)}.")
     left_out = [row.strategy for row in rows if not row.fits]
     if budget is not None and left_out:

@@ -83,8 +83,9 @@ class Stop:
         """Say it in half a sentence."""
         scale, unit = (100, " points") if in_points else (1, "")
         return (
-            f"after {self.n_folds} of {n_planned} folds {scale * self.behind:.3g}{unit} "
-            f"behind {self.leader} on the same texts, of which the other folds are "
+            f"after {self.n_folds} of {n_planned} folds "
+            f"{scale * self.behind:.3g}{unit} behind {self.leader} on the same texts, "
+            "of which the other folds are "
             f"unlikely to bring back more than {scale * self.by_chance:.2g}"
         )
 

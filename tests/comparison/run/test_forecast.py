@@ -74,3 +74,6 @@ class TestTelling:
 
     def test_where_all_was_run_nothing_is_told(self):
         assert tell_costs([RowCost("a", 0, 0.0, "measured")]) == []
+
+    def test_what_takes_no_time_is_not_worth_a_line(self):
+        assert tell_costs([RowCost("a", 5, 0.4, "estimated")]) == []
