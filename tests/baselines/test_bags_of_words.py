@@ -70,7 +70,7 @@ class TestPenalty:
         X, y = words
         assert TunedLogisticRegression().fit(X, y).C_ == 100
         noise = np.random.default_rng(1).normal(size=(92, 60))
-        assert TunedLogisticRegression().fit(noise, y).C_ == 3
+        assert TunedLogisticRegression().fit(noise, y).C_ == 4
 
     def test_the_rest_is_the_regression_of_that_penalty(self, words):
         X, y = words

@@ -36,6 +36,8 @@ from sktransfer.estimators import (
     Texts,
     inner_estimators,
     is_encoder,
+    is_estimator,
+    walk,
 )
 from sktransfer.exceptions import (
     CheckpointNotFoundError,
@@ -313,10 +315,10 @@ def _share(estimator: TextClassifier, cache: Path) -> TextClassifier:
 
 def unshare_vectors(fitted: Estimator, cache: Path) -> Any:
     """Undo `share_vectors` in what was fitted, in place; it forgets the folder."""
-    for _, inner in inner_estimators(fitted):
-        for encoder in (inner, getattr(inner, "encoder_", None)):
-            if is_encoder(encoder) and encoder.cache == cache:
-                encoder.set_params(cache="memory")
+    # What was fitted stands in attributes, too, such as those of a threshold.
+    for part in walk(fitted, is_estimator):
+        if is_encoder(part) and part.cache == cache:
+            part.set_params(cache="memory")
     return fitted
 
 

@@ -117,6 +117,16 @@ class TestComparison:
         expected = BalancedThresholdClassifier(weak()).fit(TEXTS, LABELS)
         assert model.predict(TEXTS).tolist() == expected.predict(TEXTS).tolist()
 
+    @pytest.mark.slow
+    def test_it_forgets_the_folder_of_the_comparisons_vectors(self, network, tmp_path):
+        found = self.compare(
+            {"net": network(hidden_layer_sizes=())},
+            folder=tmp_path,
+            threshold="balanced",
+        )
+        model = found.best_estimator()
+        assert model.estimator_.encoder_.cache == "memory"
+
     def test_grids_reach_the_estimator_inside(self):
         grid = {"logisticregression__C": [0.02, 10.0]}
         options = {"param_grids": {"weak": grid}, "threshold": "balanced"}
