@@ -76,9 +76,25 @@ class TestAnswer:
         assert "The strategies that tune start from" in flat(result.stdout)
 
     def test_rows_are_told_as_they_come(self, compare):
-        told = [line.partition(",")[0] for line in compare(*CHEAP).stderr.splitlines()]
+        lines = compare(*CHEAP).stderr.splitlines()
+        told = [line.partition(",")[0] for line in lines if line[:3] != "SKT"]
         # Two workers may finish them in any order.
         assert sorted(told) == ["majority", "nbsvm", "tfidf"]
+
+    def test_checks_of_the_data_are_told_once_before_the_rows(self, compare):
+        result = compare(*CHEAP)
+        first = result.stderr.splitlines()[0]
+        assert first.startswith("SKT008: There are 48 texts of the class")
+        assert "Label more texts of the rare classes" in first
+        assert "- Checks that spoke before: SKT008." in result.stdout
+        assert "48 texts" not in result.stdout
+
+    def test_checks_of_the_results_are_told_below_the_table(self, compare):
+        result = compare("--strategies", "tfidf,nbsvm", "--folds", "3")
+        assert "SKT013" not in result.stderr
+        assert "- SKT013: tfidf and nbsvm give all texts the same" in flat(
+            result.stdout
+        )
 
     def test_a_failure_is_a_row_and_a_line(self, compare, monkeypatch):
         broken = DummyClassifier(strategy="no such")

@@ -559,3 +559,23 @@ class TestRefusals:
     def test_texts_are_checked(self, words):
         with pytest.raises(InvalidInputError, match=r"X\[1\] is None"):
             compare_strategies(["a", None], [1, 0], strategies={"words": words})
+
+
+class TestChecks:
+    def test_what_is_true_of_the_data_is_told_before_anything_runs(
+        self, compare, words
+    ):
+        told = []
+        compare(
+            {"words": words},
+            cv=2,
+            on_finding=lambda finding: told.append(finding["number"]),
+            on_result=lambda row: told.append(row["status"]),
+        )
+        assert told[:2] == ["SKT007", "SKT008"]
+        assert told[2] == "running"
+
+    def test_all_findings_are_a_table(self, compare, words):
+        checks = compare({"a": words, "b": clone(words)}).checks
+        assert checks["number"].tolist() == ["SKT008", "SKT013"]
+        assert checks["strategies"].tolist() == [[], ["a", "b"]]

@@ -54,6 +54,21 @@ def test_the_folder_has_page_table_and_pictures(make_comparison, tmp_path):
     assert "With fewer labelled texts" in path.read_text("utf-8")
 
 
+def test_checks_are_listed_with_their_remedies(make_comparison, tmp_path):
+    comparison = make_comparison(5)
+    facts = "none of 15 has found anything"
+    assert facts in write_report(comparison, tmp_path).read_text("utf-8")
+    row = ["SKT003", "near_copies", "<b>Nine</b> repeat.", "Look.", "checks/a.html"]
+    comparison.checks = pd.DataFrame(
+        [[*row, [], []]], columns=comparison.checks.columns
+    )
+    page = write_report(comparison, tmp_path).read_text("utf-8")
+    assert facts not in page
+    listed = page.partition('<section class="checks">')[2].partition("</section>")[0]
+    assert "<b>SKT003</b> &lt;b&gt;Nine&lt;/b&gt; repeat. <em>Look.</em>" in listed
+    assert "Documentation: checks/a.html" in listed
+
+
 def test_several_encoders_are_a_column(make_comparison, tmp_path):
     comparison = make_comparison(5)
     assert "encoder" not in [head.name for head in result_table(comparison).heads]

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECK"]
 
-_SURE = 0.9
+# Of seven sets of 600 texts, as they are, at most 2.5 % are doubted so.
+_SURE = 0.8
 _MANY = 0.03
 _FEWEST = 5
 

@@ -17,7 +17,7 @@ from sktransfer.exceptions import SktransferError
 
 __all__ = ["CHECK"]
 
-_MANY = 0.05
+_MANY = 0.1
 _FEWEST = 3
 # Texts that are cut into tokens, drawn where there are more: the share is then known to
 # three percent.
@@ -46,8 +46,8 @@ def _look(evidence: Evidence) -> Iterator[Remark]:
             f"About {share:.0%} of the texts are longer than the {encoder.max_length_} "
             f"tokens that {name} reads, and their ends are cut, for "
             f"{listed(reading.strategies)}.",
-            f"Pass encoder=BertFeaturizer({encoder.model!r}, ...) with {longer}"
-            "long_text='window', or 'head_tail', and see whether scores rise.",
+            f"See whether scores rise with {longer}long_text='window', or 'head_tail': "
+            f"encoder=BertFeaturizer({encoder.model!r}, ...).",
             tuple(rows.tolist()),
             reading.strategies,
         )

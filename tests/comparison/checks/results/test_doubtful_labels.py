@@ -54,7 +54,7 @@ def test_what_one_of_them_doubts_is_not(check, sure):
 
 def test_doubts_without_certainty_are_not(check, sure):
     wrong = sure.copy()
-    wrong[:20] = np.tile([0.7, 0.3], 10)
+    wrong[:20] = np.tile([0.75, 0.25], 10)
     assert check(a=wrong, b=wrong) == []
 
 

@@ -7,7 +7,7 @@ def test_a_source_like_the_target_is_told_of(evidence, say):
 
 
 def test_another_domain_is_not(evidence, say):
-    assert say("results.near_source", evidence(distance=0.2)) == []
+    assert say("results.near_source", evidence(distance=0.4)) == []
 
 
 def test_without_a_source_there_is_nothing_to_compare(evidence, say):
