@@ -238,7 +238,8 @@ def load_predictions(path: str | os.PathLike[str]) -> dict[str, Any]:
         Arguments of `compare_predictions`, by their names: ``y``, ``predictions``,
         ``groups``, ``texts``, ``classes``, ``baseline``, ``scoring``, ``seconds`` and
         ``details``. ``compare_predictions(**arguments)`` gives the comparison again;
-        predictions may be added before, or the metric be another one.
+        predictions may be added before, or the metric be another one. Only differences
+        from the baseline are tested again, not those of encoders or uses of a source.
 
     Raises
     ------

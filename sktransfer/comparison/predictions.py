@@ -87,7 +87,7 @@ def compare_predictions(
         - labels, of the shape (n,);
         - probabilities, of the shape (n, n_classes), or a DataFrame with a column a
           class; the label is the most probable class. Of two classes also those of the
-          second one, floats of the shape (n,);
+          second one, floats of the shape (n,) that are no labels;
         - a list of such arrays, one a repeat of the cross-validation, or an array of
           the shape (n_repeats, n) or (n_repeats, n, n_classes);
         - a DataFrame as in `StrategyComparison.predictions`: ``row`` and ``predicted``,

@@ -112,8 +112,9 @@ class TestTable:
     def test_what_was_not_told_is_not_there(self, pooled):
         costs = ["fit_seconds", "predict_seconds", "texts_per_second", "fit_peak_mib"]
         assert pooled.results[costs].isna().all(axis=None)
-        lines = pooled.to_markdown().splitlines()
-        assert lines[0].endswith("| f1 macro | difference | p |")
+        head = pooled.to_markdown().splitlines()[0]
+        assert "f1 macro" in head
+        assert not any(title in head for title in ("fit s", "texts/s", "MiB"))
 
     def test_nothing_can_be_fitted(self, pooled):
         assert not pooled.has_estimators

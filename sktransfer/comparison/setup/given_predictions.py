@@ -272,7 +272,7 @@ class _Reader:
                 )
             if not _is_known(entry, self.place):
                 hint = "pass classes=[...] if the labels of y are not all there are"
-                if str(entry) in map(str, self.classes):
+                if type(entry) is not type(self.classes[0]):
                     kinds = (type(entry).__name__, type(self.classes[0]).__name__)
                     hint = f"it is of type {kinds[0]}, and those of y are {kinds[1]}"
                 raise InvalidInputError(
@@ -410,7 +410,8 @@ def read_predictions(
     if not isinstance(predictions, Mapping):
         raise InvalidInputError(
             f"predictions is of type {type(predictions).__name__}, but a mapping from "
-            "names to predictions is expected, as in {'mine': labels}."
+            "names to predictions is expected, as in {'mine': labels}; of a table with "
+            "a column of labels for each strategy, dict(table)."
         )
     if not predictions:
         raise InvalidInputError(
