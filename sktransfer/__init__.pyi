@@ -7,6 +7,7 @@ from .comparison.comparing import compare_strategies
 from .comparison.prediction_files import load_predictions
 from .comparison.predictions import compare_predictions
 from .comparison.result import StrategyComparison
+from .comparison.suggesting import suggest
 from .datasets import fetch_reviews, load_mini_reviews
 from .encoders.featurizer import BertFeaturizer
 from .explanation.contributions import Explanation
@@ -49,5 +50,6 @@ __all__ = [
     "load_predictions",
     "pool_domains",
     "save",
+    "suggest",
     "write_report",
 ]

@@ -354,9 +354,9 @@ class StrategyComparison:
     def suspects(self, n: int | None = 20) -> pd.DataFrame:
         """Texts whose labels look wrong to all good strategies together, out of fold.
 
-        The mean of -log of the label's probability ranks them. A strategy's weight is
-        the square of what its probabilities, with a temperature that suits them, tell
-        of the labels beyond the shares of the classes.
+        The probability of the label ranks them. It is the product of what strategies
+        say, with a temperature and a weight for each that make the labels most likely
+        if a share of them is wrong.
 
         Parameters
         ----------

@@ -69,6 +69,23 @@ def test_checks_are_listed_with_their_remedies(make_comparison, tmp_path):
     assert "Documentation: checks/a.html" in listed
 
 
+def test_labels_that_look_wrong_are_listed(make_comparison, tmp_path):
+    comparison = make_comparison(5)
+    suspects = comparison.suspects(None)
+    page = write_report(comparison, tmp_path, n_mistakes=2).read_text("utf-8")
+    section = unescape(page.partition("<h2>Labels that look wrong</h2>")[2])
+    section = section.partition("</section>")[0]
+    assert section.count("<li>") == 2
+    assert suspects["text"][0] in section
+    assert f"{len(suspects):,} labels in all" in section
+    written = pd.read_csv(tmp_path / "suspects.csv")
+    assert written["row"].tolist() == suspects["row"].tolist()
+    for table in comparison.predictions.values():
+        table[[name for name in table if name.startswith("probability_")]] = 0.5
+    page = write_report(comparison, tmp_path / "even").read_text("utf-8")
+    assert "Labels that look wrong" not in page
+
+
 def test_several_encoders_are_a_column(make_comparison, tmp_path):
     comparison = make_comparison(5)
     assert "encoder" not in [head.name for head in result_table(comparison).heads]

@@ -1,13 +1,15 @@
 """Labels that look wrong: texts ranked by what all good strategies lost on them.
 
-The loss is -log of the probability of the label, out of fold. Each strategy's
-probabilities get a temperature first, since some are too sure and others not sure
-enough. Its weight is the square of what it then tells of the labels, in nats, beyond
-the shares of the classes; what tells nothing has none. On development sets that found
-more planted errors than an unweighted mean and than the best strategy alone; to put the
-loss in relation to what is usual in the class found far fewer where one is rare.
+Each strategy's probabilities, out of fold, get a temperature first, since some are too
+sure and others not sure enough. Their logarithms are then added with weights that make
+the labels most likely if a share of them, which is estimated too, is wrong. The weights
+are drawn to the squares of what each strategy alone tells of the labels, in nats,
+beyond the shares of the classes; what tells nothing is left out. On development sets
+that found more planted errors than unweighted means and than the best strategy alone;
+to put the loss in relation to what is usual in the class found far fewer where one is
+rare.
 
-Shapes: n texts, c classes, m predictions of a strategy (n times its repeats).
+Shapes: n texts, c classes, s strategies, m predictions of one (n times its repeats).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
 from sktransfer.exceptions import InvalidParameterError
@@ -35,19 +37,24 @@ Rows = npt.NDArray[np.intp]
 _LEAST = 1e-4
 # Powers of probabilities; beyond these ends they say nothing, or only which is largest.
 _POWERS = (0.05, 20.0)
+# How strongly weights are drawn to what each strategy tells alone, and where they end.
+_PULL, _MOST_WEIGHT = 3.0, 5.0
+# A strategy of a smaller share of the weights is not said to have taken part.
+_LEAST_SHARE = 0.01
+# Of labels that are wrong: with more, nobody could tell right from wrong.
+_MOST_WRONG = 0.45
 
 
 @dataclass(frozen=True)
 class Doubts:
-    """What good strategies say of labels.
+    """What good strategies together say of labels.
 
     Attributes
     ----------
     logs : ndarray of shape (n, c)
-        Weighted mean of the logarithms of probabilities; NaN for a text that was never
-        tested.
+        Logarithms of probabilities; NaN for a text that was never tested.
     weights : dict of str to float
-        By strategy, those that tell something alone; their sum is 1.
+        By strategy that has taken part; the largest first.
     """
 
     logs: Floats
@@ -55,7 +62,7 @@ class Doubts:
 
 
 def weigh_doubts(said: Mapping[str, tuple[Rows, Floats]], labels: Rows) -> Doubts:
-    """Mean over strategies of log probabilities of all classes.
+    """Log probabilities of all classes, of all strategies together.
 
     `said` has rows of texts (m,) and probabilities (m, c) by strategy, and `labels`
     (n,) are numbers of classes. Strategies without probabilities are left out.
@@ -66,25 +73,56 @@ def weigh_doubts(said: Mapping[str, tuple[Rows, Floats]], labels: Rows) -> Doubt
             continue
         truth = labels[rows]
         logs = _temper(np.log(np.clip(given, _LEAST, None)), truth)
-        n_times = np.bincount(rows, minlength=len(labels))[:, None]
+        shares = np.bincount(truth, minlength=given.shape[1]) / len(truth)
+        uncertain = -np.log(shares[truth]).mean()
+        gain = uncertain + logs[np.arange(len(truth)), truth].mean()
+        if gain <= 0:
+            continue
+        gains[name] = gain
         sums = np.zeros((len(labels), given.shape[1]))
         np.add.at(sums, rows, logs)
         with np.errstate(invalid="ignore"):
-            found[name] = sums / n_times
-        shares = np.bincount(truth, minlength=given.shape[1]) / len(truth)
-        uncertain = -np.log(shares[truth]).mean()
-        gains[name] = max(0.0, uncertain + logs[np.arange(len(truth)), truth].mean())
-    squares = {name: gain**2 for name, gain in gains.items() if gain > 0}
-    total = sum(squares.values())
-    if not total:
+            found[name] = sums / np.bincount(rows, minlength=len(labels))[:, None]
+    if not gains:
         raise InvalidParameterError(
             "no strategy gave probabilities that tell more of the labels than the "
             "classes' shares do, so none can say which labels look wrong: compare "
             "others."
         )
-    weights = {name: square / total for name, square in squares.items()}
-    logs = sum(weight * found[name] for name, weight in weights.items())
-    return Doubts(np.asarray(logs), weights)
+    squares = np.array([gain**2 for gain in gains.values()])
+    logs = np.array([*found.values()])
+    tested = np.isfinite(logs).all(axis=(0, 2))
+    weights = _weigh(logs[:, tested], labels[tested], squares / squares.sum())
+    together: Floats = log_softmax(np.tensordot(weights, logs, axes=1), axis=1)
+    by_name = dict(zip(gains, weights.tolist(), strict=True))
+    names = sorted(by_name, key=lambda name: -by_name[name])
+    least = _LEAST_SHARE * weights.sum()
+    return Doubts(
+        together, {name: by_name[name] for name in names if by_name[name] >= least}
+    )
+
+
+def _weigh(logs: Floats, labels: Rows, alone: Floats) -> Floats:
+    """Weights (s,) of log probabilities (s, n, c), drawn to those `alone`.
+
+    They maximise the likelihood of labels of which an unknown share was moved to
+    another class.
+    """
+    places, n_others = np.arange(len(labels)), logs.shape[2] - 1
+
+    def loss(parameters: Floats) -> float:
+        weights, wrong = parameters[:-1], parameters[-1]
+        logits = np.tensordot(weights, logs, axes=1)
+        right = np.exp(log_softmax(logits, axis=1)[places, labels])
+        seen = (1 - wrong) * right + wrong * (1 - right) / n_others
+        pull = _PULL * np.square(weights - alone).sum()
+        return float(pull - np.log(np.maximum(seen, np.finfo(float).tiny)).sum())
+
+    bounds = [(0.0, _MOST_WEIGHT)] * len(alone) + [(0.0, _MOST_WRONG)]
+    weights: Floats = minimize(loss, [*alone, 0.1], bounds=bounds, method="L-BFGS-B").x[
+        :-1
+    ]
+    return weights if weights.any() else alone
 
 
 def _temper(logs: Floats, truth: Rows) -> Floats:
@@ -126,14 +164,14 @@ def find_suspects(
         for name, table in predictions.items()
     }
     doubts = weigh_doubts(said, numbers)
-    given = np.exp(log_softmax(doubts.logs, axis=1))
+    given = np.exp(doubts.logs)
     other = np.where(np.isnan(given), -1.0, given).argmax(axis=1)
     loss = -doubts.logs[np.arange(len(numbers)), numbers]
     rows = np.flatnonzero((other != numbers) & np.isfinite(loss))
     rows = rows[np.argsort(-loss[rows], kind="stable")][:n]
     votes = {
         name: _most_frequent(predictions[name], place, len(numbers), len(classes))[rows]
-        for name in sorted(doubts.weights, key=lambda name: -doubts.weights[name])
+        for name in doubts.weights
     }
     against = np.sum([vote != numbers[rows] for vote in votes.values()], axis=0)
     named = np.array([*classes], dtype=object)
