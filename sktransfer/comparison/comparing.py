@@ -67,7 +67,6 @@ from sktransfer.comparison.setup.named_strategies import (
     choose_baseline,
     choose_candidates,
 )
-from sktransfer.comparison.setup.thresholds import threshold_of
 from sktransfer.estimators import Encoder
 from sktransfer.exceptions import (
     InvalidInputError,
@@ -316,13 +315,6 @@ def compare_strategies(
     )
     results = summary.results()
     results["texts_per_second"] = schedule.speeds.column(results, ran.candidates)
-    if threshold is None:
-        del results["threshold"]
-    else:
-        by_name = {c.name: threshold_of(c) for c in ran.candidates}
-        # As objects: a column of names would have NaN for None.
-        told = results["strategy"].astype(object).map(by_name.get)
-        results["threshold"] = told.astype(object).where(told.notna(), None)
     refit, chosen = Refit(data, ran.sharing, sources, cache), ran.encoder
     if place is None:
         # A folder of vectors, if there was one, is gone.

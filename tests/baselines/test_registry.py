@@ -81,6 +81,7 @@ def test_classes_of_baselines_are_saved():
     assert {cls.__name__ for cls in KINDS} == {
         "NBSVMClassifier",
         "SnowNLPClassifier",
+        "TunedLogisticRegression",
         "VaderClassifier",
     }
 

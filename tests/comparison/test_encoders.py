@@ -317,7 +317,9 @@ class TestTimeBudget:
                 finished.append(row["strategy"])
 
         monkeypatch.setattr(
-            scheduling.Schedule, "_is_late", lambda self: "frozen_64_32" in finished
+            scheduling.Schedule,
+            "_is_in_time",
+            lambda self, row: "frozen_64_32" not in finished,
         )
         found = compare(
             ["frozen_64_32"], encoder=alike, time_budget=600, on_result=told

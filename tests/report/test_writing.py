@@ -218,7 +218,8 @@ def explained(make_comparison, tmp_path_factory):
 
 class TestExplanations:
     def test_words_are_marked_as_they_are_elsewhere(self, explained, make_comparison):
-        (said,) = re.findall('<p class="said" dir="auto">(.*?)</p>', explained)
+        mistakes = explained.partition('<ol class="mistakes">')[2].partition("</ol>")[0]
+        (said,) = re.findall('<p class="said" dir="auto">(.*?)</p>', mistakes)
         text = make_comparison(5).texts[0]
         html = explanation_of(text, "<i>neg</i>").to_html()
         html = html.replace(' class="sktransfer-explanation"', "")

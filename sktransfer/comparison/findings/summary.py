@@ -19,6 +19,7 @@ from sktransfer.comparison.findings.differences import ALPHA, Differences, Outco
 from sktransfer.comparison.findings.out_of_fold import pooled_scores
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate
+from sktransfer.comparison.setup.thresholds import threshold_of
 from sktransfer.statistics.paired import score_interval
 from sktransfer.statistics.resampling import mean_interval
 
@@ -125,7 +126,10 @@ class Summary:
         ]
         table = pd.DataFrame(rows)
         # A column of names has NaN for None, unless it holds objects.
-        table["encoder"] = pd.Series([row["encoder"] for row in rows], dtype=object)
+        for name in ("encoder", "threshold"):
+            table[name] = pd.Series([row[name] for row in rows], dtype=object)
+        if not any(map(threshold_of, self.candidates)):
+            del table["threshold"]
         return table
 
     def folds(self) -> pd.DataFrame:
@@ -190,6 +194,7 @@ class Summary:
             "strategy": candidate.name,
             "kind": candidate.kind,
             "encoder": candidate.encoder,
+            "threshold": threshold_of(candidate),
             "train_size": size,
         }
         if status == "done":
