@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,12 @@ from sklearn.metrics._scorer import _BaseScorer
 
 from sktransfer.baselines.registry import GUESSING, REFERENCE
 from sktransfer.classifier.data.checks import check_labels
+from sktransfer.comparison.checks.evidence import gather
+from sktransfer.comparison.checks.registry import (
+    data_findings,
+    result_findings,
+    tabulate,
+)
 from sktransfer.comparison.columns import COLUMNS
 from sktransfer.comparison.findings.sentences import tell
 from sktransfer.comparison.findings.summary import Summary
@@ -67,7 +74,7 @@ def compare_predictions(
     folds: object = None,
     classes: Iterable[Any] | None = None,
     baseline: str | None = "auto",
-    scoring: str | Callable[..., float] = "accuracy",
+    scoring: str | Callable[..., float] = "auto",
     seconds: Mapping[str, float | Sequence[float]] | None = None,
     details: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> StrategyComparison:
@@ -112,9 +119,9 @@ def compare_predictions(
         so, and else the first; it also adds the row "majority", the commonest class of
         the training rows, or of all rows where folds are not known. A single strategy
         is compared with that row. None tests nothing.
-    scoring : str or callable, default="accuracy"
+    scoring : str or callable, default="auto"
         Main metric, by its name in scikit-learn or from `make_scorer`; the greater the
-        better.
+        better. "auto" is accuracy, or balanced accuracy where classes are skewed.
     seconds : dict of str to float or (float, float), or None, default=None
         Seconds of one training of a strategy, or of one training and of predicting one
         fold. What is not told stays empty.
@@ -172,7 +179,7 @@ def compare_predictions(
     """
     require_extra("pandas", "compare", "compare_predictions")
     labels = check_labels(y, _length(y))
-    metric = _check_scoring(scoring)
+    metric = _check_scoring(scoring, labels)
     order = read_classes(classes, labels)
     bound, shown = _bind(texts, groups, len(labels))
     said = read_predictions(y, labels, predictions, order)
@@ -211,16 +218,27 @@ def compare_predictions(
     else:
         _fill_in(table, about, ["train_size"])
     _fill_in(results, about, ["train_size"])
+    told = summary.predictions()
+    evidence = replace(
+        gather(data, groups=groups),
+        texts=None if texts is None else shown,
+        folds=[] if planned is None else data.folds,
+        predictions=told,
+        scores=None if planned is None else table,
+        baseline=baseline,
+    )
     return StrategyComparison(
         results,
         table,
-        summary.predictions(),
+        told,
         classes=data.classes,
         texts=shown,
         labels=labels,
         scoring=metric.name,
+        scoring_reason=metric.reason,
         baseline=baseline,
         verdicts=verdicts,
+        checks=tabulate([*data_findings(evidence), *result_findings(evidence)]),
         bound=bound,
     )
 
@@ -247,8 +265,10 @@ def _check_characters(names: Iterable[Any]) -> None:
             ) from error
 
 
-def _check_scoring(scoring: str | Callable[..., float]) -> Scoring:
-    metric = Scoring.resolve(scoring)
+def _check_scoring(
+    scoring: str | Callable[..., float], labels: npt.NDArray[Any]
+) -> Scoring:
+    metric = Scoring.resolve(scoring, labels)
     if not isinstance(metric.scorer, _BaseScorer):
         raise InvalidParameterError(
             f"scoring={scoring!r} is a function of a model, and there are predictions "
