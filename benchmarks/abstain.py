@@ -23,6 +23,7 @@ import sklearn
 import torch
 from cheap_strategies import fit, kept, predict_out_of_fold
 from labelled_sets import Array
+from scipy.stats import binom
 from skewed import texts_of
 
 from sktransfer.exceptions import TruncationWarning
@@ -69,7 +70,7 @@ def cells() -> list[Cell]:
 
 
 def abstain(found: dict[str, Array], strategy: str, accuracy: float) -> list[float]:
-    """Share that is told, share that is labelled, and the accuracy of these."""
+    """Share that is told, share that is labelled, their accuracy, and more."""
     said, asked = found[strategy].clip(0, 1), found[f"{strategy}, held out"]
     table = confidence_table(
         said.max(axis=1), said.argmax(axis=1) == found["y"], sets=found["groups"]
@@ -78,7 +79,10 @@ def abstain(found: dict[str, Array], strategy: str, accuracy: float) -> list[flo
     trusted = asked.max(axis=1) >= promise.threshold
     right = asked.argmax(axis=1) == found["test"]
     shown = right[trusted].mean() if trusted.any() else np.nan
-    return [promise.share, trusted.mean(), shown, right.mean()]
+    # Whether chance in the held-out texts alone explains what is below.
+    n_right, n = int(right[trusted].sum()), int(trusted.sum())
+    chance = float(binom.cdf(n_right, n, accuracy)) if n else 1.0
+    return [promise.share, trusted.mean(), shown, right.mean(), chance]
 
 
 def cover(found: dict[str, Array], strategy: str, by_class: bool) -> list[float]:
@@ -115,7 +119,7 @@ def abstain_table(accuracy: float) -> list[str]:
         "texts, told | share of texts, labelled | accuracy of these | draws below |",
         "|---" * 9 + "|",
     ]
-    n_all = n_made = n_below = 0
+    n_all = n_made = n_below = n_point = n_beyond = 0
     for cell, strategy in itertools.product(cells(), STRATEGIES):
         rows = np.array(
             [
@@ -127,6 +131,8 @@ def abstain_table(accuracy: float) -> list[str]:
         below = rows[made, 2] < accuracy
         n_all, n_made = n_all + len(rows), n_made + int(made.sum())
         n_below += int(below.sum())
+        n_point += int((rows[made, 2] < accuracy - 0.01).sum())
+        n_beyond += int((rows[made, 4] < 0.05).sum())
         shown = ["", "", "", ""]
         if made.any():
             means = 100 * rows[made].mean(axis=0)
@@ -140,7 +146,9 @@ def abstain_table(accuracy: float) -> list[str]:
         "",
         f"Kept in {n_made - n_below} of the {n_made} draws in which something was "
         f"promised ({(n_made - n_below) / max(n_made, 1):.1%}), and broken in "
-        f"{n_below} of all {n_all} ({n_below / n_all:.1%}).",
+        f"{n_below} of all {n_all} ({n_below / n_all:.1%}). By more than a point it "
+        f"was broken in {n_point}, and by more than chance in the held-out texts explains "
+        f"(a binomial test at 5 %) in {n_beyond}.",
     ]
 
 
