@@ -147,8 +147,8 @@ def abstain_table(accuracy: float) -> list[str]:
         f"Kept in {n_made - n_below} of the {n_made} draws in which something was "
         f"promised ({(n_made - n_below) / max(n_made, 1):.1%}), and broken in "
         f"{n_below} of all {n_all} ({n_below / n_all:.1%}). By more than a point it "
-        f"was broken in {n_point}, and by more than chance in the held-out texts explains "
-        f"(a binomial test at 5 %) in {n_beyond}.",
+        f"was broken in {n_point}, and by more than chance in the held-out texts "
+        f"explains (a binomial test at 5 %) in {n_beyond}.",
     ]
 
 
