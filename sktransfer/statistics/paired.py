@@ -39,7 +39,8 @@ __all__ = [
 
 WIDENING = 1.2
 # Of metrics that weigh classes or put texts in an order, as balanced accuracy, macro F1
-# and ROC AUC: how many texts a model calls what moves with its training texts, too.
+# and ROC AUC, and of skewed classes: how many texts a model calls what moves with its
+# training texts, too.
 WIDENING_OF_CLASSES = 1.3
 
 Floats = NDArray[np.float64]

@@ -19,6 +19,7 @@ from sklearn.dummy import DummyClassifier
 
 from sktransfer.baselines.registry import GUESSING
 from sktransfer.comparison.findings.out_of_fold import contributions_of
+from sktransfer.comparison.run.evaluation import choose_metric
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate
 from sktransfer.estimators import open_wrappers
@@ -194,7 +195,9 @@ class Differences:
     @cached_property
     def widening(self) -> float:
         """What errors are widened by, for the variance that comes with training."""
-        return WIDENING if self.data.scoring.name == "accuracy" else WIDENING_OF_CLASSES
+        is_even = choose_metric(self.data.labels.tolist())[0] == "accuracy"
+        is_plain = self.data.scoring.name == "accuracy" and is_even
+        return WIDENING if is_plain else WIDENING_OF_CLASSES
 
     @cached_property
     def n_sets(self) -> int:
