@@ -22,8 +22,8 @@ __all__ = ["BASELINE", "TunedLogisticRegression", "tfidf_baseline"]
 # Where there is nothing to choose by. Rows of length 1 need less regularisation than
 # scikit-learn's default gives them.
 _C = 10.0
-# Ascending. Weaker penalties were measured to bring nothing on TF-IDF; finer steps take
-# longer and bring nothing either.
+# Ascending. On TF-IDF, weaker penalties were measured to bring nothing, and finer steps
+# to take longer and bring nothing either.
 _STRENGTHS = (4.0, 20.0, 100.0)
 _N_FOLDS = 3
 
