@@ -366,17 +366,11 @@ def compare_tables(
     """
     began = time.monotonic()
     from sktransfer.comparison.comparing import compare_strategies
-    from sktransfer.comparison.run.evaluation import choose_metric
     from sktransfer.comparison.run.forecast import RowCost, tell_costs
     from sktransfer.comparison.run.journal import forget_comparison
 
     # It is said of the table, once, and of no part of it again.
     warnings.simplefilter("ignore", TruncationWarning)
-    reason = choose_metric(table.labels)[1] if options["scoring"] == "auto" else ""
-    if reason and options["threshold"] is None:
-        reason += "; --threshold balanced gives labels that suit it"
-    if reason:
-        note(f"{reason}.")
     if options.get("n_jobs") is None:
         options["n_jobs"] = _choose_jobs()
     journal = None

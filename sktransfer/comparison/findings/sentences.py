@@ -9,7 +9,6 @@ for its having been chosen.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +39,6 @@ _MARGIN = 0.02
 # More labelled texts than that are no advice.
 _MOST_TEXTS = 1_000_000
 
-# Where one class has more than this share, accuracy says little.
-_SKEWED = 0.7
-
 
 def tell(
     summary: Summary,
@@ -65,7 +61,7 @@ def tell(
         sentences += _on_choice(summary, choice)
         sentences += _on_cheaper(summary, done, best)
         sentences += _on_source(summary)
-        sentences += _on_skew(summary, done, best)
+        sentences += filter(None, [summary.data.scoring.reason])
         sentences += _on_curves(summary, results)
     if domain_distance is not None:
         sentences.append(
@@ -290,28 +286,6 @@ def _on_source(summary: Summary) -> Iterator[str]:
         else:
             said = transfer_verdict(found.difference, found.pvalue, **told)
             yield f"{candidate.name} against {candidate.base}: {said}"
-
-
-def _on_skew(
-    summary: Summary, done: pd.DataFrame, best: pd.Series[Any]
-) -> Iterator[str]:
-    data = summary.data
-    if data.scoring.reason:
-        yield data.scoring.reason
-        return
-    label, count = Counter(data.labels.tolist()).most_common(1)[0]
-    share = count / len(data.labels)
-    if share <= _SKEWED or data.scoring.name != "accuracy":
-        return
-    other = done.iloc[int(done["balanced_accuracy"].argmax())]
-    found = (
-        f"{share:.0%} of the texts are {label!r}, so that accuracy says little: "
-        f"{other['strategy']} has the highest balanced accuracy of this run, not "
-        f"tested ({other['balanced_accuracy']:.3f}"
-    )
-    if other["strategy"] != best["strategy"]:
-        found += f", {best['strategy']} {best['balanced_accuracy']:.3f}"
-    yield f"{found})"
 
 
 def _on_curves(summary: Summary, results: pd.DataFrame) -> Iterator[str]:

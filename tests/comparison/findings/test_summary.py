@@ -46,7 +46,7 @@ def make(
         bound=rows,
         folds=folds,
         sizes=[TrainSize(size, whole=size == 80) for size in sizes],
-        scoring=Scoring.resolve(scoring),
+        scoring=Scoring.resolve(scoring, labels),
         seed=0,
     )
     places = dict(zip(data.classes.tolist(), range(len(data.classes)), strict=True))
@@ -314,10 +314,11 @@ class TestSentences:
         said = verdicts(make(scores, uses={"source_only": "only"}))
         assert any(s.startswith("source_only is worse than fine_tune") for s in said)
 
-    def test_skewed_classes_are_warned_of(self):
+    def test_what_decides_is_told_where_classes_are_skewed(self):
         labels = np.array(["pos"] * 90 + ["neg"] * 10)
-        said = verdicts(make({"a": {80: A}, "b": {80: B}}, labels=labels))
-        assert any(s.startswith("90% of the texts are 'pos'") for s in said)
+        scores = {"a": {80: A}, "b": {80: B}}
+        said = verdicts(make(scores, labels=labels, scoring="auto"))
+        assert "10 of 100 texts are 'neg', so balanced accuracy decides." in said
 
     def test_who_is_better_is_told_for_each_number_of_texts(self):
         said = verdicts(make({"a": {8: A, 80: A}, "b": {8: C, 80: B}}))

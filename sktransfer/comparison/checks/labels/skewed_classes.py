@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from sktransfer.comparison.checks.evidence import Evidence
 from sktransfer.comparison.checks.phrases import count_of
 from sktransfer.comparison.checks.registry import Check, Remark
+from sktransfer.comparison.run.evaluation import choose_metric
 
 __all__ = ["CHECK"]
 
-# Where one class has more than this share, accuracy says little.
-_SKEWED = 0.7
-
 
 def _look(evidence: Evidence) -> Iterator[Remark]:
+    if not choose_metric(evidence.labels.tolist())[1]:
+        return
     label, n = Counter(evidence.labels.tolist()).most_common(1)[0]
     share = n / len(evidence.labels)
-    if share <= _SKEWED:
-        return
     found = f"{count_of(n, len(evidence.labels))} are {label!r}, so that who always "
     found += f"says {label!r} has an accuracy of {share:.3f}"
     if evidence.scoring == "accuracy":
@@ -30,8 +28,8 @@ def _look(evidence: Evidence) -> Iterator[Remark]:
     else:
         yield Remark(
             f"{found}: {evidence.scoring} decides.",
-            "Compare strategies by that, never by accuracy, and label more texts of "
-            "the rarer classes.",
+            "threshold='balanced' (--threshold balanced) has labels follow it; label "
+            "more texts of the rarer classes.",
         )
 
 
