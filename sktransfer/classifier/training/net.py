@@ -43,6 +43,7 @@ from sktransfer.encoders.compute.devices import (
     limited_cores,
     on_one_core,
 )
+from sktransfer.load_times import loading
 
 __all__ = [
     "SMALL_WIDTH",
@@ -362,7 +363,8 @@ class TransferNet(PredictingNet):
             # One pass over all parameters in place of a Python loop over them.
             options = {"fused": True} | options
         groups = parameter_groups(self.module_, **self.rates)
-        self.optimizer_ = self.optimizer(groups, **options)
+        with loading("torch.optim"):  # the first one imports hundreds of modules
+            self.optimizer_ = self.optimizer(groups, **options)
         return self
 
     def can_go_on(self, module: nn.Module, options: dict[str, object]) -> bool:

@@ -656,9 +656,9 @@ class Schedule:
         """
         if self.deadline is None:
             return True
-        left = self.deadline - time.monotonic()
-        if left <= 0:
+        if self._is_late():
             return False
+        left = self.deadline - time.monotonic()
         cost = self._cost(row)
         if math.isnan(cost.fold):
             return True
