@@ -18,8 +18,8 @@ def _look(evidence: Evidence) -> Iterator[Remark]:
         return
     label, n = Counter(evidence.labels.tolist()).most_common(1)[0]
     share = n / len(evidence.labels)
-    found = f"{count_of(n, len(evidence.labels))} are {label!r}, so that who always "
-    found += f"says {label!r} has an accuracy of {share:.3f}"
+    found = f"{count_of(n, len(evidence.labels))} are {label!r}, so that always "
+    found += f"guessing {label!r} has an accuracy of {share:.3f}"
     if evidence.scoring == "accuracy":
         yield Remark(
             f"{found}, and it is accuracy that decides.",

@@ -23,7 +23,7 @@ _EXPECTED = 1 / (_N_OTHERS + 1)
 _NEAREST, _FURTHEST = 8, 40
 # Of files without groups none has more than 10 %; sentences of reviews that stand one
 # after another have 11 to 25 %.
-_MANY = 0.105
+_MANY = 0.11
 _REPEATED = 0.25
 _SURE = 4.0  # standard errors above what is expected
 # Pairs that are looked at: fewer tell nothing, more cost time.
