@@ -29,17 +29,18 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def sketch_texts(keys: Sequence[str]) -> sparse.csr_matrix:
-    """Sketches of texts by their keys: rows (n, runs) of length 1, or empty.
+    """Sketches of texts by their keys: rows (n, runs), none longer than 1.
 
-    Runs are weighted by how rare they are, as in TF-IDF; what only one text has counts
-    for the length of its row. The product of two rows is their similarity, from 0 to 1.
+    Runs are weighted by how rare they are, as in TF-IDF. What only one text has makes
+    its row shorter, and is left out. The product of the rows of two texts is their
+    similarity, from 0 to 1.
 
     Examples
     --------
     >>> from sktransfer.comparison.checks.similar_texts import sketch_texts
     >>> rows = sketch_texts(["thephoneisverygood", "phoneisverygood", "notatall"])
-    >>> (rows @ rows.T).toarray()[0].round(1).tolist()
-    [1.0, 0.9, 0.0]
+    >>> (rows @ rows.T).toarray()[0, 1:].round(1).tolist()
+    [0.8, 0.0]
     """
     hashes, owners = _hash_runs(keys)
     runs, columns = np.unique(hashes, return_inverse=True)
