@@ -23,7 +23,7 @@ from sklearn.base import clone
 
 from sktransfer.baselines.registry import GUESSING
 from sktransfer.classifier.data.checks import check_labels
-from sktransfer.comparison.checks.evidence import gather
+from sktransfer.comparison.checks.facts import gather
 from sktransfer.comparison.checks.registry import (
     data_findings,
     result_findings,
@@ -271,8 +271,8 @@ def compare_strategies(
     setting = Setting(texts, encoder, domain is not None)
     lineup = choose_candidates(strategies, baseline, param_grids, setting, threshold)
     baseline = choose_baseline(baseline, lineup)
-    evidence = gather(data, groups=groups, source=domain, candidates=lineup.possible)
-    found = data_findings(evidence)
+    facts = gather(data, groups=groups, source=domain, candidates=lineup.possible)
+    found = data_findings(facts)
     if on_finding is not None:
         for finding in found:
             on_finding(finding.as_row())
@@ -322,8 +322,8 @@ def compare_strategies(
         if cache is not None and chosen is not None:
             chosen = unshare_vectors(clone(chosen), cache)
     folds, predictions = summary.folds(), summary.predictions()
-    evidence = replace(
-        evidence,
+    facts = replace(
+        facts,
         predictions=predictions,
         scores=folds,
         baseline=baseline,
@@ -344,7 +344,7 @@ def compare_strategies(
         domain_distance=distance,
         encoder=chosen,
         encoders=ran.choice.table(),
-        checks=tabulate([*found, *result_findings(evidence)]),
+        checks=tabulate([*found, *result_findings(facts)]),
         refit=refit,
         bound=data.bound,
     )

@@ -1,6 +1,6 @@
 """The checks by name: a new one is a file of this folder, a name here, and a page.
 
-A check looks at evidence and says what it found, in plain sentences with figures, and
+A check looks at facts and says what it found, in plain sentences with figures, and
 what to do. It is silent where there is nothing to do.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,15 +86,15 @@ class Check:
     title : str
         What is wrong where it fires, in one line.
     look : callable
-        From evidence to remarks; none where nothing is wrong.
+        From facts to remarks; none where nothing is wrong.
     needs : tuple of str
-        Attributes of the evidence that must be there.
+        Attributes of the facts that must be there.
     """
 
     number: str
     name: str
     title: str
-    look: Callable[[Evidence], Iterable[Remark]]
+    look: Callable[[Facts], Iterable[Remark]]
     needs: tuple[str, ...]
 
     @property
@@ -107,10 +107,10 @@ class Check:
         """Whether strategies have to run before."""
         return not _OF_RESULTS.isdisjoint(self.needs)
 
-    def run(self, evidence: Evidence) -> Iterator[Finding]:
+    def run(self, facts: Facts) -> Iterator[Finding]:
         """Findings; none where what it needs is not known."""
-        if all(getattr(evidence, need) is not None for need in self.needs):
-            for remark in self.look(evidence):
+        if all(getattr(facts, need) is not None for need in self.needs):
+            for remark in self.look(facts):
                 yield Finding(self, remark)
 
 
@@ -144,23 +144,23 @@ def find_check(name: str) -> Check:
     return check
 
 
-def data_findings(evidence: Evidence) -> list[Finding]:
+def data_findings(facts: Facts) -> list[Finding]:
     """What is to be said before anything is trained, in the order of the numbers."""
-    return _run(evidence, reads_results=False)
+    return _run(facts, reads_results=False)
 
 
-def result_findings(evidence: Evidence) -> list[Finding]:
+def result_findings(facts: Facts) -> list[Finding]:
     """What is to be said of results alone."""
-    return _run(evidence, reads_results=True)
+    return _run(facts, reads_results=True)
 
 
-def _run(evidence: Evidence, *, reads_results: bool) -> list[Finding]:
+def _run(facts: Facts, *, reads_results: bool) -> list[Finding]:
     checks = [find_check(name) for name in NAMES]
     return [
         finding
         for check in checks
         if check.reads_results == reads_results
-        for finding in check.run(evidence)
+        for finding in check.run(facts)
     ]
 
 

@@ -1,11 +1,11 @@
-"""Evidence made up by hand, and what a check says of it."""
+"""Facts made up by hand, and what a check says of it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from sktransfer.comparison.checks.evidence import Evidence, number_values
+from sktransfer.comparison.checks.facts import Facts, number_values
 from sktransfer.comparison.checks.registry import find_check
 from sktransfer.comparison.setup.folds import bind_rows, make_folds
 
@@ -28,10 +28,10 @@ def sentences():
 
 
 @pytest.fixture
-def evidence(sentences):
-    """Evidence with folds as a comparison makes them."""
+def facts(sentences):
+    """Facts with folds as a comparison makes them."""
 
-    def evidence(labels=None, texts=None, groups=None, *, cv=5, n_repeats=1, **known):
+    def facts(labels=None, texts=None, groups=None, *, cv=5, n_repeats=1, **known):
         if labels is None:
             n = 200 if texts is None else len(texts)
             labels = np.tile(["neg", "pos"], n)[:n]
@@ -43,16 +43,16 @@ def evidence(sentences):
             options = {"cv": cv, "n_repeats": n_repeats, "groups": groups}
             known["folds"] = make_folds(labels, bound, **options)
         numbers = None if groups is None else number_values(groups)
-        return Evidence(labels, texts=texts, groups=numbers, **known)
+        return Facts(labels, texts=texts, groups=numbers, **known)
 
-    return evidence
+    return facts
 
 
 @pytest.fixture
 def say():
-    """What a check, named as in the registry, says of evidence."""
+    """What a check, named as in the registry, says of facts."""
 
-    def say(name, evidence):
-        return [finding.remark for finding in find_check(name).run(evidence)]
+    def say(name, facts):
+        return [finding.remark for finding in find_check(name).run(facts)]
 
     return say

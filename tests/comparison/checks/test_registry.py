@@ -38,23 +38,23 @@ def test_each_has_a_page(check):
     assert f"   {check.name}\n" in (PAGES / "index.rst").read_text(encoding="utf-8")
 
 
-def test_good_data_are_passed_in_silence(evidence):
-    assert data_findings(evidence()) == []
+def test_good_data_are_passed_in_silence(facts):
+    assert data_findings(facts()) == []
 
 
-def test_what_is_not_known_is_not_looked_at(evidence):
-    known = evidence(["neg"] * 90 + ["pos"] * 10)
+def test_what_is_not_known_is_not_looked_at(facts):
+    known = facts(["neg"] * 90 + ["pos"] * 10)
     found = data_findings(replace(known, texts=None))
     assert [finding.check.number for finding in found] == ["SKT008", "SKT009"]
 
 
-def test_results_are_looked_at_apart_from_the_data(evidence):
-    known = evidence(["neg"] * 90 + ["pos"] * 10, distance=0.1)
+def test_results_are_looked_at_apart_from_the_data(facts):
+    known = facts(["neg"] * 90 + ["pos"] * 10, distance=0.1)
     assert [f.check.number for f in result_findings(known)] == ["SKT015"]
 
 
-def test_a_finding_is_a_row_of_a_table(evidence):
-    table = tabulate(data_findings(evidence(["neg"] * 170 + ["pos"] * 30)))
+def test_a_finding_is_a_row_of_a_table(facts):
+    table = tabulate(data_findings(facts(["neg"] * 170 + ["pos"] * 30)))
     assert table["number"].tolist() == ["SKT008", "SKT009"]
     row = table.iloc[0]
     assert row["name"] == "rare_classes"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.registry import Check, Remark
 
 __all__ = ["CHECK"]
@@ -16,12 +16,12 @@ __all__ = ["CHECK"]
 _FEWEST = 30
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    assert evidence.groups is not None
-    n_groups = len(np.unique(evidence.groups))
+def _look(facts: Facts) -> Iterator[Remark]:
+    assert facts.groups is not None
+    n_groups = len(np.unique(facts.groups))
     if n_groups < _FEWEST:
         yield Remark(
-            f"The {len(evidence.groups):,} texts are of {n_groups} groups, and tests "
+            f"The {len(facts.groups):,} texts are of {n_groups} groups, and tests "
             f"and intervals hold from {_FEWEST} groups on: with fewer, a difference is "
             "found too often where there is none.",
             "Label texts of more groups rather than more texts of these; until then, "

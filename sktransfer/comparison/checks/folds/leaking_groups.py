@@ -6,22 +6,22 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.phrases import count_of
 from sktransfer.comparison.checks.registry import Check, Remark
 
 __all__ = ["CHECK"]
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    assert evidence.groups is not None
+def _look(facts: Facts) -> Iterator[Remark]:
+    assert facts.groups is not None
     leaking: set[int] = set()
-    for fold in evidence.folds:
-        theirs = np.intersect1d(evidence.groups[fold.train], evidence.groups[fold.test])
+    for fold in facts.folds:
+        theirs = np.intersect1d(facts.groups[fold.train], facts.groups[fold.test])
         leaking.update(theirs.tolist())
     if leaking:
-        n_groups = len(np.unique(evidence.groups))
-        rows = np.flatnonzero(np.isin(evidence.groups, list(leaking)))
+        n_groups = len(np.unique(facts.groups))
+        rows = np.flatnonzero(np.isin(facts.groups, list(leaking)))
         yield Remark(
             f"{count_of(len(leaking), n_groups, 'groups')} have texts on both sides of "
             "a split, so that strategies are tested on groups that they have learnt "

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.registry import Check, Remark
 
 __all__ = ["CHECK"]
@@ -18,12 +18,12 @@ __all__ = ["CHECK"]
 _ALIKE = 0.25
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    repeats = sorted({fold.repeat for fold in evidence.folds})
+def _look(facts: Facts) -> Iterator[Remark]:
+    repeats = sorted({fold.repeat for fold in facts.folds})
     if len(repeats) < 2:
         return
-    tested = np.full((len(repeats), len(evidence.labels)), -1)
-    for fold in evidence.folds:
+    tested = np.full((len(repeats), len(facts.labels)), -1)
+    for fold in facts.folds:
         tested[repeats.index(fold.repeat), fold.test] = fold.number
     alike = float(
         np.mean([adjusted_rand_score(a, b) for a, b in combinations(tested, 2)])

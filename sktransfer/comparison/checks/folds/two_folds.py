@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.registry import Check, Remark
 
 __all__ = ["CHECK"]
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    sizes = Counter(fold.repeat for fold in evidence.folds)
+def _look(facts: Facts) -> Iterator[Remark]:
+    sizes = Counter(fold.repeat for fold in facts.folds)
     if sizes and max(sizes.values()) <= 2:
         n_folds = max(sizes.values())
         told = "one fold" if n_folds == 1 else "two folds"

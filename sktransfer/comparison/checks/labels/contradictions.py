@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.phrases import count_of
 from sktransfer.comparison.checks.registry import Check, Remark
 
@@ -15,11 +15,11 @@ _MANY = 0.005
 _FEWEST = 2
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
+def _look(facts: Facts) -> Iterator[Remark]:
     sides: dict[int, list[int]] = defaultdict(list)
-    for row, number in enumerate(evidence.key_numbers.tolist()):
+    for row, number in enumerate(facts.key_numbers.tolist()):
         sides[number].append(row)
-    labels = evidence.labels.tolist()
+    labels = facts.labels.tolist()
     counts = {
         number: Counter(labels[row] for row in rows) for number, rows in sides.items()
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.registry import Check, Remark
 
 __all__ = ["CHECK"]
@@ -17,15 +17,13 @@ _FEWEST = 50
 _FEWEST_IN_FOLD = 5
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    counts = Counter(evidence.labels.tolist())
+def _look(facts: Facts) -> Iterator[Remark]:
+    counts = Counter(facts.labels.tolist())
     rare = [label for label, n in counts.items() if n < _FEWEST]
     if not rare:
         return
     rarest = min(rare, key=lambda label: counts[label])
-    tested = [
-        int(np.sum(evidence.labels[fold.test] == rarest)) for fold in evidence.folds
-    ]
+    tested = [int(np.sum(facts.labels[fold.test] == rarest)) for fold in facts.folds]
     n = counts[rarest]
     told = f"There {'is' if n == 1 else 'are'} {n} text{'s' * (n != 1)} of the class "
     told += f"{rarest!r}"
@@ -38,7 +36,7 @@ def _look(evidence: Evidence) -> Iterator[Remark]:
         f"{told}.",
         "Label more texts of the rare classes, or merge them with others; until then "
         "read intervals as too narrow.",
-        tuple(np.flatnonzero(np.isin(evidence.labels, rare)).tolist()),
+        tuple(np.flatnonzero(np.isin(facts.labels, rare)).tolist()),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.phrases import count_of
 from sktransfer.comparison.checks.registry import Check, Remark
 from sktransfer.comparison.run.evaluation import choose_metric
@@ -13,21 +13,21 @@ from sktransfer.comparison.run.evaluation import choose_metric
 __all__ = ["CHECK"]
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    if not choose_metric(evidence.labels.tolist())[1]:
+def _look(facts: Facts) -> Iterator[Remark]:
+    if not choose_metric(facts.labels.tolist())[1]:
         return
-    label, n = Counter(evidence.labels.tolist()).most_common(1)[0]
-    share = n / len(evidence.labels)
-    found = f"{count_of(n, len(evidence.labels))} are {label!r}, so that always "
+    label, n = Counter(facts.labels.tolist()).most_common(1)[0]
+    share = n / len(facts.labels)
+    found = f"{count_of(n, len(facts.labels))} are {label!r}, so that always "
     found += f"guessing {label!r} has an accuracy of {share:.3f}"
-    if evidence.scoring == "accuracy":
+    if facts.scoring == "accuracy":
         yield Remark(
             f"{found}, and it is accuracy that decides.",
             "Let another metric decide: scoring='balanced_accuracy' or 'f1_macro'.",
         )
     else:
         yield Remark(
-            f"{found}: {evidence.scoring} decides.",
+            f"{found}: {facts.scoring} decides.",
             "threshold='balanced' (--threshold balanced) has labels follow it; label "
             "more texts of the rarer classes.",
         )

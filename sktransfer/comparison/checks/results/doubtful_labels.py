@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.phrases import count_of
 from sktransfer.comparison.checks.registry import Check, Remark
 
@@ -23,10 +23,10 @@ _MANY = 0.03
 _FEWEST = 5
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    assert evidence.predictions is not None
-    classes, labels = np.unique(evidence.labels, return_inverse=True)
-    good = _good_probabilities(evidence.predictions, classes, labels)
+def _look(facts: Facts) -> Iterator[Remark]:
+    assert facts.predictions is not None
+    classes, labels = np.unique(facts.labels, return_inverse=True)
+    good = _good_probabilities(facts.predictions, classes, labels)
     if len(good) < 2:
         return
     doubtful = doubtful_rows(np.array(list(good.values())), labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.registry import Check, Remark
 
 __all__ = ["CHECK"]
@@ -13,12 +13,12 @@ __all__ = ["CHECK"]
 _NEAR = 0.4
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    assert evidence.distance is not None
-    if evidence.distance < _NEAR:
+def _look(facts: Facts) -> Iterator[Remark]:
+    assert facts.distance is not None
+    if facts.distance < _NEAR:
         yield Remark(
             "Source and target can hardly be told apart (proxy A-distance "
-            f"{evidence.distance:.2f}, where 0 is not at all and 2 always): what looks "
+            f"{facts.distance:.2f}, where 0 is not at all and 2 always): what looks "
             "like transfer is more texts of the same kind.",
             "Make one set of both, with groups if they share an origin, and compare "
             "strategies on that.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sktransfer.baselines.registry import GUESSING
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.phrases import listed
 from sktransfer.comparison.checks.registry import Check, Remark
 
@@ -21,15 +21,15 @@ _FEWEST_FOLDS = 3
 _EQUAL = 1e-9
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    assert evidence.predictions is not None
-    tables = {n: t for n, t in evidence.predictions.items() if len(t)}
+def _look(facts: Facts) -> Iterator[Remark]:
+    assert facts.predictions is not None
+    tables = {n: t for n, t in facts.predictions.items() if len(t)}
     constant = [
         name
         for name, table in tables.items()
         if name != GUESSING and table["predicted"].nunique() == 1
     ]
-    if constant and len(np.unique(evidence.labels)) > 1:
+    if constant and len(np.unique(facts.labels)) > 1:
         verb = "gives" if len(constant) == 1 else "give"
         yield Remark(
             f"{listed(constant)} {verb} all texts the same label, so that nothing was "
@@ -38,7 +38,7 @@ def _look(evidence: Evidence) -> Iterator[Remark]:
             "classes alike: class_weight='balanced'.",
             strategies=tuple(constant),
         )
-    yield from _on_folds(evidence)
+    yield from _on_folds(facts)
     for names in _same_labels(tables, {GUESSING, *constant}):
         yield Remark(
             f"{listed(names)} give all texts the same labels, so that nothing here "
@@ -48,24 +48,22 @@ def _look(evidence: Evidence) -> Iterator[Remark]:
         )
 
 
-def _on_folds(evidence: Evidence) -> Iterator[Remark]:
+def _on_folds(facts: Facts) -> Iterator[Remark]:
     """Strategies whose difference from the baseline is the same in all folds."""
-    scores = evidence.scores
-    if scores is None or evidence.baseline not in set(scores["strategy"]):
+    scores = facts.scores
+    if scores is None or facts.baseline not in set(scores["strategy"]):
         return
     largest = scores[scores["train_size"] == scores["train_size"].max()]
     table = largest.pivot_table("score", ["repeat", "fold"], "strategy")
-    if evidence.baseline not in table or len(table) < _FEWEST_FOLDS:
+    if facts.baseline not in table or len(table) < _FEWEST_FOLDS:
         return
-    differences = table.drop(columns=evidence.baseline).sub(
-        table[evidence.baseline], axis=0
-    )
+    differences = table.drop(columns=facts.baseline).sub(table[facts.baseline], axis=0)
     spread, mean = differences.max() - differences.min(), differences.mean().abs()
     tied = tuple(differences.columns[(spread < _EQUAL) & (mean > _EQUAL)])
     if tied:
         yield Remark(
             f"In all {len(table)} folds {listed(tied)} differ"
-            f"{'s' * (len(tied) == 1)} from {evidence.baseline} by the same, so that "
+            f"{'s' * (len(tied) == 1)} from {facts.baseline} by the same, so that "
             "tests over folds see no chance at all, and call anything significant.",
             "Go by tests over texts, as the table does, and test nothing over these "
             "folds.",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.phrases import count_of
 from sktransfer.comparison.checks.registry import Check, Remark
 
@@ -16,8 +16,8 @@ _MANY = 0.05
 _FEWEST = 3
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    numbers = evidence.key_numbers
+def _look(facts: Facts) -> Iterator[Remark]:
+    numbers = facts.key_numbers
     first = np.unique(numbers, return_index=True)[1]
     copies = np.setdiff1d(np.arange(len(numbers)), first)
     if len(copies) >= max(_FEWEST, _MANY * len(numbers)):

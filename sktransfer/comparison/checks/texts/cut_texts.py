@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.phrases import listed
 from sktransfer.comparison.checks.registry import Check, Remark
 from sktransfer.comparison.setup.folds import Rows
@@ -24,16 +24,16 @@ _FEWEST = 3
 _SAMPLE = 400
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    assert evidence.texts is not None
-    assert evidence.readings is not None
-    for reading in evidence.readings:
+def _look(facts: Facts) -> Iterator[Remark]:
+    assert facts.texts is not None
+    assert facts.readings is not None
+    for reading in facts.readings:
         encoder: Any = reading.encoder
         if encoder.long_text != "truncate" or encoder.max_length is not None:
             continue  # who names a length or a way to cut has made the choice
         try:
-            encoder = clone(encoder).fit(list(evidence.texts[:1]))
-            share, rows = _find_cut(encoder, evidence.texts, evidence.seed)
+            encoder = clone(encoder).fit(list(facts.texts[:1]))
+            share, rows = _find_cut(encoder, facts.texts, facts.seed)
         except SktransferError:
             continue  # its rows will say why
         if len(rows) < _FEWEST or share < _MANY:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.registry import Check, Remark
 from sktransfer.comparison.setup.folds import Rows
 
@@ -30,22 +30,22 @@ _SURE = 4.0  # standard errors above what is expected
 _FEWEST, _MOST = 50, 1_500
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    if evidence.groups is not None:
+def _look(facts: Facts) -> Iterator[Remark]:
+    if facts.groups is not None:
         return
     # Copies are kept together anyway.
-    first = np.sort(np.unique(evidence.key_numbers, return_index=True)[1])
-    keys = [evidence.keys[row] for row in first]
+    first = np.sort(np.unique(facts.key_numbers, return_index=True)[1])
+    keys = [facts.keys[row] for row in first]
     if keys == sorted(keys):
         return  # what begins alike stands together
-    labels = evidence.labels[first]
-    rows = evidence.sketches[first]
+    labels = facts.labels[first]
+    rows = facts.sketches[first]
     left = np.flatnonzero(labels[:-1] == labels[1:])
     # What nearly repeats its neighbour is another check's.
     left = left[_products(rows[left], rows[left + 1]) < _REPEATED]
     if len(left) < _FEWEST:
         return
-    generator = np.random.default_rng(evidence.seed)
+    generator = np.random.default_rng(facts.seed)
     if len(left) > _MOST:
         left = generator.choice(left, _MOST, replace=False)
     share = _share_of_like(rows, labels, left, generator)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.phrases import count_of
 from sktransfer.comparison.checks.registry import Check, Remark
 from sktransfer.comparison.checks.similar_texts import like_pairs
@@ -23,23 +23,23 @@ _MANY = 0.03
 _FEWEST = 5
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    long = np.array([len(key.encode("utf-8", "replace")) for key in evidence.keys])
+def _look(facts: Facts) -> Iterator[Remark]:
+    long = np.array([len(key.encode("utf-8", "replace")) for key in facts.keys])
     rows = np.flatnonzero(long >= LEAST_BYTES)
     if len(rows) < 2:
         return
-    sketches = evidence.sketches[rows]
+    sketches = facts.sketches[rows]
     found = [(rows[i], rows[j]) for i, j in like_pairs(sketches, sketches, LEAST_ALIKE)]
     left = np.concatenate([pair[0] for pair in found])
     right = np.concatenate([pair[1] for pair in found])
-    numbers = evidence.key_numbers
+    numbers = facts.key_numbers
     near = numbers[left] != numbers[right]
-    leaking = _tested_with(evidence, left[near], right[near])
-    if len(leaking) < max(_FEWEST, _MANY * len(evidence.keys)):
+    leaking = _tested_with(facts, left[near], right[near])
+    if len(leaking) < max(_FEWEST, _MANY * len(facts.keys)):
         return
-    known = evidence.groups is not None
+    known = facts.groups is not None
     yield Remark(
-        f"{count_of(len(leaking), len(evidence.keys))} nearly repeat a text that "
+        f"{count_of(len(leaking), len(facts.keys))} nearly repeat a text that "
         "stands on the other side of a split, so that strategies are tested on what "
         "they have learnt from.",
         "Look at these rows: "
@@ -49,11 +49,11 @@ def _look(evidence: Evidence) -> Iterator[Remark]:
     )
 
 
-def _tested_with(evidence: Evidence, left: Rows, right: Rows) -> Rows:
+def _tested_with(facts: Facts, left: Rows, right: Rows) -> Rows:
     """Those of `left` that are tested where their partner of `right` trains."""
-    leaking = np.zeros(len(evidence.keys), dtype=bool)
-    for fold in evidence.folds:
-        trains, tests = np.zeros((2, len(evidence.keys)), dtype=bool)
+    leaking = np.zeros(len(facts.keys), dtype=bool)
+    for fold in facts.folds:
+        trains, tests = np.zeros((2, len(facts.keys)), dtype=bool)
         trains[fold.train] = True
         tests[fold.test] = True
         leaking[left[tests[left] & trains[right]]] = True

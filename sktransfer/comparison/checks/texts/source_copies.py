@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sktransfer.comparison.checks.evidence import Evidence
+from sktransfer.comparison.checks.facts import Facts
 from sktransfer.comparison.checks.phrases import count_of
 from sktransfer.comparison.checks.registry import Check, Remark
 from sktransfer.comparison.checks.similar_texts import like_pairs, sketch_texts
@@ -19,10 +19,10 @@ _MANY = 0.02
 _FEWEST = 3
 
 
-def _look(evidence: Evidence) -> Iterator[Remark]:
-    assert evidence.source is not None
-    n_source = len(evidence.source)
-    keys = np.array([*text_keys(evidence.source), *evidence.keys], dtype=object)
+def _look(facts: Facts) -> Iterator[Remark]:
+    assert facts.source is not None
+    n_source = len(facts.source)
+    keys = np.array([*text_keys(facts.source), *facts.keys], dtype=object)
     sizes = np.array([len(key.encode("utf-8", "replace")) for key in keys])
     rows = np.flatnonzero(sizes >= LEAST_BYTES)
     sketches = sketch_texts(keys[rows].tolist())
@@ -33,7 +33,7 @@ def _look(evidence: Evidence) -> Iterator[Remark]:
     found = like_pairs(sketches[ours], sketches[theirs], LEAST_ALIKE)
     repeated = np.unique(np.concatenate([rows[ours[pair[0]]] for pair in found]))
     repeated -= n_source
-    n_texts = len(evidence.keys)
+    n_texts = len(facts.keys)
     if len(repeated) >= max(_FEWEST, _MANY * n_texts):
         yield Remark(
             f"{count_of(len(repeated), n_texts)} are nearly repeated by texts of the "

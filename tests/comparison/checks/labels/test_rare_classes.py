@@ -1,20 +1,20 @@
 from __future__ import annotations
 
 
-def test_49_of_a_class_are_told_of(evidence, say):
-    (remark,) = say("labels.rare_classes", evidence(["a"] * 100 + ["b"] * 49))
+def test_49_of_a_class_are_told_of(facts, say):
+    (remark,) = say("labels.rare_classes", facts(["a"] * 100 + ["b"] * 49))
     assert remark.sentence.startswith("There are 49 texts of the class 'b'. Intervals")
     assert len(remark.rows) == 49
 
 
-def test_so_are_folds_with_fewer_than_five(evidence, say):
+def test_so_are_folds_with_fewer_than_five(facts, say):
     labels = ["a"] * 100 + ["b"] * 40 + ["c"] * 9
-    (remark,) = say("labels.rare_classes", evidence(labels))
+    (remark,) = say("labels.rare_classes", facts(labels))
     assert "9 texts of the class 'c', and 2 classes have fewer than 50" in (
         remark.sentence
     )
     assert "one fold is tested on 1 of 'c'" in remark.sentence
 
 
-def test_50_of_each_are_enough(evidence, say):
-    assert say("labels.rare_classes", evidence(["a"] * 100 + ["b"] * 50)) == []
+def test_50_of_each_are_enough(facts, say):
+    assert say("labels.rare_classes", facts(["a"] * 100 + ["b"] * 50)) == []

@@ -3,19 +3,19 @@ from __future__ import annotations
 LABELS = ["good"] * 150 + ["bad"] * 50
 
 
-def test_accuracy_that_decides_is_told_of(evidence, say):
-    (remark,) = say("labels.skewed_classes", evidence(LABELS))
+def test_accuracy_that_decides_is_told_of(facts, say):
+    (remark,) = say("labels.skewed_classes", facts(LABELS))
     assert remark.sentence.startswith("150 of 200 texts (75%) are 'good', so that")
     assert "0.750" in remark.sentence
     assert "scoring='balanced_accuracy'" in remark.remedy
 
 
-def test_another_metric_is_named(evidence, say):
-    known = evidence(LABELS, scoring="f1_macro")
+def test_another_metric_is_named(facts, say):
+    known = facts(LABELS, scoring="f1_macro")
     (remark,) = say("labels.skewed_classes", known)
     assert "f1_macro decides" in remark.sentence
     assert "scoring=" not in remark.remedy
 
 
-def test_seven_in_ten_are_no_skew(evidence, say):
-    assert say("labels.skewed_classes", evidence(["good"] * 70 + ["bad"] * 30)) == []
+def test_seven_in_ten_are_no_skew(facts, say):
+    assert say("labels.skewed_classes", facts(["good"] * 70 + ["bad"] * 30)) == []

@@ -8,7 +8,7 @@ N = 200
 
 
 @pytest.fixture
-def check(evidence, say):
+def check(facts, say):
     """The check on strategies, each by its probabilities of "pos"."""
     labels = np.tile(["neg", "pos"], N // 2)
 
@@ -23,7 +23,7 @@ def check(evidence, say):
             )
             for name, values in probabilities.items()
         }
-        known = evidence(labels, predictions=tables)
+        known = facts(labels, predictions=tables)
         return say("results.doubtful_labels", known)
 
     return check

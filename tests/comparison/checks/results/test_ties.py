@@ -15,10 +15,10 @@ def said(predicted):
 
 
 @pytest.fixture
-def check(evidence, say):
+def check(facts, say):
     def check(predictions, **known):
         tables = {name: said(labels) for name, labels in predictions.items()}
-        return say("results.ties", evidence(LABELS, predictions=tables, **known))
+        return say("results.ties", facts(LABELS, predictions=tables, **known))
 
     return check
 

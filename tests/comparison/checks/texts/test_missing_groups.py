@@ -19,30 +19,30 @@ def reviews(sentences):
     return texts, np.repeat([0, 1] * 20, 6)
 
 
-def test_reviews_that_stand_together_are_told_of(evidence, say, reviews):
+def test_reviews_that_stand_together_are_told_of(facts, say, reviews):
     texts, labels = reviews
-    (remark,) = say("texts.missing_groups", evidence(labels, texts))
+    (remark,) = say("texts.missing_groups", facts(labels, texts))
     assert "of neighbouring rows are as alike as 5%" in remark.sentence
 
 
-def test_with_groups_there_is_nothing_to_say(evidence, say, reviews):
+def test_with_groups_there_is_nothing_to_say(facts, say, reviews):
     texts, labels = reviews
     groups = np.arange(240) // 6
-    assert say("texts.missing_groups", evidence(labels, texts, groups)) == []
+    assert say("texts.missing_groups", facts(labels, texts, groups)) == []
 
 
-def test_in_another_order_they_are_single_texts(evidence, say, reviews):
+def test_in_another_order_they_are_single_texts(facts, say, reviews):
     order = np.random.default_rng(1).permutation(240)
     texts, labels = [reviews[0][row] for row in order], reviews[1][order]
-    assert say("texts.missing_groups", evidence(labels, texts)) == []
+    assert say("texts.missing_groups", facts(labels, texts)) == []
 
 
-def test_files_sorted_by_text_are_passed_over(evidence, say, reviews):
+def test_files_sorted_by_text_are_passed_over(facts, say, reviews):
     texts = sorted(reviews[0])
     labels = np.repeat([0, 1], 120)
-    assert say("texts.missing_groups", evidence(labels, texts)) == []
+    assert say("texts.missing_groups", facts(labels, texts)) == []
 
 
-def test_texts_without_order_are_not(evidence, say, sentences):
+def test_texts_without_order_are_not(facts, say, sentences):
     labels = np.repeat([0, 1], 200)
-    assert say("texts.missing_groups", evidence(labels, sentences(400))) == []
+    assert say("texts.missing_groups", facts(labels, sentences(400))) == []

@@ -12,8 +12,8 @@ def texts(sentences):
     return texts
 
 
-def test_both_sides_of_a_pair_are_told_of(evidence, say, texts):
-    (remark,) = say("texts.near_copies", evidence(texts=texts))
+def test_both_sides_of_a_pair_are_told_of(facts, say, texts):
+    (remark,) = say("texts.near_copies", facts(texts=texts))
     assert set(remark.rows) <= {*range(20), *range(180, 200)}
     # One in five pairs falls into one fold by chance.
     assert 24 <= len(remark.rows) < 40
@@ -21,27 +21,27 @@ def test_both_sides_of_a_pair_are_told_of(evidence, say, texts):
     assert "pass groups" in remark.remedy
 
 
-def test_groups_that_hold_them_together_are_enough(evidence, say, texts):
+def test_groups_that_hold_them_together_are_enough(facts, say, texts):
     groups = [*range(180), *range(20)]
-    assert say("texts.near_copies", evidence(texts=texts, groups=groups)) == []
+    assert say("texts.near_copies", facts(texts=texts, groups=groups)) == []
 
 
-def test_exact_copies_are_kept_together_anyway(evidence, say, texts):
+def test_exact_copies_are_kept_together_anyway(facts, say, texts):
     texts[180:] = [text.upper() + "!" for text in texts[:20]]
-    assert say("texts.near_copies", evidence(texts=texts)) == []
+    assert say("texts.near_copies", facts(texts=texts)) == []
 
 
-def test_short_texts_are_what_many_people_say(evidence, say, texts):
+def test_short_texts_are_what_many_people_say(facts, say, texts):
     texts = [f"Very good {number}" for number in range(200)]
-    assert say("texts.near_copies", evidence(texts=texts)) == []
+    assert say("texts.near_copies", facts(texts=texts)) == []
 
 
-def test_a_few_move_no_score(evidence, say, texts, sentences):
+def test_a_few_move_no_score(facts, say, texts, sentences):
     texts[182:] = sentences(18, seed=1)
-    assert say("texts.near_copies", evidence(texts=texts)) == []
+    assert say("texts.near_copies", facts(texts=texts)) == []
 
 
-def test_empty_texts_are_no_copies(evidence, say):
+def test_empty_texts_are_no_copies(facts, say):
     labels = np.tile(["neg", "pos"], 10)
     texts = [f"{number}" for number in range(20)]
-    assert say("texts.near_copies", evidence(labels, texts)) == []
+    assert say("texts.near_copies", facts(labels, texts)) == []

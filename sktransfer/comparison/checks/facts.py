@@ -20,7 +20,7 @@ from sktransfer.estimators import Encoder, inner_estimators, is_encoder
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Evidence", "Reading", "gather", "number_values"]
+__all__ = ["Facts", "Reading", "gather", "number_values"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Facts:
     """What is known of a comparison; None is what nobody knows, or not yet.
 
     A check runs where all that it needs is there.
@@ -107,9 +107,9 @@ def gather(
     groups: Collection[object] | None = None,
     source: Source | None = None,
     candidates: Iterable[Candidate] = (),
-) -> Evidence:
+) -> Facts:
     """What is known before anything is trained."""
-    return Evidence(
+    return Facts(
         data.labels,
         data.folds,
         scoring=data.scoring.name,

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sktransfer.comparison.checks.evidence import gather, number_values
+from sktransfer.comparison.checks.facts import gather, number_values
 from sktransfer.comparison.run.evaluation import Scoring
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate, Source
