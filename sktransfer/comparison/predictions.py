@@ -19,7 +19,7 @@ from sklearn.metrics._scorer import _BaseScorer
 
 from sktransfer.baselines.registry import GUESSING, REFERENCE
 from sktransfer.classifier.data.checks import check_labels
-from sktransfer.comparison.checks.evidence import gather
+from sktransfer.comparison.checks.facts import gather
 from sktransfer.comparison.checks.registry import (
     data_findings,
     result_findings,
@@ -219,7 +219,7 @@ def compare_predictions(
         _fill_in(table, about, ["train_size"])
     _fill_in(results, about, ["train_size"])
     told = summary.predictions()
-    evidence = replace(
+    facts = replace(
         gather(data, groups=groups),
         texts=None if texts is None else shown,
         folds=[] if planned is None else data.folds,
@@ -238,7 +238,7 @@ def compare_predictions(
         scoring_reason=metric.reason,
         baseline=baseline,
         verdicts=verdicts,
-        checks=tabulate([*data_findings(evidence), *result_findings(evidence)]),
+        checks=tabulate([*data_findings(facts), *result_findings(facts)]),
         bound=bound,
     )
 
