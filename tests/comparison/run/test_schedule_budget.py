@@ -1,11 +1,13 @@
 """A time budget is kept: what would end after it is not begun."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from sktransfer.comparison import comparing
 from sktransfer.comparison.run import schedule
 from sktransfer.encoders import loaded_models
 
@@ -52,12 +54,22 @@ class TestBudget:
         found = compare({"slow": Slow(0.3)}, cv=5, folder=tmp_path).results
         assert found["status"].tolist() == ["done"]
 
-    def test_in_a_race_begun_rows_come_before_new_ones(self, compare):
-        slow = {f"slow {n}": Slow(0.2) for n in range(3)}
-        found = compare(slow, cv=3, time_budget=1.6, race=True).results
-        # Folds of rows that cannot all be ended would be for nothing.
-        assert found["status"][0] == "done"
-        assert set(found["status"]) == {"done", "skipped"}
+    def test_in_a_race_begun_rows_come_before_new_ones(self, compare, monkeypatch):
+        clock, evaluate = [0.0], schedule.evaluate
+
+        def take_a_second(*args, **kwargs):
+            clock[0] += 1.0
+            return evaluate(*args, **kwargs) | {"elapsed_seconds": 1.0}
+
+        for module in (schedule, comparing):
+            fake = SimpleNamespace(monotonic=lambda: clock[0])
+            monkeypatch.setattr(module, "time", fake)
+        monkeypatch.setattr(schedule, "evaluate", take_a_second)
+        slow = {f"slow {n}": Slow(0.0) for n in range(3)}
+        found = compare(slow, cv=3, time_budget=7.0, race=True).results
+        # Of the third row more folds would be for nothing: 6 s of folds, a fit of 1.5.
+        assert found["status"].tolist() == ["done", "skipped", "skipped"]
+        assert found["n_folds"].tolist() == [3, 1, 1]
 
 
 class TestForecast:
