@@ -27,7 +27,7 @@ def _look(facts: Facts) -> Iterator[Remark]:
         )
     else:
         yield Remark(
-            f"{found}: {facts.scoring} decides.",
+            f"{found}: {facts.scoring.replace('_', ' ')} decides.",
             "threshold='balanced' (--threshold balanced) has labels follow it; label "
             "more texts of the rarer classes.",
         )

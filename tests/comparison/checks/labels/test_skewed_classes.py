@@ -13,7 +13,7 @@ def test_accuracy_that_decides_is_told_of(facts, say):
 def test_another_metric_is_named(facts, say):
     known = facts(LABELS, scoring="f1_macro")
     (remark,) = say("labels.skewed_classes", known)
-    assert "f1_macro decides" in remark.sentence
+    assert "f1 macro decides" in remark.sentence
     assert "scoring=" not in remark.remedy
 
 

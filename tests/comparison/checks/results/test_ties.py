@@ -53,7 +53,12 @@ def scores(**by_name):
 
 
 def test_folds_that_tie_are_told_of(check):
-    table = scores(tfidf=[0.5, 0.6, 0.7], a=[0.55, 0.65, 0.75], b=[0.6, 0.6, 0.7])
+    table = scores(
+        tfidf=[0.5, 0.6, 0.7],
+        a=[0.55, 0.65, 0.75],
+        b=[0.6, 0.6, 0.7],
+        stopped=[0.3],  # by a race, after a fold
+    )
     (remark,) = check({"a": LABELS}, scores=table, baseline="tfidf")
     assert remark.sentence.startswith("In all 3 folds a differs from tfidf")
     assert remark.strategies == ("a",)
