@@ -124,7 +124,8 @@ def keep_example(folder: Path) -> None:
     shutil.rmtree(EXAMPLE, ignore_errors=True)
     EXAMPLE.mkdir()
     for path in sorted((folder / "out").iterdir()):
-        if path.suffix in {".html", ".png", ".csv"}:
+        # Texts of the reviews stay where they come from.
+        if path.suffix in {".html", ".png", ".csv"} and path.name != "suspects.csv":
             shutil.copy(path, EXAMPLE)
     shutil.copy(folder / "printed", EXAMPLE / "terminal.txt")
 
