@@ -47,6 +47,9 @@ METRICS = ("accuracy", "macro-F1", "ROC AUC")
 N_FLIPS = 1000
 N_BOOTSTRAPS = 500
 LEVELS = (0.95, 0.99)
+# Families of strategies that are made equal.
+EQUAL = ("equal", "wide")
+KINDS = ("pairs", "families", "best")
 
 
 @dataclass(frozen=True)
@@ -199,40 +202,53 @@ def measure_pairs(draw: Draw, cell: Cell, design: Design, metric: str) -> dict:
     }
 
 
+def take_family(values: Array, truth: Array, family: str, members: list[int]) -> Array:
+    """Contributions of a family; what was to be equal is made so."""
+    own = values[members]
+    if family in EQUAL:
+        own = own - (truth[members] - truth[members].mean())[:, None]
+    return own
+
+
 def measure_families(
     values: Array, truth: Array, names: tuple[str, ...]
 ) -> dict[str, Array]:
     """What is said of families whose truth is known.
 
-    Of each: corrected p-values against the first, whether each may be the best at every
-    one of `LEVELS`, and the best one's number, score and interval, naive and corrected.
+    Of each: p-values against the first, corrected, and whether each strategy may be the
+    best at every one of `LEVELS`.
     """
     found: dict[str, Array] = {}
     for family, members in families_of(names).items():
-        own = values[members]
-        if family in ("equal", "wide"):
-            own = own - (truth[members] - truth[members].mean())[:, None]
-        flips = {"n_flips": N_FLIPS}
-        found[f"{family}: p"] = family_test(own[1:] - own[0], **flips).pvalues
+        own = take_family(values, truth, family, members)
+        tests = family_test(own[1:] - own[0], n_flips=N_FLIPS)
+        found[f"{family}: p"] = tests.pvalues
         found[f"{family}: possible"] = np.array(
-            [could_be_best(own, level=level, **flips) for level in LEVELS]
-        )
-        best = best_after_choice(own, n_bootstraps=N_BOOTSTRAPS)
-        naive = score_interval(own[best.best])
-        found[f"{family}: best"] = np.array(
-            [
-                best.best,
-                own[best.best].mean(),
-                *naive,
-                best.score,
-                best.low,
-                best.high,
-            ]
+            [could_be_best(own, level=level, n_flips=N_FLIPS) for level in LEVELS]
         )
     return found
 
 
-def measure_curves(draw: Draw, design: Design, cell: Cell, names: tuple[str, ...]):
+def measure_best(
+    values: Array, truth: Array, names: tuple[str, ...]
+) -> dict[str, Array]:
+    """Of each family the best one's number, and scores with bounds.
+
+    First as it was seen, then corrected for the choice.
+    """
+    found: dict[str, Array] = {}
+    for family, members in families_of(names).items():
+        own = take_family(values, truth, family, members)
+        best = best_after_choice(own, n_bootstraps=N_BOOTSTRAPS)
+        seen = own[best.best]
+        numbers = [best.best, seen.mean(), *score_interval(seen)]
+        found[family] = np.array([*numbers, best.score, best.low, best.high])
+    return found
+
+
+def measure_curves(
+    draw: Draw, design: Design, cell: Cell, names: tuple[str, ...]
+) -> Array:
     """P-values of the wide strategies at all sizes against the first one, as a family.
 
     They are made equal at each size.
@@ -249,20 +265,13 @@ def measure_curves(draw: Draw, design: Design, cell: Cell, names: tuple[str, ...
     return family_test(np.concatenate(differences), n_flips=N_FLIPS).pvalues
 
 
-def measure(
-    cell: Cell, design: Design, metric: str, with_families: bool, most: int
-) -> None:
-    """Measure chunks of draws that were not measured yet."""
+def measure(cell: Cell, design: Design, metric: str, kind: str, most: int) -> None:
+    """Measure one of `KINDS` in the first draws, where it was not yet."""
     names = choose_strategies(cell).names
-    kind = "families" if with_families else "pairs"
     for first in range(0, min(cell.draws, most), N_CHUNK):
-        path = (
-            FOLDER
-            / "measured"
-            / f"{cell.name}-{first:04}-{design.name}-{metric}-{kind}.npz"
-        )
-        made = FOLDER / f"{cell.name}-{first:04}.npz"
-        if path.exists() or not made.exists():
+        stem = f"{cell.name}-{first:04}-{design.name}-{metric}-{kind}"
+        path = FOLDER / "measured" / f"{stem}.npz"
+        if path.exists() or not (FOLDER / f"{cell.name}-{first:04}.npz").exists():
             continue
         truth = truth_of(cell, design.size)[metric]
         began = time.perf_counter()
@@ -270,16 +279,18 @@ def measure(
         for draw in read_draws(cell, first):
             one = measure_pairs(draw, cell, design, metric)
             values = one.pop("values")
-            if with_families:
+            if kind == "families":
                 one = measure_families(values, truth, names)
                 if design.curve and metric == "accuracy":
                     one["curves: p"] = measure_curves(draw, design, cell, names)
+            elif kind == "best":
+                one = measure_best(values, truth, names)
             for key, value in one.items():
                 rows.setdefault(key, []).append(value)
         path.parent.mkdir(exist_ok=True)
         save(path, **{key: np.array(value) for key, value in rows.items()})
         seconds = (time.perf_counter() - began) / N_CHUNK
-        print(f"{path.stem}: {seconds:.2f} s a draw", flush=True)
+        print(f"{stem}: {seconds:.2f} s a draw", flush=True)
 
 
 def read_measured(cell: Cell, design: str, metric: str, kind: str) -> dict[str, Array]:
