@@ -602,3 +602,12 @@ def read_draws(cell: Cell, first: int) -> Iterator[Draw]:
             found["pooled"][:, :, start:stop].astype(np.float64),
             found["held_out"][i],
         )
+
+
+def read_held_out(cell: Cell) -> Array:
+    """Recalls and areas (draws, S, 3) of the models of all texts of each draw."""
+    parts = []
+    for path in sorted(FOLDER.glob(f"{cell.name}-[0-9][0-9][0-9][0-9].npz")):
+        with np.load(path) as kept:
+            parts.append(kept["held_out"])
+    return np.concatenate(parts)

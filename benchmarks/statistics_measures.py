@@ -36,6 +36,7 @@ from statistics_draws import (
     learnt_scores,
     learnt_sizes,
     read_draws,
+    read_held_out,
     save,
     share_of,
     true_scores,
@@ -159,11 +160,23 @@ def score_folds(draw: Draw, rows: Iterable[int], metric: str) -> Array:
     return np.array(found).T
 
 
+def main_metric(cell: Cell) -> str:
+    """What a cell's distances are of."""
+    return "accuracy" if cell.share is None else "macro-F1"
+
+
 @functools.cache
 def truth_of(cell: Cell, size: int) -> dict[str, Array]:
     """True scores (S,) of the models that a design's training parts make."""
     held_out = learnt_scores(cell, learnt_sizes(cell)[size])
     scores = true_scores(held_out, share_of(cell))
+    return {metric: values.mean(axis=0) for metric, values in scores.items()}
+
+
+@functools.cache
+def truth_of_all(cell: Cell) -> dict[str, Array]:
+    """True scores (S,) of models that learn from all texts of a draw."""
+    scores = true_scores(read_held_out(cell), share_of(cell))
     return {metric: values.mean(axis=0) for metric, values in scores.items()}
 
 
