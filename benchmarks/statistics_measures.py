@@ -292,6 +292,8 @@ def measure(cell: Cell, design: Design, metric: str, kind: str, most: int) -> No
         for draw in read_draws(cell, first):
             one = measure_pairs(draw, cell, design, metric)
             values = one.pop("values")
+            if kind != "pairs" and not np.isfinite(values).all():
+                continue  # a fold has one class only: such draws have no ROC AUC
             if kind == "families":
                 one = measure_families(values, truth, names)
                 if design.curve and metric == "accuracy":
