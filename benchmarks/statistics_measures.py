@@ -314,7 +314,8 @@ def read_measured(cell: Cell, design: str, metric: str, kind: str) -> dict[str, 
     parts = []
     for path in sorted((FOLDER / "measured").glob(pattern)):
         with np.load(path) as kept:
-            parts.append(dict(kept))
+            if kept.files:  # a chunk may have no draw that can be measured
+                parts.append(dict(kept))
     if not parts:
         return {}
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

@@ -29,6 +29,8 @@ from sktransfer.statistics.resampling import holm_correction
 ALPHA = 0.05
 WIDENINGS = (1.0, 1.2, 1.3)
 Pairs = list[tuple[int, int]]
+# What families of equal strategies are called.
+TITLES = {"equal": "unlike", "wide": "alike"}
 
 
 def pairs_of(names: tuple[str, ...]) -> dict[str, Pairs]:
@@ -248,7 +250,7 @@ def families_table() -> list[str]:
             n = len(shown)
             holm = _holm(one.pooled(WIDENING, True)[:n])
             folds = _holm(one.by_folds(True)[:n])
-            row = [cell.name, metric, family, f"{n}"]
+            row = [cell.name, metric, TITLES[family], f"{n}"]
             row += [share(each) for each in (folds, holm, shown, *out.T)]
             rows.append([*row, share(shown | out[:, 0]), share(shown | out[:, 1])])
     head = ["cell", "metric", "family", "draws", "corrected t, Holm", "pooled, Holm"]
@@ -281,18 +283,13 @@ def power_table() -> list[str]:
             shown = (pvalues < ALPHA).any(axis=1)
             sets = found[f"{family}: possible"]
             chosen = np.where(shown[:, None], sets[:, 0], sets[:, 1])
-            equal = [
-                i for i, m in enumerate(members[1:]) if names[m].startswith("equal")
-            ]
             row = [cell.name, metric, family, f"{n}"]
             row.append(f"{100 * (truth[members[best]] - truth[members[0]]):+.1f}")
             row += [share(each[:, best - 1] < ALPHA) for each in (*holm, pvalues)]
-            # Those that are to be equal differ a little, which is left in here.
-            row.append(share((pvalues[:, equal] < ALPHA).any(axis=1)))
             row += [share(chosen[:, best]), f"{chosen.sum(axis=1).mean():.1f}"]
             rows.append(row)
     head = ["cell", "metric", "family", "draws", "true", "corrected t, Holm"]
-    head += ["pooled, Holm", "**max-T**", "an equal one shown"]
+    head += ["pooled, Holm", "**max-T**"]
     return table([*head, "set holds the best", "set's size of 12"], rows)
 
 
@@ -318,7 +315,8 @@ def best_table() -> list[str]:
                 width.append(f"{100 * (high - low).mean():.0f}")
             row.append("; ".join(" → ".join(each) for each in (bias, covered, width)))
         rows.append(row)
-    return table(["cell", "metric", "draws", *families], rows)
+    titles = [TITLES.get(family, family) for family in families]
+    return table(["cell", "metric", "draws", *titles], rows)
 
 
 def curves_lines() -> list[str]:
@@ -385,7 +383,12 @@ def write_tables() -> str:
         "## Eleven strategies that equal the baseline",
         "",
         "How often any difference is shown; how often the set of what could be the "
-        "best lacks any strategy; and how often either claims an order.",
+        "best lacks any strategy; and how often either claims an order. The package "
+        f"does as the last column: the set is at {LEVELS[0]} only where the family "
+        "shows anything. Models that equal TF-IDF at 100 texts or at 10 % are near "
+        "chance, and how many texts they call positive swings with the training set, "
+        "which no test of pooled predictions sees by macro-F1: those rows are the "
+        "limit of the method.",
         "",
         *families_table(),
         "### Learning curves",
