@@ -17,13 +17,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from sktransfer.statistics.jackknife import Predictions, contributions
-from sktransfer.statistics.paired import (
-    best_after_choice,
-    could_be_best,
-    family_test,
-    score_interval,
-)
 from statistics_draws import (
     DISTANCES,
     FOLDER,
@@ -40,6 +33,16 @@ from statistics_draws import (
     save,
     share_of,
     true_scores,
+)
+
+from sktransfer.statistics.jackknife import Predictions, contributions
+from sktransfer.statistics.paired import (
+    WIDENING,
+    WIDENING_OF_CLASSES,
+    best_after_choice,
+    could_be_best,
+    family_test,
+    score_interval,
 )
 
 METRICS = ("accuracy", "macro-F1", "ROC AUC")
@@ -223,8 +226,13 @@ def take_family(values: Array, truth: Array, family: str, members: list[int]) ->
     return own
 
 
+def widening_of(metric: str) -> float:
+    """What the package widens the standard error of a metric by."""
+    return WIDENING if metric == "accuracy" else WIDENING_OF_CLASSES
+
+
 def measure_families(
-    values: Array, truth: Array, names: tuple[str, ...]
+    values: Array, truth: Array, names: tuple[str, ...], widening: float
 ) -> dict[str, Array]:
     """What is said of families whose truth is known.
 
@@ -234,16 +242,17 @@ def measure_families(
     found: dict[str, Array] = {}
     for family, members in families_of(names).items():
         own = take_family(values, truth, family, members)
-        tests = family_test(own[1:] - own[0], n_flips=N_FLIPS)
+        options = {"widening": widening, "n_flips": N_FLIPS}
+        tests = family_test(own[1:] - own[0], **options)
         found[f"{family}: p"] = tests.pvalues
         found[f"{family}: possible"] = np.array(
-            [could_be_best(own, level=level, n_flips=N_FLIPS) for level in LEVELS]
+            [could_be_best(own, level=level, **options) for level in LEVELS]
         )
     return found
 
 
 def measure_best(
-    values: Array, truth: Array, names: tuple[str, ...]
+    values: Array, truth: Array, names: tuple[str, ...], widening: float
 ) -> dict[str, Array]:
     """Of each family the best one's number, and scores with bounds.
 
@@ -252,9 +261,9 @@ def measure_best(
     found: dict[str, Array] = {}
     for family, members in families_of(names).items():
         own = take_family(values, truth, family, members)
-        best = best_after_choice(own, n_bootstraps=N_BOOTSTRAPS)
+        best = best_after_choice(own, widening=widening, n_bootstraps=N_BOOTSTRAPS)
         seen = own[best.best]
-        numbers = [best.best, seen.mean(), *score_interval(seen)]
+        numbers = [best.best, seen.mean(), *score_interval(seen, widening=widening)]
         found[family] = np.array([*numbers, best.score, best.low, best.high])
     return found
 
@@ -295,11 +304,11 @@ def measure(cell: Cell, design: Design, metric: str, kind: str, most: int) -> No
             if kind != "pairs" and not np.isfinite(values).all():
                 continue  # a fold has one class only: such draws have no ROC AUC
             if kind == "families":
-                one = measure_families(values, truth, names)
+                one = measure_families(values, truth, names, widening_of(metric))
                 if design.curve and metric == "accuracy":
                     one["curves: p"] = measure_curves(draw, design, cell, names)
             elif kind == "best":
-                one = measure_best(values, truth, names)
+                one = measure_best(values, truth, names, widening_of(metric))
             for key, value in one.items():
                 rows.setdefault(key, []).append(value)
         path.parent.mkdir(exist_ok=True)

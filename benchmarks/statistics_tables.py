@@ -9,7 +9,6 @@ import numpy as np
 import scipy
 import sklearn
 from scipy import stats
-from sktransfer.statistics.paired import WIDENING
 from statistics_draws import CELLS, DISTANCES, Array, Cell, choose_strategies
 from statistics_measures import (
     EQUAL,
@@ -22,6 +21,7 @@ from statistics_measures import (
     read_measured,
     truth_of,
     truth_of_all,
+    widening_of,
 )
 
 from sktransfer.statistics.resampling import holm_correction
@@ -175,6 +175,7 @@ def methods_table() -> list[str]:
             if not read_measured(cell, design.name, metric, "pairs"):
                 continue
             kinds = pairs_of(choose_strategies(cell).names)
+            ours, factor = f"**pooled x {widening_of(metric)}**", widening_of(metric)
             found = {
                 kind: Outcome(cell, design, metric, pairs)
                 for kind, pairs in kinds.items()
@@ -183,9 +184,7 @@ def methods_table() -> list[str]:
                 "corrected resampled t": Outcome.by_folds,
                 "McNemar": Outcome.mcnemar,
                 "pooled": lambda one, moved=False: one.pooled(1.0, moved),
-                f"**pooled x {WIDENING}**": lambda one, moved=False: one.pooled(
-                    WIDENING, moved
-                ),
+                ours: lambda one, moved=False, by=factor: one.pooled(by, moved),
             }
             by_text = design.name == "5 folds"
             if metric != "accuracy" or not by_text or cell.n_groups is not None:
@@ -204,9 +203,9 @@ def methods_table() -> list[str]:
                 means = np.array([each.mean(axis=1) for each in covered]).mean(axis=0)
                 row.append("" if name == "McNemar" else share(means))
                 row.append("")
-                if name == f"**pooled x {WIDENING}**":
+                if name == ours:
                     of_all = [
-                        np.mean(one.pooled(WIDENING, True, of_all=True) >= ALPHA)
+                        np.mean(one.pooled(factor, True, of_all=True) >= ALPHA)
                         for kind, one in found.items()
                         if kind != "unstable"
                     ]
@@ -248,7 +247,7 @@ def families_table() -> list[str]:
             shown = (found[f"{family}: p"] < ALPHA).any(axis=1)
             out = ~found[f"{family}: possible"].all(axis=2)
             n = len(shown)
-            holm = _holm(one.pooled(WIDENING, True)[:n])
+            holm = _holm(one.pooled(widening_of(metric), True)[:n])
             folds = _holm(one.by_folds(True)[:n])
             row = [cell.name, metric, TITLES[family], f"{n}"]
             row += [share(each) for each in (folds, holm, shown, *out.T)]
@@ -278,7 +277,7 @@ def power_table() -> list[str]:
             one = Outcome(cell, design, metric, [(members[0], m) for m in members[1:]])
             pvalues = found[f"{family}: p"]
             n, best = len(pvalues), int(np.argmax(truth[members]))
-            both = (one.by_folds()[:n], one.pooled(WIDENING)[:n])
+            both = (one.by_folds()[:n], one.pooled(widening_of(metric))[:n])
             holm = [np.array([holm_correction(p) for p in each]) for each in both]
             shown = (pvalues < ALPHA).any(axis=1)
             sets = found[f"{family}: possible"]
