@@ -136,7 +136,8 @@ class StrategyComparison:
             tests; NaN for the baseline itself. What guesses is not tested.
         ``could_be_best``
             Whether it may be the best strategy, at the largest train size: with 95 %
-            confidence the best one is among those for which it is true. NaN elsewhere.
+            confidence the best one is among those for which it is true. NaN elsewhere,
+            and for what guesses, unless it leads or is the baseline.
         ``n_folds``
             Folds that were run, over all repeats.
         ``status``, ``error``

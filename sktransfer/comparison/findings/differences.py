@@ -219,10 +219,9 @@ class Differences:
 
     def _list_pairs(self) -> Iterator[Pair]:
         names = {candidate.name for candidate in self.candidates}
-        guessing = {c.name for c in self.candidates if _guesses(c)}
         for name, size in self.outcomes:
             # What guesses is no strategy that could be found to be good.
-            if self.baseline not in (None, name) and name not in guessing:
+            if self.baseline not in (None, name) and name not in self._guessing:
                 found = self.pair(name, str(self.baseline), size or None)
                 yield from () if found is None else (found,)
         for candidate in self.candidates:
@@ -309,11 +308,31 @@ class Differences:
         return {name: each for name, each in found.items() if each is not None}
 
     @cached_property
-    def possible(self) -> list[str] | None:
-        """Strategies that may be the best one at the largest size; None if unknown."""
+    def _guessing(self) -> set[str]:
+        """Names of what looks at no text."""
+        return {c.name for c in self.candidates if _guesses(c)}
+
+    @cached_property
+    def contenders(self) -> list[str] | None:
+        """Rows that `possible` is chosen from; None if unknown.
+
+        What guesses is a point of reference, and none of them unless others are
+        compared with it, or it leads.
+        """
         rows = self._rows_at_the_end()
         if not rows or len(rows) < len({name for name, _ in self.outcomes}):
             return None
+        leader = max(rows, key=lambda name: rows[name].score)
+        left_out = self._guessing - {self.baseline, leader}
+        return [name for name in rows if name not in left_out]
+
+    @cached_property
+    def possible(self) -> list[str] | None:
+        """Strategies that may be the best one at the largest size; None if unknown."""
+        if self.contenders is None:
+            return None
+        found = self._rows_at_the_end()
+        rows = {name: found[name] for name in self.contenders}
         shown = any(each.is_shown for each in self.family.values())
         level = 1 - ALPHA if shown or not self.family else _STRICT
         values = np.array([each.values for each in rows.values()])

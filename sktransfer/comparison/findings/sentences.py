@@ -172,19 +172,19 @@ def _on_power(summary: Summary, row: Mapping[Any, Any]) -> Iterator[str]:
         rounded = float(f"{needed:.2g}")
         told += (
             f"; to show the {seen * scale['scale']:.1f} that were seen, if they are "
-            f"real, about {rounded:,.0f} are needed"
+            f"real, about {rounded:,.0f} {what} are needed"
         )
     yield told
 
 
 def _on_possible(summary: Summary, done: pd.DataFrame) -> Iterator[str]:
     """Which strategies may be the best one."""
-    possible = summary.evidence.possible
-    if possible is None or len(done) < 2:
+    possible, contenders = summary.evidence.possible, summary.evidence.contenders
+    if possible is None or contenders is None or len(contenders) < 2:
         return
     if len(possible) == 1:
         yield f"with 95 % confidence {possible[0]} is the best of these strategies"
-    elif len(possible) == len(done):
+    elif len(possible) == len(contenders):
         yield "none of these strategies can be ruled out as the best one"
     else:
         ranked = done.sort_values("score", ascending=False, kind="stable")["strategy"]

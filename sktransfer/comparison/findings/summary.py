@@ -222,9 +222,9 @@ class Summary:
                     )
                 ]
                 found["difference"] = scores[0] - scores[1]
-        possible = self.evidence.possible
-        if possible is not None and size == self.evidence.largest(name):
-            found["could_be_best"] = name in possible
+        contenders, possible = self.evidence.contenders or [], self.evidence.possible
+        if name in contenders and size == self.evidence.largest(name):
+            found["could_be_best"] = name in (possible or [])
         return found
 
     def _means(

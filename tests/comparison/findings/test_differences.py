@@ -130,3 +130,14 @@ def test_the_best_one_is_chosen_at_the_largest_size():
 def test_who_learns_from_the_source_alone_may_be_best():
     evidence = make({"a": {90: 0.5}, "source": {0: 0.9}})
     assert evidence.possible == ["source"]
+
+
+def test_what_guesses_may_be_best_only_where_it_leads_or_is_the_baseline():
+    shares = {"majority": {90: 0.6}, "a": {90: 0.6}, "b": {90: 0.62}}
+    kinds = {"majority": "baseline"}
+    evidence = make(shares, kinds=kinds)
+    assert evidence.contenders == evidence.possible == ["a", "b"]
+    evidence = make(shares | {"majority": {90: 0.65}}, kinds=kinds)
+    assert evidence.possible == ["majority", "a", "b"]
+    evidence = make(shares, kinds=kinds, baseline="majority")
+    assert evidence.possible == ["majority", "a", "b"]

@@ -263,7 +263,7 @@ class TestSentences:
         found = re.match(
             r"With 100 texts, a difference of (\d+\.\d) points or more would be shown "
             r"four times in five; to show the 2.0 that were seen, if they are real, "
-            r"about (\d+) are needed\.",
+            r"about (\d+) texts are needed\.",
             said[2],
         )
         least, needed = map(float, found.groups())
