@@ -25,7 +25,7 @@ def _look(facts: Facts) -> Iterator[Remark]:
             f"and intervals hold from {_FEWEST} groups on: with fewer, a difference is "
             "found too often where there is none.",
             "Label texts of more groups rather than more texts of these; until then, "
-            "take a p-value just below 0.05 for none.",
+            "do not rely on a p-value just below 0.05.",
         )
 
 

@@ -35,8 +35,8 @@ def _look(facts: Facts) -> Iterator[Remark]:
             f"{count_of(len(doubtful), len(labels))} have a label that none of the "
             f"{len(good)} good strategies gives them, and they are sure of another "
             f"one (mean probability above {_SURE}): some of these labels may be wrong.",
-            "Read the first rows of comparison.suspects(), and correct labels that "
-            "are wrong.",
+            "Read the most doubtful ones, which comparison.suspects(), --suspects FILE "
+            "and a report list, and correct labels that are wrong.",
             tuple(doubtful.tolist()),
             tuple(good),
         )
