@@ -15,6 +15,7 @@ from sktransfer.comparison.checks.similar_texts import sketch_texts
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate, Source
 from sktransfer.comparison.setup.folds import Fold, text_keys
+from sktransfer.comparison.setup.thresholds import threshold_of
 from sktransfer.estimators import Encoder, inner_estimators, is_encoder
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Facts:
         The same for all strategies.
     scoring : str, default="accuracy"
         Name of the metric that decides.
+    is_balanced : bool, default=False
+        Whether labels go by probability beside the class's share, where they can.
     seed : int, default=0
         Where something is drawn.
     texts : sequence of str, of length n, default=None
@@ -69,6 +72,7 @@ class Facts:
     labels: npt.NDArray[Any]
     folds: Sequence[Fold]
     scoring: str = "accuracy"
+    is_balanced: bool = False
     seed: int = 0
     texts: Sequence[str] | None = None
     groups: npt.NDArray[np.intp] | None = None
@@ -109,10 +113,12 @@ def gather(
     candidates: Iterable[Candidate] = (),
 ) -> Facts:
     """What is known before anything is trained."""
+    candidates = list(candidates)
     return Facts(
         data.labels,
         data.folds,
         scoring=data.scoring.name,
+        is_balanced=any(map(threshold_of, candidates)),
         seed=data.seed,
         texts=data.texts,
         groups=None if groups is None else number_values(groups),

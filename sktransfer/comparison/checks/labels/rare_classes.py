@@ -32,10 +32,11 @@ def _look(facts: Facts) -> Iterator[Remark]:
     told += f". Intervals hold from {_FEWEST} texts of the rarest class on"
     if min(tested, default=_FEWEST) < _FEWEST_IN_FOLD:
         told += f", and one fold is tested on {min(tested)} of {rarest!r}"
+    merging = ", or merge them with others" if len(counts) > 2 else ""
     yield Remark(
         f"{told}.",
-        "Label more texts of the rare classes, or merge them with others; until then "
-        "read intervals as too narrow.",
+        f"Label more texts of the rare classes{merging}; until then read intervals as "
+        "too narrow.",
         tuple(np.flatnonzero(np.isin(facts.labels, rare)).tolist()),
     )
 

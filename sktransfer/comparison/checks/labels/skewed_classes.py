@@ -26,11 +26,13 @@ def _look(facts: Facts) -> Iterator[Remark]:
             "Let another metric decide: scoring='balanced_accuracy' or 'f1_macro'.",
         )
     else:
-        yield Remark(
-            f"{found}: {facts.scoring.replace('_', ' ')} decides.",
-            "threshold='balanced' (--threshold balanced) has labels follow it; label "
-            "more texts of the rarer classes.",
-        )
+        remedy = "Label more texts of the rarer classes."
+        if not facts.is_balanced:
+            remedy = (
+                "To name the rarer classes more often, set threshold='balanced' "
+                "(--threshold balanced); label more texts of them."
+            )
+        yield Remark(f"{found}: {facts.scoring.replace('_', ' ')} decides.", remedy)
 
 
 CHECK = Check(

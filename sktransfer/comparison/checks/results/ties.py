@@ -21,6 +21,15 @@ _FEWEST_FOLDS = 3
 _EQUAL = 1e-9
 
 
+def _remedy(facts: Facts) -> str:
+    """What makes strategies name other classes."""
+    told = "Label more texts of the other classes, or let these strategies "
+    if not facts.is_balanced:
+        told += "go by each class's share: threshold='balanced' (--threshold balanced)"
+        return f"{told}."
+    return f"{told}weigh classes alike: class_weight='balanced'."
+
+
 def _look(facts: Facts) -> Iterator[Remark]:
     assert facts.predictions is not None
     tables = {n: t for n, t in facts.predictions.items() if len(t)}
@@ -32,10 +41,8 @@ def _look(facts: Facts) -> Iterator[Remark]:
     if constant and len(np.unique(facts.labels)) > 1:
         verb = "gives" if len(constant) == 1 else "give"
         yield Remark(
-            f"{listed(constant)} {verb} all texts the same label, so that nothing was "
-            "learnt from them.",
-            "Label more texts of the other classes, or let these strategies weigh "
-            "classes alike: class_weight='balanced'.",
+            f"{listed(constant)} {verb} all texts the same label, as a guess does.",
+            _remedy(facts),
             strategies=tuple(constant),
         )
     yield from _on_folds(facts)

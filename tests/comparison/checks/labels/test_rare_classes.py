@@ -18,3 +18,10 @@ def test_so_are_folds_with_fewer_than_five(facts, say):
 
 def test_50_of_each_are_enough(facts, say):
     assert say("labels.rare_classes", facts(["a"] * 100 + ["b"] * 50)) == []
+
+
+def test_of_two_classes_none_is_merged(facts, say):
+    (remark,) = say("labels.rare_classes", facts(["a"] * 100 + ["b"] * 49))
+    assert "merge" not in remark.remedy
+    (remark,) = say("labels.rare_classes", facts(["a"] * 99 + ["b"] * 51 + ["c"] * 20))
+    assert ", or merge them with others; until then" in remark.remedy

@@ -15,6 +15,13 @@ def test_another_metric_is_named(facts, say):
     (remark,) = say("labels.skewed_classes", known)
     assert "f1 macro decides" in remark.sentence
     assert "scoring=" not in remark.remedy
+    assert "--threshold balanced" in remark.remedy
+
+
+def test_nobody_is_told_to_set_what_is_set(facts, say):
+    known = facts(LABELS, scoring="f1_macro", is_balanced=True)
+    (remark,) = say("labels.skewed_classes", known)
+    assert remark.remedy == "Label more texts of the rarer classes."
 
 
 def test_seven_in_ten_are_no_skew(facts, say):

@@ -35,6 +35,14 @@ def test_so_is_one_that_says_one_label(check):
     constant = np.full(60, "neg")
     (remark,) = check({"majority": constant, "a": constant, "b": LABELS})
     assert remark.sentence.startswith("a gives all texts the same label")
+    assert "--threshold balanced" in remark.remedy
+
+
+def test_one_label_in_spite_of_the_threshold_has_another_remedy(check):
+    constant = np.full(60, "neg")
+    (remark,) = check({"a": constant, "b": LABELS}, is_balanced=True)
+    assert "threshold" not in remark.remedy
+    assert "class_weight='balanced'" in remark.remedy
 
 
 def test_different_ones_are_not(check):
