@@ -405,6 +405,8 @@ def compare_tables(
     show_results(comparison, console, live.told)
     if suspects is not None:
         _write_suspects(comparison, Path(suspects).expanduser())
+    if (comparison.results["status"] == "failed").all():
+        raise typer.Exit(1)
     if report is None or not (comparison.results["status"] == "done").any():
         return
     folder = Path(report).expanduser()
@@ -437,11 +439,10 @@ def _keep_some(budget: float, spent: float, report: str | None) -> float:
     kept = spent
     if report is not None:
         kept += max(_PAGE_SECONDS, 2 * spent)
-    what = "" if report is None else ", the page"
-    note(
-        f"The budget covers all folds, speeds, the fit of the best strategy{what}; "
-        "what has begun is not interrupted."
-    )
+    what = "folds and speeds"
+    if report is not None:
+        what = "folds, speeds, the fit of the best strategy and the page"
+    note(f"The budget covers all {what}; what has begun is not interrupted.")
     # A short budget is still one for folds.
     return budget - min(kept, budget / 4)
 

@@ -105,6 +105,15 @@ class TestAnswer:
         assert "Failed: nbsvm (see the column error)." in result.stdout
         assert "- nbsvm: InvalidParameterError: The 'strategy'" in result.stdout
 
+    def test_where_all_fail_the_exit_code_says_so(self, run, tmp_path):
+        path = tmp_path / "three.csv"
+        rows = [f"text no {n},{'abc'[n % 3]}" for n in range(60)]
+        path.write_text("\n".join(["text,label", *rows]))
+        # It is a metric of two classes.
+        result = run("compare", path, *CHEAP, "--scoring", "f1", "--jobs", "1")
+        assert "- nbsvm: ValueError: Target is multiclass" in result.stdout
+        assert result.exit_code == 1
+
     def test_seeds_decide(self, compare):
         def told(seed):
             return [
@@ -364,7 +373,8 @@ class TestBudget:
     def test_what_is_left_is_skipped(self, compare):
         result = compare("--strategies", "tfidf,nbsvm", "--budget", "0.001s")
         assert result.exit_code == 0
-        assert "Skipped: majority, tfidf, nbsvm" in flat(result.stdout)
+        told = "Skipped, as the time budget was too short: majority, tfidf, nbsvm."
+        assert told in flat(result.stdout)
 
 
 KILLED = """

@@ -674,9 +674,10 @@ class Schedule:
         needed += self._closing(cost)
         row.late = ""
         if needed > left:
+            n = len(row.pending)
             row.late = (
-                f"{len(row.pending)} more folds and what comes after them would take "
-                f"about {tell_seconds(needed)}, and the time budget has "
+                f"{n} more {'folds' if n > 1 else 'fold'} and what comes after would "
+                f"take about {tell_seconds(needed)}, and the time budget has "
                 f"{tell_seconds(left)} left"
             )
         return not row.late

@@ -35,7 +35,9 @@ class TestBudget:
         rows = found.results.set_index("strategy")
         assert rows["status"].tolist() == ["skipped", "done"]
         assert rows.loc["slow", "n_folds"] == 1
-        assert rows.loc["slow", "error"].startswith("4 more folds and what comes after")
+        assert rows.loc["slow", "error"].startswith(
+            "4 more folds and what comes after would"
+        )
         assert "(1 of 5 folds were run)" in rows.loc["slow", "error"]
 
     def test_time_is_left_to_fit_the_best_one(self, compare):
