@@ -57,7 +57,7 @@ def tell(
         best = best_row(done)
         sentences += _on_best(summary, done, best)
         sentences += _on_baseline(summary, done, best)
-        sentences += _on_possible(summary, done)
+        sentences += _on_possible(summary, done, results)
         sentences += _on_choice(summary, choice)
         sentences += _on_cheaper(summary, done, best)
         sentences += _on_source(summary)
@@ -100,13 +100,15 @@ def _on_best(
     found = f"{name} has the highest {_words(scoring)} of this run, {best['score']:.3f}"
     found += f", shared with {others}" if others else ""
     expected = summary.evidence.expected
-    if expected is not None and expected[0] == name and len(done) > 1:
+    n = len(summary.evidence.contenders or [])
+    if expected is not None and expected[0] == name and n > 1:
         told = expected[1]
-        yield (
-            f"{found}: as it was chosen among {len(done)}, {told.score:.3f} is to be "
-            f"expected of it on new texts, 95 % interval {told.low:.3f} to "
-            f"{told.high:.3f}"
-        )
+        score, ends = f"{told.score:.3f}", f"{told.low:.3f} to {told.high:.3f}"
+        if score == f"{best['score']:.3f}":
+            found += ", and as much"
+        else:
+            found += f": as it was chosen among {n}, {score}"
+        yield f"{found} is to be expected of it on new texts, 95 % interval {ends}"
     elif math.isnan(best["score_low"]):
         yield found
     else:
@@ -125,7 +127,7 @@ def _on_baseline(
     name = best["strategy"]
     is_better = best["pvalue"] < ALPHA
     if name == baseline:
-        yield "no strategy scores higher than the baseline in this run"
+        yield f"no strategy scores higher than {baseline}, the baseline, in this run"
     elif name in rows:
         row = rows.pop(name)
         yield verdict(
@@ -177,19 +179,26 @@ def _on_power(summary: Summary, row: Mapping[Any, Any]) -> Iterator[str]:
     yield told
 
 
-def _on_possible(summary: Summary, done: pd.DataFrame) -> Iterator[str]:
+def _on_possible(
+    summary: Summary, done: pd.DataFrame, results: pd.DataFrame
+) -> Iterator[str]:
     """Which strategies may be the best one."""
     possible, contenders = summary.evidence.possible, summary.evidence.contenders
     if possible is None or contenders is None or len(contenders) < 2:
         return
+    guesses = [name for name in done["strategy"] if name not in contenders]
+    has_gaps = (results["status"] == "skipped").any()
     if len(possible) == 1:
-        yield f"with 95 % confidence {possible[0]} is the best of these strategies"
+        of = "those that were run to their end" if has_gaps else "these strategies"
+        yield f"with 95 % confidence {possible[0]} is the best of {of}"
     elif len(possible) == len(contenders):
-        yield "none of these strategies can be ruled out as the best one"
+        but = f", apart from {', '.join(guesses)}," if guesses else ""
+        yield f"none of these strategies{but} can be ruled out as the best one"
     else:
         ranked = done.sort_values("score", ascending=False, kind="stable")["strategy"]
         listed = ", ".join(name for name in ranked if name in possible)
-        yield f"with 95 % confidence the best strategy is one of {listed}"
+        of = ", of those that were run to their end," if has_gaps else ""
+        yield f"with 95 % confidence the best strategy{of} is one of {listed}"
 
 
 def _on_choice(summary: Summary, choice: Choice | None) -> Iterator[str]:
@@ -309,8 +318,16 @@ def _on_curves(summary: Summary, results: pd.DataFrame) -> Iterator[str]:
     )
 
 
+# Why rows have no score; of those that failed each has its own error.
+_GAPS = {
+    "failed": "failed: {} (see the column error)",
+    "skipped": "skipped, as the time budget was too short: {}",
+    "stopped": "stopped by the race, too far behind: {}",
+}
+
+
 def _on_gaps(results: pd.DataFrame) -> Iterator[str]:
     for status in ("failed", "skipped", "stopped"):
         names = results.loc[results["status"] == status, "strategy"].unique().tolist()
         if names:
-            yield f"{status}: {', '.join(names)} (see the column error)"
+            yield _GAPS[status].format(", ".join(names))

@@ -238,8 +238,8 @@ class TestSentences:
     def test_the_best_is_told_corrected_for_choice(self):
         said = verdicts(make({"a": {80: A}, "b": {80: B}}))
         assert said[0].startswith(
-            "b has the highest accuracy of this run, 0.810: as it was chosen among 2, "
-            "0.8"
+            "b has the highest accuracy of this run, 0.810, and as much is to be "
+            "expected of it on new texts, 95 % interval 0.7"
         )
         assert said[1].startswith("b is better than a by 11.0 points (3.")
         assert said[2] == "With 95 % confidence b is the best of these strategies."
@@ -247,13 +247,24 @@ class TestSentences:
     def test_what_falls_behind_the_baseline_is_told(self):
         worse = np.subtract(A, [0.31, 0.3, 0.29, 0.3, 0.3]).tolist()
         said = verdicts(make({"a": {80: A}, "b": {80: worse}}))
-        assert said[1] == ("No strategy scores higher than the baseline in this run.")
+        assert said[1] == (
+            "No strategy scores higher than a, the baseline, in this run."
+        )
         assert said[2] == "Shown to be worse than a: b (-30.0)."
 
     def test_equal_scores_share_the_first_place(self):
         said = verdicts(make({"a": {80: A}, "b": {80: A}}))
         assert said[0].startswith(
-            "a has the highest accuracy of this run, 0.700, shared with b: as it was"
+            "a has the highest accuracy of this run, 0.700, shared with b, and as much"
+        )
+
+    def test_a_best_one_of_many_that_are_close_is_told_corrected_for_choice(self):
+        others = {f"s{n}": {80: np.roll(A, n).tolist()} for n in range(1, 5)}
+        near = np.add(A, [0.05, 0, 0, 0, 0]).tolist()
+        said = verdicts(make({"a": {80: A}, "b": {80: near}, **others}))
+        assert said[0].startswith(
+            "b has the highest accuracy of this run, 0.710: as it was chosen among 6, "
+            "0."
         )
 
     def test_where_nothing_is_shown_it_says_what_could_have_been(self):
@@ -320,6 +331,21 @@ class TestSentences:
         said = verdicts(make(scores, labels=labels, scoring="auto"))
         assert "10 of 100 texts are 'neg', so balanced accuracy decides." in said
 
+    def test_what_was_skipped_may_be_better_than_the_best(self):
+        said = verdicts(make({"a": {80: A}, "b": {80: B}, "c": {80: []}}))
+        assert said[2] == (
+            "With 95 % confidence b is the best of those that were run to their end."
+        )
+
+    def test_one_score_beside_a_guess_says_nothing_of_the_best(self):
+        candidates = {"a": {80: A}, "majority": {80: C}}
+        summary = make(candidates)
+        summary.candidates[1] = Candidate("majority", "baseline", None)
+        summary = Summary(summary.data, summary.candidates, summary.outcomes, "a")
+        said = " ".join(verdicts(summary))
+        assert "chosen" not in said
+        assert "confidence" not in said
+
     def test_who_is_better_is_told_for_each_number_of_texts(self):
         said = verdicts(make({"a": {8: A, 80: A}, "b": {8: C, 80: B}}))
         assert said[-1] == (
@@ -350,7 +376,7 @@ class TestSentences:
         said = verdicts(make({"a": {80: A}, "b": {80: ["oh"]}, "c": {80: []}}))
         assert said[-2:] == [
             "Failed: b (see the column error).",
-            "Skipped: c (see the column error).",
+            "Skipped, as the time budget was too short: c.",
         ]
 
     def test_where_nothing_ran_only_that_is_told(self):

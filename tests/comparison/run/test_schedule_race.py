@@ -74,7 +74,7 @@ class TestRace:
         assert row["error"].startswith("after 1 of 5 folds ")
         assert np.isnan(row["score"])
         assert "hopeless" not in found.predictions
-        assert any(v.startswith("Stopped: ") for v in found.verdicts)
+        assert any(v.startswith("Stopped by the race") for v in found.verdicts)
         assert "stopped: after 1 of 5 folds" in found.to_markdown()
 
     def test_first_folds_come_first(self):
