@@ -126,9 +126,10 @@ class Differences:
         return float(np.mean(list(self.fold_scores(name, size).values())))
 
     def pair(self, name: str, other: str, size: int | None = None) -> Pair | None:
-        """Two rows at a size, None the largest of each; None where one was not run.
+        """Two rows at a size, None the largest of both; None where one was not run.
 
-        What has one size only, as what learns from the source alone, is compared at it.
+        What learns from the source alone has one size, and is compared at it. All else
+        is compared at one size: more texts to learn from would pass for a better way.
         """
         sizes = []
         for strategy in (name, other):
@@ -136,6 +137,8 @@ class Differences:
             if own is None:
                 return None
             sizes.append(own)
+        if sizes[0] != sizes[1] and 0 not in sizes:
+            return None
         return Pair(name, sizes[0], other, sizes[1])
 
     def test(self, pair: Pair, confidence_level: float = 0.95) -> PairedTest | None:
@@ -297,15 +300,20 @@ class Differences:
             -found.difference, -found.high, -found.low, found.error, found.pvalue
         )
 
+    def is_at_the_end(self, size: int) -> bool:
+        """Whether rows of a size are those that the best one is among."""
+        return size in (0, max((size for _, size in self.outcomes), default=0))
+
     def _rows_at_the_end(self) -> dict[str, Contributions]:
-        """Contributions of each strategy at the largest size, where they are known."""
-        sizes = {0, max((size for _, size in self.outcomes), default=0)}
-        found = {
-            name: self.contributions(name, size)
-            for name, size in self.outcomes
-            if size in sizes
-        }
-        return {name: each for name, each in found.items() if each is not None}
+        """Contributions of each strategy at the largest size; none where one's lack."""
+        found = {}
+        for name, size in self.outcomes:
+            if self.is_at_the_end(size):
+                known = self.contributions(name, size)
+                if known is None:
+                    return {}
+                found[name] = known
+        return found
 
     @cached_property
     def _guessing(self) -> set[str]:
@@ -320,7 +328,7 @@ class Differences:
         compared with it, or it leads.
         """
         rows = self._rows_at_the_end()
-        if not rows or len(rows) < len({name for name, _ in self.outcomes}):
+        if not rows:
             return None
         leader = max(rows, key=lambda name: rows[name].score)
         left_out = self._guessing - {self.baseline, leader}
@@ -343,7 +351,7 @@ class Differences:
     def expected(self) -> tuple[str, ChosenScore] | None:
         """The best strategy at the largest size, and what to expect of it."""
         rows = self._rows_at_the_end()
-        if not rows or len(rows) < len({name for name, _ in self.outcomes}):
+        if not rows:
             return None
         values = np.array([each.values for each in rows.values()])
         is_share = self.data.scoring.is_share

@@ -223,7 +223,7 @@ class Summary:
                 ]
                 found["difference"] = scores[0] - scores[1]
         contenders, possible = self.evidence.contenders or [], self.evidence.possible
-        if name in contenders and size == self.evidence.largest(name):
+        if name in contenders and self.evidence.is_at_the_end(size):
             found["could_be_best"] = name in (possible or [])
         return found
 

@@ -141,3 +141,26 @@ def test_what_guesses_may_be_best_only_where_it_leads_or_is_the_baseline():
     assert evidence.possible == ["majority", "a", "b"]
     evidence = make(shares, kinds=kinds, baseline="majority")
     assert evidence.possible == ["majority", "a", "b"]
+
+
+def test_sizes_are_not_held_against_each_other():
+    shares = {
+        "a": {90: 0.6},
+        "target": {30: 0.5},
+        "moved": {30: 0.5, 90: 0.8},
+        "source": {0: 0.7},
+    }
+    evidence = make(shares, uses={"moved": "start", "source": "only"})
+    assert set(evidence.pairs) == {
+        Pair("moved", 90, "a", 90),
+        Pair("source", 0, "a", 90),
+        Pair("source", 0, "target", 30),
+    }
+    assert evidence.difference("moved", "target") is None
+
+
+def test_what_ended_at_a_smaller_size_does_not_hide_the_best_one():
+    evidence = make({"a": {30: 0.5, 90: 0.6}, "b": {30: 0.5, 90: 0.9}, "c": {30: 0.5}})
+    assert evidence.possible == ["b"]
+    assert evidence.expected[0] == "b"
+    assert not evidence.is_at_the_end(30)
