@@ -405,6 +405,22 @@ class Schedule:
                 self._stop(field, size, n_folds)
             for row in field:
                 row.limit = None
+            while lost := self._without_leader(field, size):
+                for row in lost:
+                    row.stop = None
+                self._run_rows(lost)
+
+    def _without_leader(self, field: list[Row], size: TrainSize) -> list[Row]:
+        """Stopped rows whose leader failed later, or was left out for want of time."""
+        rivals = [row for row in self._finished if self._races_at(row, size)]
+        status = {row.candidate.name: row.status for row in (*rivals, *field)}
+        return [
+            row
+            for row in field
+            if row.stop is not None
+            # A leader that was stopped itself has another one before it.
+            and status[row.stop.leader] not in ("done", "stopped")
+        ]
 
     def _races_at(self, row: Row, size: TrainSize) -> bool:
         """Whether a row runs with that size; what has size 0 is with the largest."""

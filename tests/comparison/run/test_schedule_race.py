@@ -33,6 +33,16 @@ class Knows(ClassifierMixin, BaseEstimator):
         return self.classes_[np.where(right, truth, 1 - truth)]
 
 
+class Fragile(Knows):
+    """Falls over in the last fold."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        if CALLS.count(("fit", self.share)) == 5:
+            raise ValueError("oh")
+        return self
+
+
 STRATEGIES = {
     "good": Knows(0.95),
     "near": Knows(0.93, seed=1),
@@ -89,6 +99,19 @@ class TestRace:
         sizes = found.results.set_index(["strategy", "train_size"])["status"]
         assert sizes["bad", 20] == sizes["bad", 160] == "stopped"
         assert found.folds["n_train"].tolist().count(20) == 6
+
+    def test_what_was_stopped_for_one_that_fails_later_is_run(self):
+        found = compare(
+            {
+                "fragile": Fragile(0.95),
+                "fair": Knows(0.5, seed=2),
+                "hopeless": Knows(0.2, seed=3),
+            }
+        )
+        rows = told(found)
+        assert rows["fragile"][0] == "failed"
+        assert rows["fair"] == ("done", 5)
+        assert found.best_strategy == "fair"
 
     def test_the_baseline_is_never_stopped(self):
         found = compare(baseline="hopeless")
