@@ -16,10 +16,18 @@ __all__ = ["CHECK"]
 def _look(facts: Facts) -> Iterator[Remark]:
     if not choose_metric(facts.labels.tolist())[1]:
         return
-    label, n = Counter(facts.labels.tolist()).most_common(1)[0]
-    share = n / len(facts.labels)
-    found = f"{count_of(n, len(facts.labels))} are {label!r}, so that always "
-    found += f"guessing {label!r} has an accuracy of {share:.3f}"
+    counts, n_texts = Counter(facts.labels.tolist()).most_common(), len(facts.labels)
+    if len(counts) == 2:
+        label, n = counts[0]
+        found = f"{count_of(n, n_texts)} are {label!r}, so that always guessing "
+        found += f"{label!r} has an accuracy of {n / n_texts:.3f}"
+    else:
+        # It is the rare class that accuracy does not see, however common others are.
+        label, n = counts[-1]
+        verb = "is" if n == 1 else "are"
+        found = f"{count_of(n, n_texts)} {verb} {label!r}, so that "
+        found += f"never saying {label!r} costs no more than {n / n_texts:.3f} of the "
+        found += "accuracy"
     if facts.scoring == "accuracy":
         yield Remark(
             f"{found}, and it is accuracy that decides.",

@@ -26,3 +26,10 @@ def test_nobody_is_told_to_set_what_is_set(facts, say):
 
 def test_seven_in_ten_are_no_skew(facts, say):
     assert say("labels.skewed_classes", facts(["good"] * 70 + ["bad"] * 30)) == []
+
+
+def test_of_several_classes_the_rare_one_is_told_of(facts, say):
+    labels = ["good"] * 90 + ["fair"] * 90 + ["bad"] * 20
+    (remark,) = say("labels.skewed_classes", facts(labels, scoring="balanced_accuracy"))
+    assert remark.sentence.startswith("20 of 200 texts (10%) are 'bad', so that never")
+    assert "0.100 of the accuracy" in remark.sentence
