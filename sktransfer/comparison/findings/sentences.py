@@ -163,7 +163,8 @@ def _on_power(summary: Summary, row: Mapping[Any, Any]) -> Iterator[str]:
     scale = _scale(summary)
     least = detectable_difference(found.error, evidence.critical)
     n_sets = evidence.n_sets
-    what = "texts" if n_sets == len(summary.data.texts) else "groups of texts"
+    n_tested = len({row for fold in summary.data.folds for row in fold.test.tolist()})
+    what = "texts" if n_sets == n_tested else "groups of texts"
     told = (
         f"with {n_sets:,} {what}, a difference of {least * scale['scale']:.1f} "
         f"{scale['unit']} or more would be shown four times in five"

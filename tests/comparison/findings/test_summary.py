@@ -281,6 +281,13 @@ class TestSentences:
         assert needed == pytest.approx(100 * (least / 2) ** 2, rel=0.1)
         assert said[3] == "None of these strategies can be ruled out as the best one."
 
+    def test_texts_that_were_not_tested_make_no_groups(self):
+        near = np.add(A[:3], [0.05, 0, 0]).tolist()
+        summary = make({"a": {80: A[:3]}, "b": {80: near}})
+        summary.data.folds[3:] = []
+        summary = Summary(summary.data, summary.candidates, summary.outcomes, "a")
+        assert verdicts(summary)[2].startswith("With 60 texts, a difference of ")
+
     @staticmethod
     def on_cheaper(n_texts, drop=0.01, others=None):
         near = np.subtract(B, [drop, 0, 0, drop, 0]).tolist()
