@@ -345,7 +345,23 @@ class Differences:
         level = 1 - ALPHA if shown or not self.family else _STRICT
         values = np.array([each.values for each in rows.values()])
         chosen = could_be_best(values, level=level, widening=self.widening)
-        return [name for name, is_one in zip(rows, chosen, strict=True) if is_one]
+        # Those pairs are fewer, and may show what is not shown among all pairs.
+        behind = self._shown_behind()
+        return [
+            name
+            for name, is_one in zip(rows, chosen, strict=True)
+            if is_one and name not in behind
+        ]
+
+    def _shown_behind(self) -> set[str]:
+        """Strategies that the family shows to be worse than another one at the end."""
+        return {
+            pair.other if each.difference > 0 else pair.name
+            for pair, each in self.family.items()
+            if each.is_shown
+            and self.is_at_the_end(pair.size)
+            and self.is_at_the_end(pair.other_size)
+        }
 
     @cached_property
     def expected(self) -> tuple[str, ChosenScore] | None:

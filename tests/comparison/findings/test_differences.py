@@ -6,6 +6,8 @@ from sktransfer.comparison.run.evaluation import Scoring
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate
 from sktransfer.comparison.setup.folds import Fold, TrainSize
+from sktransfer.statistics import could_be_best
+from sktransfer.statistics.jackknife import Contributions
 
 N = 120
 FOLDS = [
@@ -164,3 +166,15 @@ def test_what_ended_at_a_smaller_size_does_not_hide_the_best_one():
     assert evidence.possible == ["b"]
     assert evidence.expected[0] == "b"
     assert not evidence.is_at_the_end(30)
+
+
+def test_what_is_shown_to_be_worse_is_not_said_to_be_perhaps_the_best():
+    shares = np.array([[0.6], [0.75], [0.6], [0.6], [0.6]])
+    right = (np.random.default_rng(0).random((5, N)) < shares).astype(float)
+    evidence = make({name: {90: 0.5} for name in "abcde"})
+    for name, values in zip("abcde", right, strict=True):
+        evidence._known[name, 90] = Contributions(float(values.mean()), values)
+    # Among all ten pairs it is not shown, among the four with the baseline it is.
+    assert could_be_best(right).all()
+    assert evidence.difference("b", "a").is_shown
+    assert evidence.possible == ["b", "c", "d", "e"]
