@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sktransfer.baselines.language import PIECES, language_of
@@ -120,7 +121,14 @@ class TunedLogisticRegression(LogisticRegression):
             weight = weight * np.asarray(sample_weight)
         folds = StratifiedKFold(_N_FOLDS, shuffle=True, random_state=0)
         parts = [
-            (X[train], numbers[train], weight[train], X[test], numbers[test], test)
+            (
+                _safe_indexing(X, train),
+                numbers[train],
+                weight[train],
+                _safe_indexing(X, test),
+                numbers[test],
+                test,
+            )
             for train, test in folds.split(numbers, numbers)
         ]
         # Each strength goes on from where the one before has come to.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -71,6 +72,12 @@ class TestPenalty:
         assert TunedLogisticRegression().fit(X, y).C_ == 100
         noise = np.random.default_rng(1).normal(size=(92, 60))
         assert TunedLogisticRegression().fit(noise, y).C_ == 4
+
+    def test_it_takes_tables_with_named_columns(self, words):
+        X, y = words
+        model = TunedLogisticRegression().fit(pd.DataFrame(X, columns=[*"abcd"]), y)
+        assert model.C_ == 100
+        assert model.feature_names_in_.tolist() == [*"abcd"]
 
     def test_the_rest_is_the_regression_of_that_penalty(self, words):
         X, y = words
