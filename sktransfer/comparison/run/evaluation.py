@@ -331,7 +331,9 @@ class Scoring:
             return cls(name, get_scorer(name), reason)
         if callable(scoring):
             function = getattr(scoring, "_score_func", scoring)
-            return cls(getattr(function, "__name__", type(function).__name__), scoring)
+            name = getattr(function, "__name__", type(function).__name__)
+            # A user's own accuracy need not be the one that is told beside it.
+            return cls(f"own_{name}" if name in METRICS else name, scoring)
         try:
             return cls(str(scoring), get_scorer(scoring))
         except (ValueError, TypeError) as error:

@@ -148,6 +148,14 @@ class TestMetrics:
 
         assert score(n_classes, TABLE, LABELS)["n_classes"] == 2
 
+    def test_a_metric_of_ones_own_may_be_called_accuracy(self):
+        def accuracy(truth, said):
+            return -3.0
+
+        found = score(make_scorer(accuracy), TABLE, LABELS)
+        assert found["score"] == found["own_accuracy"] == -3.0
+        assert found["accuracy"] == score("accuracy", TABLE, LABELS)["score"]
+
     def test_a_class_missing_from_the_fold_warns_of_nothing(self):
         assert score("accuracy", TABLE, ["a"] * 4)["balanced_accuracy"] == 0.5
 
