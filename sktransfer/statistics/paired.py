@@ -336,7 +336,9 @@ def could_be_best(
         pairs = possible[left] & possible[right]
         reached = float(np.abs(t[pairs]).max())
         n_reached = int((flipped[:, pairs].max(axis=1) >= reached - _ROUNDING).sum())
-        if (1 + n_reached) / (1 + n_flips) > 1 - level:
+        # Few sets have few flips; then the pair alone tells, as in `family_test`.
+        alone = 2 * float(stats.t.sf(reached, given.shape[1] - 1))
+        if max((1 + n_reached) / (1 + n_flips), alone) > 1 - level:
             break
         behind = int(np.argmax(np.where(pairs, np.abs(t), -1.0)))
         worse = right[behind] if t[behind] > 0 else left[behind]

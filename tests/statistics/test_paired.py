@@ -193,3 +193,10 @@ def test_a_detectable_difference_is_shown_four_times_in_five():
     least = detectable_difference(0.02, 2.5)
     draws = np.random.default_rng(0).normal(least, 0.02, 20_000)
     assert np.mean(draws > 2.5 * 0.02) == pytest.approx(0.8, abs=0.01)
+
+
+def test_of_few_sets_no_more_is_said_of_the_best_one_than_its_test_says():
+    # All of six sets say the same: so do 2 of 64 flips, but t has 5 degrees of freedom.
+    values = np.array([[0.9] * 6, [0.85] * 6])
+    assert paired_test(*values).pvalue > 0.05
+    assert could_be_best(values).all()
