@@ -408,7 +408,9 @@ def best_after_choice(
     if not len(given):
         raise InvalidInputError("values has no row, but one a model is expected.")
     means = given.mean(axis=1)
-    best, n_sets = int(means.argmax()), given.shape[1]
+    # Equal scores differ by rounding, and then the first of them is meant.
+    tiny = _ROUNDING * max(1.0, float(np.abs(given).max()))
+    best, n_sets = int(np.argmax(means >= means.max() - tiny)), given.shape[1]
     score = float(means[best])
     if len(given) > 1:
         draw = np.random.default_rng(random_state)

@@ -200,3 +200,9 @@ def test_of_few_sets_no_more_is_said_of_the_best_one_than_its_test_says():
     values = np.array([[0.9] * 6, [0.85] * 6])
     assert paired_test(*values).pvalue > 0.05
     assert could_be_best(values).all()
+
+
+def test_the_first_of_equals_is_best_whatever_rounding_says():
+    values = np.array([[0.8, 0.6, 0.5, 0.3, 0.3], [0.8, 0.6, 0.3, 0.5, 0.3]])
+    assert values.mean(axis=1).argmax() == 1
+    assert best_after_choice(values).best == 0
