@@ -234,7 +234,7 @@ def show_results(
             console.print(f"- {tell_finding(finding)}", markup=False)
     if told:
         numbers = ", ".join(dict.fromkeys(told))
-        console.print(f"- Checks that spoke before: {numbers}.", markup=False)
+        console.print(f"- Told above the table: {numbers}.", markup=False)
 
 
 def _make_results(

@@ -71,6 +71,7 @@ from sktransfer.estimators import Encoder
 from sktransfer.exceptions import (
     InvalidInputError,
     InvalidParameterError,
+    SktransferWarning,
     TrainingError,
     TruncationWarning,
 )
@@ -264,12 +265,24 @@ def compare_strategies(
     _check_counts(groups, len(texts), max_source, time_budget)
     place = None if folder is None else Path(folder).expanduser()
     seed = draw_seed(random_state, place)
+    if len(np.unique(labels)) < 2:
+        raise InvalidInputError(
+            f"y holds the class {labels.tolist()[0]!r} only, but at least 2 are "
+            "needed: there is nothing to tell apart."
+        )
     data = _split(texts, labels, groups, cv, n_repeats, train_sizes, scoring, seed)
     domain = None
     if source is not None:
         domain = check_source(source, texts, max_source=max_source, seed=seed)
     setting = Setting(texts, encoder, domain is not None)
     lineup = choose_candidates(strategies, baseline, param_grids, setting, threshold)
+    if domain is not None and all(c.use is None for c in lineup.possible):
+        warnings.warn(
+            "source is given, but no strategy that is compared learns from it: add "
+            "'source_only', 'joint' or 'transferred' to strategies.",
+            SktransferWarning,
+            stacklevel=2,
+        )
     baseline = choose_baseline(baseline, lineup)
     facts = gather(data, groups=groups, source=domain, candidates=lineup.possible)
     found = data_findings(facts)

@@ -86,7 +86,7 @@ class TestAnswer:
         first = result.stderr.splitlines()[0]
         assert first.startswith("SKT008: There are 48 texts of the class")
         assert "Label more texts of the rare classes" in first
-        assert "- Checks that spoke before: SKT008." in result.stdout
+        assert "- Told above the table: SKT008." in result.stdout
         assert "48 texts" not in result.stdout
 
     def test_checks_of_the_results_are_told_below_the_table(self, compare):

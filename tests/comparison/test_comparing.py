@@ -22,7 +22,11 @@ from sktransfer.datasets import load_mini_reviews
 from sktransfer.encoders.cache.memory import memory_store
 from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.exceptions import (
+    InvalidInputError,
+    InvalidParameterError,
+    SktransferWarning,
+)
 from sktransfer.plotting.domains import DomainMapDisplay
 
 pytestmark = pytest.mark.slow
@@ -374,6 +378,14 @@ class TestSource:
     def test_bad_sources_are_refused(self, compare, words, source, message):
         with pytest.raises(InvalidInputError, match=message):
             compare({"words": words}, source=source)
+
+    def test_one_that_nobody_learns_from_is_told(self, compare, source_texts):
+        with pytest.warns(SktransferWarning, match="no strategy that is compared"):
+            compare(["majority"], source=source_texts, baseline=None)
+
+    def test_one_class_cannot_be_told_apart(self, compare, words):
+        with pytest.raises(InvalidInputError, match="y holds the class 'pos' only"):
+            compare({"words": words}, ["a", "b", "c"], ["pos"] * 3)
 
 
 class TestNestedSearch:

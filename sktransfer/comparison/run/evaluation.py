@@ -58,6 +58,8 @@ __all__ = [
 # Always told, as accuracy alone misleads where classes are skewed.
 METRICS = ("accuracy", "balanced_accuracy", "f1_macro")
 
+_OF_ONE_CLASS = ("f1", "jaccard", "precision", "recall")
+
 _SHARES = (
     "accuracy",
     "average_precision",
@@ -329,6 +331,8 @@ class Scoring:
         if isinstance(scoring, str) and scoring == "auto" and labels is not None:
             name, reason = choose_metric(labels)
             return cls(name, get_scorer(name), reason)
+        if scoring in _OF_ONE_CLASS and labels is not None:
+            _check_positive(str(scoring), np.unique(np.asarray(labels)).tolist())
         if callable(scoring):
             function = getattr(scoring, "_score_func", scoring)
             name = getattr(function, "__name__", type(function).__name__)
@@ -342,6 +346,16 @@ class Scoring:
                 "sklearn.metrics.get_scorer_names() lists is expected, as 'accuracy', "
                 "'balanced_accuracy', 'f1_macro' or 'roc_auc'."
             ) from error
+
+
+def _check_positive(scoring: str, classes: list[Any]) -> None:
+    """Refuse a metric of one class where scikit-learn would not know which one."""
+    if len(classes) > 2 or 1 not in classes:
+        raise InvalidParameterError(
+            f"scoring={scoring!r} is of one class of two, the one that is labelled 1, "
+            f"but y has the classes {classes[:10]}: take '{scoring}_macro', the mean "
+            "over classes."
+        )
 
 
 def choose_metric(labels: Collection[Any]) -> tuple[str, str]:

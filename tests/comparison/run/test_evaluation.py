@@ -163,6 +163,12 @@ class TestMetrics:
         with pytest.raises(InvalidParameterError, match="scoring='acuracy'"):
             Scoring.resolve("acuracy")
 
+    @pytest.mark.parametrize("labels", [["a", "b"], [0, 1, 2]])
+    def test_a_metric_of_one_class_needs_to_know_which(self, labels):
+        with pytest.raises(InvalidParameterError, match="take 'f1_macro'"):
+            Scoring.resolve("f1", labels)
+        assert Scoring.resolve("f1", [0, 1]).name == "f1"
+
     def test_shares_are_known(self):
         names = ["accuracy", "f1_macro", "roc_auc", "neg_log_loss", "matthews_corrcoef"]
         shares = [Scoring.resolve(name).is_share for name in names]
