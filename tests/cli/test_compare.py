@@ -109,9 +109,9 @@ class TestAnswer:
         path = tmp_path / "three.csv"
         rows = [f"text no {n},{'abc'[n % 3]}" for n in range(60)]
         path.write_text("\n".join(["text,label", *rows]))
-        # It is a metric of two classes.
-        result = run("compare", path, *CHEAP, "--scoring", "f1", "--jobs", "1")
-        assert "- nbsvm: ValueError: Target is multiclass" in result.stdout
+        # It is a metric of two classes, unless it is told what to do with more.
+        result = run("compare", path, *CHEAP, "--scoring", "roc_auc", "--jobs", "1")
+        assert "- tfidf: ValueError: multi_class" in result.stdout
         assert result.exit_code == 1
 
     def test_seeds_decide(self, compare):
