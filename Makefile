@@ -19,7 +19,7 @@ export TOKENIZERS_PARALLELISM = false
 # training took a third of the time.
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help demo test test-fast coverage check bench docs clean
+.PHONY: help demo test test-fast coverage check attacks bench docs clean
 .NOTPARALLEL:
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make test-fast  the tests but for those marked real or slow"
 	@echo "make coverage   all tests, and which lines and branches they reach"
 	@echo "make check      style, types and the direction of imports"
+	@echo "make attacks    damage, kill and forge, for hours; the table is in tests/attacks/"
 	@echo "make bench      measure, and write the tables in benchmarks/"
 	@echo "make docs       build the documentation into docs/_build/html"
 	@echo "make clean      remove what the others made, but for $(VENV)"
@@ -50,6 +51,11 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+attacks: $(VENV)/.dev
+	@for script in tests/attacks/*_attack.py; do echo "$$script"; \
+	  $(BIN)/python $$script || exit 1; done
+	$(BIN)/python tests/attacks/table.py
 
 bench: $(VENV)/.bench
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done

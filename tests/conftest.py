@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# Scripts, which `make attacks` runs.
+collect_ignore = ["attacks"]
+
 WORDS = """
     the a an and but is was are it this that i we you very too not no never good great
     lovely fine nice bad awful poor terrible broken cheap film movie plot actor camera
