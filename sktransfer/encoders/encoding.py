@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -301,10 +302,27 @@ _hash_again = functools.lru_cache(maxsize=_N_REMEMBERED)(_hash)
 
 
 class _Claim:
-    """What one call of `look_up` has taken upon itself to find or to compute."""
+    """What one call of `look_up` has taken upon itself to find or to compute.
+
+    A plain lock, held until that is over: an interrupt may leave an event half set.
+    """
 
     def __init__(self) -> None:
-        self.finished = threading.Event()
+        self._working = threading.Lock()
+        self._working.acquire()
+
+    def finish(self) -> None:
+        """Say that it is over, whatever came of it."""
+        self._working.release()
+
+    def is_over(self) -> bool:
+        """Whether nobody is at it; a thread that has just waited counts for a while."""
+        return not self._working.locked()
+
+    def wait(self) -> None:
+        """Wait until it is over."""
+        with self._working:
+            return
 
 
 # Which call is at which key of which store.
@@ -339,50 +357,71 @@ def look_up(
     # Only what is missing is claimed: mostly nothing is.
     pending = np.flatnonzero(~store.get_many(keys, result)).tolist() if keys else []
     while pending:
-        claim, mine, theirs = _claim(store, keys, pending)
+        claim = _Claim()
         try:
+            mine, theirs = _divide(store, keys, pending, claim)
             missing = look_again(mine)
-            parts = store.lock([keys[index] for index in missing]) if missing else ()
-            for positions in parts:
-                part = [missing[position] for position in positions]
-                # While this process waited for the lock, another may have done it.
-                part = look_again(part)
-                for done, vectors in compute(part) if part else ():
-                    # At once: Ctrl-C in the next part loses nothing of this one.
-                    store.put_many([keys[index] for index in done], vectors)
-                    result[done] = vectors
+            with _locked(store, [keys[index] for index in missing]) as parts:
+                for positions in parts:
+                    # While this process waited for the lock, another may have done it.
+                    part = look_again([missing[position] for position in positions])
+                    for done, vectors in compute(part) if part else ():
+                        # At once: Ctrl-C in the next part loses nothing of this one.
+                        store.put_many([keys[index] for index in done], vectors)
+                        result[done] = vectors
         finally:
-            _release(store, [keys[index] for index in mine], claim)
+            _release(store, keys, pending, claim)
         # Our own work is done first, so that two calls never wait for each other.
         for _, other in theirs:
-            other.finished.wait()
+            other.wait()
         # Now they are in the store, unless it has no room or the other call failed.
         pending = [index for index, _ in theirs]
     return result
 
 
-def _claim(
-    store: Store, keys: Sequence[bytes], pending: Iterable[int]
-) -> tuple[_Claim, list[int], list[tuple[int, _Claim]]]:
-    """Divide positions into ours and those that another call is at."""
-    claim = _Claim()
+@contextlib.contextmanager
+def _locked(store: Store, keys: Sequence[bytes]) -> Iterator[Iterable[list[int]]]:
+    """Parts of the keys as `Store.lock` gives them; locks end with the block.
+
+    After an interrupt they would else be held until garbage is collected.
+    """
+    parts: Any = store.lock(keys) if keys else iter(())
+    try:
+        yield parts
+    finally:
+        if keys:
+            parts.close()
+
+
+def _divide(
+    store: Store, keys: Sequence[bytes], pending: Iterable[int], claim: _Claim
+) -> tuple[list[int], list[tuple[int, _Claim]]]:
+    """Divide positions into ours, which get our claim, and what others are at."""
     mine: list[int] = []
     theirs: list[tuple[int, _Claim]] = []
     with _claiming:
         for index in pending:
             owner = _under_way.setdefault((id(store), keys[index]), claim)
+            # Who was interrupted may have left a claim that is over.
+            if owner.is_over():
+                owner = _under_way[id(store), keys[index]] = claim
             if owner is claim:
                 mine.append(index)
             else:
                 theirs.append((index, owner))
-    return claim, mine, theirs
+    return mine, theirs
 
 
-def _release(store: Store, keys: Iterable[bytes], claim: _Claim) -> None:
+def _release(
+    store: Store, keys: Sequence[bytes], pending: Iterable[int], claim: _Claim
+) -> None:
+    # First of all: if this is interrupted, nobody waits for ever.
+    claim.finish()
     with _claiming:
-        for key in keys:
-            _under_way.pop((id(store), key), None)
-    claim.finished.set()
+        for index in pending:
+            place = id(store), keys[index]
+            if _under_way.get(place) is claim:
+                del _under_way[place]
 
 
 def _forget_other_threads() -> None:

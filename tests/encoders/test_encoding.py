@@ -4,7 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
+from sktransfer.encoders.cache.disk import DiskStore
 from sktransfer.encoders.cache.memory import MemoryStore
 from sktransfer.encoders.encoding import hash_texts, look_up
 
@@ -103,6 +105,46 @@ def test_threads_wait_for_texts_under_way(store):
         np.testing.assert_array_equal(second.result(10)[:6], first.result(10))
     assert slow.computed == [0, 1, 2, 3, 4, 5]
     assert fast.computed == [6, 7]
+
+
+def test_an_interrupt_holds_no_locks_of_the_store(tmp_path):
+    store, keys = DiskStore(tmp_path), hash_texts("abcd", FINGERPRINT)
+
+    def fail(indices):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as held:  # and with it all frames
+        look_up(store, keys, 2, fail)
+    locks = list(tmp_path.rglob("turn-*.lock"))
+    assert locks
+    for path in locks:
+        FileLock(path, timeout=0).acquire()
+    assert held.type is KeyboardInterrupt
+
+
+def test_an_interrupt_while_keys_are_claimed_lets_nobody_wait_for_ever(store):
+    keys = hash_texts("abcd", FINGERPRINT)
+
+    class Interrupting(list):
+        n_asked = 0
+
+        def __getitem__(self, index):
+            self.n_asked += 1
+            if self.n_asked == 3:
+                raise KeyboardInterrupt
+            return super().__getitem__(index)
+
+    with pytest.raises(KeyboardInterrupt):
+        look_up(store, Interrupting(keys), 2, Computer(keys))
+    answers = []
+    other = threading.Thread(
+        target=lambda: answers.append(look_up(store, keys, 2, Computer(keys))),
+        daemon=True,
+    )
+    other.start()
+    other.join(10)
+    expected = np.stack([vector_of(key) for key in keys])
+    np.testing.assert_array_equal(answers, [expected])
 
 
 def test_those_who_wait_take_over_when_a_computation_fails(store):

@@ -212,7 +212,8 @@ def threads_with_cores(n_threads: int, n_cores: int) -> Iterator[ThreadPoolExecu
         # A thread adopts the last setting at its first question: ask before setting.
         torch.get_num_threads()
         torch.set_num_threads(n_cores)
-        everyone.wait()
+        with contextlib.suppress(threading.BrokenBarrierError):  # an interrupt
+            everyone.wait()
 
     with ThreadPoolExecutor(n_threads, initializer=begin) as pool:
         try:

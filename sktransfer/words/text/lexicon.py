@@ -63,9 +63,7 @@ class Lexicon:
         self._lock = threading.Lock()
         self.words: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._parts = _Parts(self._cut_finer)
-        self._spans = SpanWords()
-        self._pieces = SpanWords()  # of spans with Chinese words
+        self._forget()
 
     def read(self, texts: Sequence[str]) -> Ragged:
         """The words of each text, by number.
@@ -80,7 +78,18 @@ class Lexicon:
                 return self._read_tokens(tokens)
         encoded = [_encode(text) for text in texts]
         with self._lock:
-            return self._spans.read(encoded, self._cut)
+            try:
+                return self._spans.read(encoded, self._cut)
+            except BaseException:
+                # Half of what was cut may have been written down. Numbers stay.
+                self._forget()
+                raise
+
+    def _forget(self) -> None:
+        """Begin anew to remember what was cut."""
+        self._parts = _Parts(self._cut_finer)
+        self._spans = SpanWords()
+        self._pieces = SpanWords()  # of spans with Chinese words
 
     def is_full(self) -> bool:
         """Whether it holds so much that it is time for a new one."""
@@ -140,9 +149,12 @@ class Lexicon:
         return tuple(map(self._number, split_unknown(word, self._known)))
 
     def _number(self, word: str) -> int:
-        number = self._numbers.setdefault(word, len(self.words))
-        if number == len(self.words):
+        number = self._numbers.get(word)
+        if number is None:
+            number = len(self.words)
+            # First the word: if an interrupt comes here, its number is never given out.
             self.words.append(word)
+            self._numbers[word] = number
         return number
 
     def _read_tokens(self, tokens: list[Any]) -> Ragged:

@@ -11,6 +11,7 @@ from sktransfer.exceptions import InvalidInputError
 from sktransfer.ragged import Ragged
 from sktransfer.words.text.lexicon import Lexicon
 from sktransfer.words.text.segmentation import segment, split_unknown
+from sktransfer.words.text.spans import KeyTable
 
 TEXTS = ["A good film!", "", "a bad, bad film", "🙂 不好 don't"]
 
@@ -149,3 +150,52 @@ def test_it_says_when_it_is_full(monkeypatch):
     assert not lexicon.is_full()
     lexicon.read(["b c d"])
     assert lexicon.is_full()
+
+
+@pytest.mark.parametrize("n_before", [0, 1])
+def test_an_interrupt_leaves_no_spans_with_the_words_of_others(monkeypatch, n_before):
+    lexicon = Lexicon(lowercase=False)
+    lexicon.read(TEXTS[:1])
+    place, n_calls = KeyTable._place, 0
+
+    def place_half(table, keys, numbers):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == n_before + 1:
+            place(table, keys, np.zeros_like(numbers))
+            raise KeyboardInterrupt
+        place(table, keys, numbers)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeyTable, "_place", place_half)
+        with pytest.raises(KeyboardInterrupt):
+            lexicon.read(TEXTS)
+    expected = [segment(text) for text in TEXTS]
+    for _ in range(2):
+        assert spell(lexicon, lexicon.read(TEXTS)) == expected
+
+
+def test_a_word_whose_number_was_not_written_down_gets_another():
+    class Interrupting(dict):
+        def __setitem__(self, word, number):
+            if word == "bad" and not self.get("told"):
+                super().__setitem__("told", -1)
+                raise KeyboardInterrupt
+            super().__setitem__(word, number)
+
+        def setdefault(self, word, number):
+            if word in self:
+                return self[word]
+            super().__setitem__(word, number)
+            if word == "bad":
+                raise KeyboardInterrupt
+            return number
+
+    lexicon = Lexicon()
+    lexicon._numbers = Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        lexicon.read(["bad"])
+    assert spell(lexicon, lexicon.read(["good bad", "bad"])) == [
+        ["good", "bad"],
+        ["bad"],
+    ]
