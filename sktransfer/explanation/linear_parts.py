@@ -221,6 +221,8 @@ def probe_linear(
     >>> probe_linear(lambda X: (X**2).sum(axis=1), np.ones((1, 2)))
     """
     thin = sparse.issparse(features)
+    if not thin:
+        features = np.asarray(features)  # a table of pandas is one of columns
     width = features.shape[1]
     columns = features.tocsr().indices if thin else np.arange(width)
     size = float(abs(features).max()) or 1.0

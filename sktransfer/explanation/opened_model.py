@@ -5,10 +5,9 @@ Letters in shapes: n texts, w features.
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import warnings
-from collections.abc import Callable, Iterator
+import copy
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +31,6 @@ __all__ = ["Attribution", "OpenedModel", "find_class", "margins", "open_model"]
 
 # Beyond these odds a probability of 0 or 1 says nothing more.
 _SUREST = 1e-12
-
-_filtering = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -103,26 +100,30 @@ class OpenedModel:
         """Function from what so many transformers give, (n, w), to margins (n,)."""
 
         def decide(features: Any) -> NDArray[np.float64]:
-            rest = self.transformers[n_transformers:]
-            with _silent_on_names([*rest, self.classifier]):
-                for transformer in rest:
-                    features = transformer.transform(features)
-                return margins(self.classifier, features, self.number)
+            for transformer in self.transformers[n_transformers:]:
+                transformer, features = _agree_on_names(transformer, features)
+                features = transformer.transform(features)
+            classifier, features = _agree_on_names(self.classifier, features)
+            return margins(classifier, features, self.number)
 
         return decide
 
 
-@contextlib.contextmanager
-def _silent_on_names(estimators: list[Any]) -> Iterator[None]:
-    """Ignore the warning that features have no names: those that are probed do not."""
-    if not any(hasattr(one, "feature_names_in_") for one in estimators):
-        yield
-        return
-    # Filters are the process's. Of two threads in turn, the second would put back for
-    # good what the first has set.
-    with _filtering, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
+def _agree_on_names(estimator: Any, features: Any) -> tuple[Any, Any]:
+    """Estimator and features (n, w), of which both or none have names of columns.
+
+    What is probed has none. A filter of the warning of that would be the process's, and
+    of two threads in turn the second would put back for good what the first has set.
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None or hasattr(features, "columns"):
+        return estimator, features
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(features, np.ndarray):
+        return estimator, pandas.DataFrame(features, columns=names)
+    nameless = copy.copy(estimator)
+    vars(nameless).pop("feature_names_in_", None)
+    return nameless, features
 
 
 def open_model(estimator: TextClassifier, number: int) -> OpenedModel:

@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sktransfer.classifier.network.transformer import TransformerBody
-from sktransfer.explanation import explain, opened_model
+from sktransfer.explanation import explain
 
 TEXT = "the film is greatly boring, but quite fun!"
 
@@ -96,8 +98,16 @@ def test_explanations_that_overlap_leave_the_filters_of_warnings(sentiment_texts
     assert warnings.filters[:] == before
 
 
-def test_no_filter_is_set_where_features_never_had_names(sentiment_texts, monkeypatch):
-    model = make_pipeline(TfidfVectorizer(), LogisticRegression())
-    model.fit(*sentiment_texts)
-    monkeypatch.setattr(opened_model, "warnings", None)
-    assert explain(model, TEXT, label="pos").method == "exact"
+@pytest.mark.parametrize("kind", ["bert", "words"])
+def test_no_filter_is_needed_where_features_have_names(
+    bert, words, sentiment_texts, kind
+):
+    first = bert() if kind == "bert" else words()
+    plain = make_pipeline(first, StandardScaler(), LogisticRegression())
+    plain.fit(*sentiment_texts)
+    named = clone(plain).set_output(transform="pandas").fit(*sentiment_texts)
+    assert len(named[-1].feature_names_in_) == named[-1].n_features_in_
+    found = explain(named, TEXT)  # a warning would be an error
+    expected = explain(plain, TEXT)
+    assert found.method == expected.method
+    np.testing.assert_allclose(found.contributions, expected.contributions, atol=1e-6)

@@ -255,18 +255,39 @@ def _check_rows(
     # scikit-learn writes the columns of first rows down on what it checks them for; the
     # model itself takes them over when its fit has come to an end.
     seen = copy.copy(model) if texts is None else model
-    # What float32 cannot hold becomes infinity, which is refused in words.
-    with np.errstate(over="ignore"):
-        rows = validate_data(
-            seen,
-            X,
-            reset=texts is None,
-            accept_sparse="csr",
-            dtype=np.float32,
-            order="C",
-        )
+    rows: Any = None if texts is None else _plain_numbers(X)
+    if rows is not None:
+        # Names and number of the columns alone are left to be checked.
+        validate_data(seen, X, reset=False, skip_check_array=True)
+    else:
+        rows = _check_matrix(seen, X, reset=texts is None)
     names = getattr(seen, "feature_names_in_", None)
     return rows, Columns(seen.n_features_in_, names)
+
+
+def _check_matrix(model: Any, X: object, *, reset: bool) -> Matrix:
+    """A float32 matrix of any numbers that scikit-learn lets pass; `reset` as there."""
+    # What float32 cannot hold becomes infinity, which is refused in words.
+    with np.errstate(over="ignore"):
+        rows: Matrix = validate_data(
+            model, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
+        )
+    return rows
+
+
+def _plain_numbers(X: object) -> npt.NDArray[np.float32] | None:
+    """Numbers in which nothing is amiss, as a float32 matrix (n, w); else None.
+
+    scikit-learn's check of an array changes the filters of warnings, which belong to
+    all threads. Of several in turn, one would leave the filters of another for good.
+    """
+    if type(X) is not np.ndarray or X.dtype.kind not in "fiub":
+        return None
+    if X.ndim != 2 or not X.size:
+        return None
+    with np.errstate(over="ignore"):  # of this thread alone
+        plain = np.asarray(X, dtype=np.float32, order="C")
+    return plain if np.isfinite(plain).all() else None
 
 
 def _with_columns(model: BaseEstimator, columns: Columns | None) -> BaseEstimator:

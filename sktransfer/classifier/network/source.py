@@ -142,13 +142,15 @@ def carry_over(
     network: TransferNetwork,
     encoder: Encoder | None,
     classes: npt.NDArray[np.generic],
+    *,
+    warns: bool = True,
 ) -> set[str]:
     """Copy the source's parameters into `network`; returns the names of their tensors.
 
     The target's fitted `encoder` may be another than the source's where both are word
     vectors, as those of another language are: then the table is the target's, and all
     above it the source's. If the target has other `classes`, the last layer starts
-    anew.
+    anew. It `warns` of what the source has and the target cannot take over.
 
     Raises
     ------
@@ -166,16 +168,17 @@ def carry_over(
         )
     tensors = {name: tensor.clone() for name, tensor in other.own_tensors().items()}
     if not np.array_equal(source.classes_, classes):
-        warnings.warn(
-            f"the source knows the classes {source.classes_.tolist()[:10]} and the "
-            f"target has {classes.tolist()[:10]}: the last layer starts anew, all "
-            "below it is the source's.",
-            TransferWarning,
-            stacklevel=5,
-        )
+        if warns:
+            warnings.warn(
+                f"the source knows the classes {source.classes_.tolist()[:10]} and the "
+                f"target has {classes.tolist()[:10]}: the last layer starts anew, all "
+                "below it is the source's.",
+                TransferWarning,
+                stacklevel=5,
+            )
         tensors = {k: v for k, v in tensors.items() if not k.startswith("head.output")}
     network.load_state_dict(tensors, strict=False)
-    return set(tensors) | _carry_body(source, network, encoder)
+    return set(tensors) | _carry_body(source, network, encoder, warns)
 
 
 def source_parameters(
@@ -190,10 +193,8 @@ def source_parameters(
     """
     body = None if network.body is None else network.body.pretrained()
     twin = TransferNetwork(network.layout, body)
-    with warnings.catch_warnings():
-        # The first fit has said it.
-        warnings.simplefilter("ignore", TransferWarning)
-        carried = carry_over(source, twin, encoder, classes)
+    # The first fit has warned.
+    carried = carry_over(source, twin, encoder, classes, warns=False)
     theirs = {n: p.detach() for n, p in twin.named_parameters() if n in carried}
     found = {}
     for name, parameter in network.named_parameters():
@@ -206,12 +207,12 @@ def source_parameters(
 
 
 def _carry_body(
-    source: SourceModel, network: TransferNetwork, encoder: Encoder | None
+    source: SourceModel, network: TransferNetwork, encoder: Encoder | None, warns: bool
 ) -> set[str]:
     """Copy what the source's encoder has learnt, if the target has the same one."""
     theirs, ours = source.net_.module_.body, network.body
     tuned_body = theirs if theirs is not None and theirs.tuned else None
-    if tuned_body is not None and encoder is None:
+    if tuned_body is not None and encoder is None and warns:
         warnings.warn(
             "the source's encoder was tuned, but the target reads numbers and has no "
             "encoder to put it into: only scaler and head are the source's. Fit the "
