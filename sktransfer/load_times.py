@@ -17,6 +17,7 @@ __all__ = ["Loads", "loading", "noting_loads"]
 
 # Seconds that each thing took, when that was longest: what is dropped is loaded again.
 _seconds: dict[str, float] = {}
+_noting = threading.Lock()
 
 
 @dataclass
@@ -59,10 +60,11 @@ def loading(what: str) -> Iterator[None]:
         _notes.depth -= 1
         if not _notes.depth:
             spent = time.perf_counter() - started
-            _seconds[what] = max(spent, _seconds.get(what, 0.0))
+            with _noting:
+                longest = _seconds[what] = max(spent, _seconds.get(what, 0.0))
             for loads in _notes.open:
                 loads.spent += spent
-                loads.used[what] = _seconds[what]
+                loads.used[what] = longest
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from sktransfer.encoders.checkpoints.weights import (
     read_tensors,
     share_table,
     share_weights,
-    without_table,
+    with_short_table,
 )
 from sktransfer.encoders.compute.loop import Encoder, PaddedEncoder
 from sktransfer.encoders.compute.packed import PackedEncoder
@@ -178,7 +178,8 @@ def read_module(
     """Read weights into a new module on the CPU, in eval mode, without BERT's pooler.
 
     `table` are token embeddings of shape (vocabulary, width) to use as they are, in
-    place of a copy of the files'. torch's global generator is left as it was.
+    place of a copy of the files'. Nothing is drawn from torch's global generator, with
+    which another thread may be training.
     """
     with loading("transformers"):
         from transformers import MODEL_MAPPING, AutoConfig
@@ -188,7 +189,8 @@ def read_module(
             str(folder), local_files_only=True, trust_remote_code=False
         )
         kind = MODEL_MAPPING[type(config)]
-        options: dict[str, Any] = {"config": config, "dtype": dtype}
+        # Not in `dtype`, which transformers would make that of all threads meanwhile.
+        options: dict[str, Any] = {"config": config, "dtype": torch.float32}
         # Nobody reads it, and where the file has none it would be drawn at random.
         if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
             options["add_pooling_layer"] = False
@@ -196,11 +198,10 @@ def read_module(
         if table is not None:
             # The module is built with a table of few rows, which is then replaced.
             source, config.vocab_size = None, (config.pad_token_id or 0) + 1
-            options["state_dict"] = without_table(
-                read_tensors(folder), read_architecture(folder)
+            options["state_dict"] = with_short_table(
+                read_tensors(folder), read_architecture(folder), config.vocab_size
             )
-        # Modules are drawn at random before their weights are read.
-        with _quietly(), torch.random.fork_rng(devices=[]):
+        with _quietly():
             module, report = kind.from_pretrained(
                 source, local_files_only=True, output_loading_info=True, **options
             )
@@ -220,6 +221,7 @@ def read_module(
             f"config.json calls for, among them {min(missing)!r}: download or save the "
             "checkpoint again."
         )
+    _convert(module, dtype)
     if table is not None:
         padding = module.get_input_embeddings().padding_idx
         module.set_input_embeddings(TokenTable(table, padding_idx=padding, dtype=dtype))
@@ -228,6 +230,23 @@ def read_module(
         module.pooler = None
     evaluating: torch.nn.Module = module.eval()
     return evaluating
+
+
+def _convert(module: Any, dtype: torch.dtype) -> None:
+    """Have a module of transformers in float32 compute in `dtype`.
+
+    Some say which of their parts are to stay as they are.
+    """
+    if dtype == torch.float32:
+        return
+    kept = set(getattr(module, "_keep_in_fp32_modules_strict", None) or ())
+    if dtype == torch.float16:
+        kept |= set(getattr(module, "_keep_in_fp32_modules", None) or ())
+    saved = module.state_dict(keep_vars=True)
+    for name, tensor in saved.items():
+        if tensor.is_floating_point() and kept.isdisjoint(name.split(".")):
+            tensor.data = tensor.data.to(dtype)
+    module.config.dtype = dtype
 
 
 @contextlib.contextmanager

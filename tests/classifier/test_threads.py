@@ -1,22 +1,30 @@
 """One fitted model, many threads."""
 
 import copy
+import pickle
 import sys
 import tempfile
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
+from transformers import AlbertConfig
 
 from sktransfer.classifier.cpu import batch_halves
 from sktransfer.classifier.network import network
+from sktransfer.classifier.network import source as source_module
 from sktransfer.classifier.network.transformer import TransformerBody
+from sktransfer.encoders.loaded_models import read_module
+from sktransfer.exceptions import TransferWarning
 from sktransfer.persistence import load, save
 
 pytestmark = pytest.mark.slow
@@ -241,6 +249,104 @@ class TestTraining:
     def test_a_fitted_model_is_in_evaluation_mode(self, make, numbers):
         module = make(encoder=None).fit(*numbers).net_.module_
         assert not any(part.training for part in module.modules())
+
+
+class TestLoading:
+    """What a thread loads is nothing that another one's training could notice."""
+
+    @pytest.mark.parametrize("strategy", ["feature_extraction", "fine_tune", "lora"])
+    def test_nothing_is_drawn_and_no_generator_put_back(
+        self, make, sentiment_texts, monkeypatch, tmp_path, strategy
+    ):
+        texts, labels = sentiment_texts
+        model = make(strategy=strategy, max_epochs=1).fit(texts[:16], labels[:16])
+        save(model, tmp_path / "model")
+        content, expected = pickle.dumps(model), model.decision_function(texts)
+        before = torch.get_rng_state()
+
+        def fail(*args):
+            raise AssertionError("the generator of all threads was put back")
+
+        monkeypatch.setattr(torch, "set_rng_state", fail)
+        monkeypatch.setattr(torch.random, "set_rng_state", fail)
+        for found in (pickle.loads(content), load(tmp_path / "model")):
+            np.testing.assert_array_equal(found.decision_function(texts), expected)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_half_precision_is_not_that_of_all_threads(
+        self, save_encoder, monkeypatch, dtype
+    ):
+        encoder = save_encoder(AlbertConfig, embedding_size=16)
+        folder, seen, set_format = Path(encoder.model), [], torch.set_default_dtype
+        monkeypatch.setattr(
+            torch,
+            "set_default_dtype",
+            lambda dtype: (seen.append(dtype), set_format(dtype)),
+        )
+        module = read_module(folder, dtype)
+        assert set(seen) <= {torch.float32}
+        assert {p.dtype for p in module.parameters()} == {dtype}
+        exact = read_module(folder, torch.float32).state_dict()
+        for name, tensor in module.state_dict().items():
+            assert torch.equal(tensor, exact[name].to(tensor.dtype))
+
+    def test_a_head_is_of_float32_whatever_others_load(self, make, numbers):
+        model = make(encoder=None, max_epochs=1).fit(*numbers)
+        try:
+            torch.set_default_dtype(torch.float16)
+            found = pickle.loads(pickle.dumps(model))
+            again = make(encoder=None, max_epochs=1).fit(*numbers)
+        finally:
+            torch.set_default_dtype(torch.float32)
+        expected = model.decision_function(numbers[0])
+        for one in (found, again):
+            assert same_tensors(tensors_of(model), tensors_of(one))
+            np.testing.assert_array_equal(one.decision_function(numbers[0]), expected)
+
+
+class TestFilters:
+    """Filters of warnings belong to all threads, and two in turn lose some."""
+
+    @pytest.mark.parametrize("kind", ["array", "wide", "integers"])
+    def test_predictions_from_numbers_leave_them_alone(
+        self, make, numbers, monkeypatch, kind
+    ):
+        X = numbers[0]
+        if kind == "wide":
+            X = X.astype(np.float64)
+        elif kind == "integers":
+            X = (X * 10).astype(int)
+        model = make(encoder=None, max_epochs=1).fit(X, numbers[1])
+        expected = model.decision_function(X)
+
+        def fail(*args, **kwargs):
+            raise AssertionError("filters were set")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(warnings, "catch_warnings", fail)
+            found = model.decision_function(X)
+        np.testing.assert_array_equal(found, expected)
+
+    def test_so_does_going_on_from_a_source_of_other_classes(
+        self, make, numbers, monkeypatch
+    ):
+        X, labels = numbers
+        source = make(encoder=None, hidden_layer_sizes=(4,)).fit(X, labels)
+        others = np.where(labels == "pos", "good", "poor")
+        model = make(
+            encoder=None,
+            hidden_layer_sizes=(4,),
+            init_from=FrozenEstimator(source),
+            l2_sp=0.1,
+            warm_start=True,
+        )
+        with pytest.warns(TransferWarning, match="the last layer starts anew"):
+            model.fit(X, others)
+        # The second fit has nothing to tell, and no filter to set.
+        with monkeypatch.context() as patch:
+            patch.setattr(source_module, "warnings", None)
+            model.fit(X, others)
 
 
 class TestTokens:

@@ -151,7 +151,7 @@ class LabelledRows(Dataset[Any]):
     ) -> None:
         self.rows = rows
         self.classes = torch.from_numpy(np.asarray(classes, dtype=np.int64))
-        self.weight = torch.ones(len(rows))
+        self.weight = torch.ones(len(rows), dtype=torch.float32)
         if weight is not None:
             self.weight = torch.from_numpy(np.asarray(weight, dtype=np.float32))
 

@@ -8,6 +8,7 @@ prediction the product is added to W, and the layer costs what it cost before.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any, TypedDict
 
@@ -78,8 +79,14 @@ def choose_layers(
     return {"rank": rank, "alpha": float(_ALPHA_PER_RANK * rank), "targets": targets}
 
 
-def add_adapters(transformer: nn.Module, adaptation: Adaptation) -> None:
-    """Put new adapters beside linear layers, in place; A is drawn, B is zero."""
+def add_adapters(
+    transformer: nn.Module, adaptation: Adaptation, *, drawn: bool = True
+) -> None:
+    """Put new adapters beside linear layers, in place; A is drawn, B is zero.
+
+    Where A is to be replaced anyway it need not be `drawn`, and is zero too: torch's
+    generator belongs to all threads, and one of them may be training.
+    """
     require_extra("peft", "lora", "strategy='lora'")
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -89,7 +96,13 @@ def add_adapters(transformer: nn.Module, adaptation: Adaptation) -> None:
         target_modules=list(adaptation["targets"]),
     )
     training = transformer.training
-    inject_adapter_in_model(config, transformer, adapter_name=_NAME)
+    # Not by peft's own way, which changes torch.nn.Module for all threads.
+    with contextlib.nullcontext() if drawn else torch.device("meta"):
+        inject_adapter_in_model(config, transformer, adapter_name=_NAME)
+    for _, layer in layers_with_adapters(transformer) if not drawn else ():
+        for part in (layer.lora_A[_NAME], layer.lora_B[_NAME]):
+            part.to_empty(device=layer.base_layer.weight.device)
+            nn.init.zeros_(part.weight)
     transformer.train(training)
 
 

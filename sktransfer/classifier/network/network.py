@@ -86,6 +86,7 @@ def build_head(
     *,
     activation: str = "relu",
     dropout: float = 0.2,
+    device: str = "cpu",
 ) -> nn.Sequential:
     """Fully connected layers from features (n, w) to logits (n, k).
 
@@ -100,12 +101,14 @@ def build_head(
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     width = n_features
+    # Said here, as torch's own format may be another for a while, in all threads.
+    kind: dict[str, Any] = {"device": device, "dtype": torch.float32}
     for depth, size in enumerate(hidden_layer_sizes, start=1):
-        layers[f"hidden_{depth}"] = nn.Linear(width, size)
+        layers[f"hidden_{depth}"] = nn.Linear(width, size, **kind)
         layers[f"activation_{depth}"] = ACTIVATIONS[activation]()
         layers[f"dropout_{depth}"] = nn.Dropout(dropout)
         width = size
-    layers["output"] = nn.Linear(width, n_outputs)
+    layers["output"] = nn.Linear(width, n_outputs, **kind)
     if not hidden_layer_sizes:
         nn.init.zeros_(layers["output"].weight)  # type: ignore[arg-type]
         nn.init.zeros_(layers["output"].bias)  # type: ignore[arg-type]
@@ -126,8 +129,8 @@ class FeatureScaler(nn.Module):
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("mean", torch.zeros(n_features, dtype=torch.float32))
+        self.register_buffer("scale", torch.ones((), dtype=torch.float32))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Scaled features (n, w) of features (n, w)."""
@@ -188,7 +191,9 @@ class TransferNetwork(nn.Module):
         dropout does not blur what they pass on.
     """
 
-    def __init__(self, layout: HeadLayout, body: Body | None = None) -> None:
+    def __init__(
+        self, layout: HeadLayout, body: Body | None = None, *, device: str = "cpu"
+    ) -> None:
         super().__init__()
         self.layout = layout
         self.body = body
@@ -199,6 +204,7 @@ class TransferNetwork(nn.Module):
             layout.n_outputs,
             activation=layout.activation,
             dropout=layout.dropout,
+            device=device,
         )
         self.frozen_parts: list[nn.Module] = []
 
@@ -315,15 +321,15 @@ class TransferNetwork(nn.Module):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Building draws initial weights, only to be overwritten; the caller's stream
-        # of random numbers must not notice.
-        with torch.random.fork_rng(devices=[]):
-            TransferNetwork.__init__(self, HeadLayout(**state["layout"]), state["body"])
+        # Without memory no initial weights are drawn: torch's generator belongs to all
+        # threads, and one of them may be training.
+        layout = HeadLayout(**state["layout"])
+        TransferNetwork.__init__(self, layout, state["body"], device="meta")
         tensors = {
-            name: torch.from_numpy(np.array(array))
+            name: torch.from_numpy(np.array(array, dtype=np.float32))
             for name, array in state["tensors"].items()
         }
-        self.load_state_dict(tensors, strict=False)
+        self.load_state_dict(tensors, strict=False, assign=True)
         self.eval()
 
 

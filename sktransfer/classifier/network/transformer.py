@@ -94,9 +94,7 @@ class TransformerBody(Body):
         # Layers that learn without padding, or None, once that has been asked.
         self._found: tuple[PackedLayers | None] | None = None
         if adaptation is not None:
-            # Drawn only to be overwritten: the caller's stream must not notice.
-            with torch.random.fork_rng(devices=[]):
-                add_adapters(self.transformer, adaptation)
+            add_adapters(self.transformer, adaptation, drawn=False)
 
     def forward(
         self,

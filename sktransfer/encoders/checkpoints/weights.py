@@ -43,7 +43,7 @@ __all__ = [
     "read_weights",
     "share_table",
     "share_weights",
-    "without_table",
+    "with_short_table",
 ]
 
 #: Name of the token embeddings.
@@ -166,13 +166,14 @@ def find_table(folder: Path) -> tuple[Path, str]:
     raise LookupError(f"No file in {folder} has the tensor {TABLE!r}.")
 
 
-def without_table(
-    tensors: Mapping[str, Tensor], architecture: Architecture
+def with_short_table(
+    tensors: Mapping[str, Tensor], architecture: Architecture, n_rows: int
 ) -> dict[str, Tensor]:
-    """Tensors under a file's names, the token embeddings left out."""
+    """Tensors under a file's names, the first rows alone of the token embeddings."""
     kind = str(architecture.get("model_type"))
     return {
-        name: tensor for name, tensor in tensors.items() if _rename(name, kind) != TABLE
+        name: tensor[:n_rows] if _rename(name, kind) == TABLE else tensor
+        for name, tensor in tensors.items()
     }
 
 
