@@ -14,6 +14,7 @@ it, where here it is a text to encode again.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -36,6 +37,7 @@ from sktransfer.encoders.cache.segments import (
     list_files,
     merge_small,
     name_segment,
+    remove_unfinished,
     write_segment,
 )
 from sktransfer.exceptions import CacheWarning
@@ -51,8 +53,10 @@ _FEW = 64
 # Seconds after which it is better to do work twice than to go on waiting.
 _PATIENCE = 120.0
 
-# Another layout is another folder, so that versions never read each other's files.
-_FOLDER = "sktransfer-vectors-1"
+# Another layout is another folder, so that versions never read each other's files. Those
+# of earlier layouts go where room is needed, as they are not used any more.
+_FOLDER = "sktransfer-vectors-2"
+_EARLIER = ("sktransfer-vectors-1",)
 # More small files than this are merged into one.
 _MANY = 32
 # Seconds between two notes that a file was used, which decides what goes first.
@@ -110,9 +114,11 @@ class DiskStore:
 
     def __init__(self, folder: Path, max_bytes: int = 2**33) -> None:
         self.folder = folder / _FOLDER
+        self._earlier = [folder / name for name in _EARLIER]
         self._max_bytes = max_bytes
         self._segments: dict[Path, Segment] = {}
         self._damaged: set[Path] = set()
+        self._swept: set[Path] = set()
         self._touched: dict[Path, float] = {}
         self._hits = self._misses = 0
         self._lock = threading.RLock()
@@ -191,7 +197,7 @@ class DiskStore:
     def clear(self) -> None:
         """Remove all vectors from the folder and start counting anew."""
         with self._lock:
-            for _, _, path in list_files(self.folder):
+            for _, _, path in self._list_all():
                 self._remove(path)
             self._damaged.clear()
             self._hits = self._misses = 0
@@ -226,6 +232,9 @@ class DiskStore:
                 continue
             try:
                 segment.read(positions, out, wanted)
+            except FileNotFoundError:  # merged or removed by another process since
+                self._segments.pop(segment.path, None)
+                continue
             except (SegmentError, OSError) as error:
                 self._discard(segment.path, error)
                 continue
@@ -234,10 +243,10 @@ class DiskStore:
 
     def _refresh(self, home: Path) -> list[Segment]:
         """Open segments that others have written since, and let go of those removed."""
-        try:
-            there = {path for path in home.iterdir() if path.suffix == ".vec"}
-        except OSError:
-            there = set()
+        if home not in self._swept:
+            self._swept.add(home)
+            remove_unfinished(home)
+        there = {path for _, _, path in list_files(home)}
         for path in set(self._of(home)) - there:
             del self._segments[path]
         new = []
@@ -284,8 +293,13 @@ class DiskStore:
         self._evict()
 
     def _evict(self) -> None:
-        for path in choose_oldest(list_files(self.folder), self._max_bytes):
+        for path in choose_oldest(self._list_all(), self._max_bytes):
             self._remove(path)
+
+    def _list_all(self) -> list[tuple[float, int, Path]]:
+        """Files of this layout and of earlier ones, oldest use first."""
+        folders = [self.folder, *self._earlier]
+        return sorted(itertools.chain.from_iterable(map(list_files, folders)))
 
     def _warn(self, what: str) -> None:
         warnings.warn(

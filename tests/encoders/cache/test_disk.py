@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sktransfer.encoders.cache import disk, segments
+from sktransfer.encoders.cache import disk
+from sktransfer.encoders.cache.claims import claim
 from sktransfer.encoders.cache.disk import DiskStore, lock_keys
 from sktransfer.encoders.cache.segments import Segment, SegmentError
 from sktransfer.encoders.encoding import hash_texts, look_up
@@ -146,6 +147,69 @@ class TestFaults:
         with pytest.warns(CacheWarning, match="changed after it was opened"):
             assert not look(store, keys).any()
 
+    @pytest.mark.parametrize("bit", [0, 7, 31, 32, 62, 63])
+    def test_no_pair_of_changes_cancels(self, tmp_path, keys, bit):
+        fill(DiskStore(tmp_path), keys[:1])
+        [path] = files_of(DiskStore(tmp_path))
+        content = path.read_bytes()
+        words = 8 * WIDTH // 2
+        for one, two in itertools.combinations(range(-words, 0, 8), 2):
+            changed = bytearray(content)
+            for place in (one, two):
+                changed[place + bit // 8] ^= 1 << bit % 8
+            path.write_bytes(changed)
+            segment = Segment(path)
+            with pytest.raises(SegmentError, match="vectors in it are damaged"):
+                segment.read(np.zeros(1, int), np.empty((1, WIDTH), "f4"), np.zeros(1))
+
+    def test_a_vector_under_the_key_of_another_is_damaged(self, tmp_path, keys):
+        fill(DiskStore(tmp_path), keys)
+        [path] = files_of(DiskStore(tmp_path))
+        content = path.read_bytes()
+        row = 4 * WIDTH
+        swapped = content[: -2 * row] + content[-row:] + content[-2 * row : -row]
+        path.write_bytes(swapped)
+        with pytest.warns(CacheWarning, match="vectors in it are damaged"):
+            assert not look(DiskStore(tmp_path), keys).any()
+
+    def test_a_file_of_another_recipe_is_not_believed(self, tmp_path, keys):
+        store = DiskStore(tmp_path)
+        fill(store, keys)
+        others = keys_of(range(100), OTHER)
+        store.put_many(others, 1 + vectors_of(others))
+        [mine] = store.folder.glob(f"{FINGERPRINT[:32]}/*.vec")
+        [other] = store.folder.glob(f"{OTHER[:32]}/*.vec")
+        other.replace(mine)
+        with pytest.warns(CacheWarning, match="of another folder"):
+            assert not look(DiskStore(tmp_path), keys).any()
+
+    @pytest.mark.parametrize("share", [1, 50])
+    def test_a_file_that_is_cut_while_it_is_read(
+        self, tmp_path, keys, monkeypatch, share
+    ):
+        store = DiskStore(tmp_path)
+        fill(store, keys)
+        [path] = files_of(store)
+        assert look(store, keys[:1]).all()
+        read = Segment._read_block
+
+        def cut_and_read(segment, file, positions):
+            os.truncate(path, 1700)
+            return read(segment, file, positions)
+
+        monkeypatch.setattr(Segment, "_read_block", cut_and_read)
+        with pytest.warns(CacheWarning, match="changed after it was opened"):
+            assert not look(store, keys[::share]).any()
+
+    def test_what_is_no_file_is_left_alone(self, tmp_path, keys):
+        store = DiskStore(tmp_path)
+        fill(store, keys)
+        home = files_of(store)[0].parent
+        (home / "folder.vec").mkdir()
+        if hasattr(os, "mkfifo"):
+            os.mkfifo(home / "pipe.vec")  # whoever opens it waits for good
+        assert look(DiskStore(tmp_path), keys).all()
+
     def test_a_file_of_another_version_is_not_believed(self, tmp_path, keys):
         store = DiskStore(tmp_path)
         fill(store, keys)
@@ -232,15 +296,13 @@ for number in range(10_000):
         found = look(store, keys_of(range(50 * 10_000)[:20_000]))
         assert found[:50].all()
 
-    def test_a_file_removed_by_another_process_is_read_from_its_map(
-        self, tmp_path, keys
-    ):
+    def test_a_file_removed_by_another_process_is_missing(self, tmp_path, keys):
         store = DiskStore(tmp_path)
         fill(store, keys[:50])
-        assert look(store, keys[:50]).all()
-        for path in tmp_path.rglob("*.vec"):
-            path.unlink()
-        assert look(store, keys[:50]).all()
+        fill(store, keys[50:])
+        assert look(store, keys).all()
+        files_of(store)[0].unlink()
+        assert look(store, keys).sum() == 50
 
     def test_two_writers_do_not_meet(self, tmp_path, monkeypatch):
         monkeypatch.setattr(disk, "_MANY", 3)
@@ -320,16 +382,48 @@ class TestLocks:
         assert sorted(computed) == list(range(3000))
 
 
-def test_leftovers_of_killed_processes_are_removed(tmp_path, keys, monkeypatch):
-    monkeypatch.setattr(disk, "_MANY", 1)
-    monkeypatch.setattr(segments, "_ABANDONED", -1.0)
-    store = DiskStore(tmp_path)
-    fill(store, keys[:10])
-    left = files_of(store)[0].with_name(".abc.vec.xyz")
-    left.touch()
-    fill(store, keys[10:20])
-    fill(store, keys[20:30])
-    assert not left.exists()
+class TestLeftovers:
+    def test_those_of_killed_processes_are_removed(self, tmp_path, keys):
+        store = DiskStore(tmp_path)
+        fill(store, keys)
+        left = files_of(store)[0].with_name(f".{'0' * 32}.vec.abcdefgh")
+        left.touch()
+        look(DiskStore(tmp_path), keys)
+        assert left.exists()  # it may not be claimed yet
+        os.utime(left, (0, 0))
+        with left.open("r+b") as file:
+            assert claim(file)
+            look(DiskStore(tmp_path), keys)
+            assert left.exists()
+        look(DiskStore(tmp_path), keys)
+        assert not left.exists()
+
+    def test_files_are_claimed_until_they_have_their_name(
+        self, tmp_path, keys, monkeypatch
+    ):
+        replace = Path.replace
+
+        def look_and_replace(path, target):
+            with path.open("rb") as file:
+                assert not claim(file)
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", look_and_replace)
+        store = DiskStore(tmp_path)
+        fill(store, keys)
+        assert look(store, keys).all()
+
+    def test_what_an_earlier_layout_has_left_goes_first(self, tmp_path, keys):
+        earlier = tmp_path / "sktransfer-vectors-1" / FINGERPRINT[:32] / "a.vec"
+        earlier.parent.mkdir(parents=True)
+        earlier.write_bytes(bytes(20_000))
+        os.utime(earlier, (0, 0))
+        store = DiskStore(tmp_path, max_bytes=25_000)
+        fill(store, keys)
+        assert earlier.exists()
+        fill(store, keys_of(range(100, 200)))
+        assert not earlier.exists()
+        assert look(store, keys).all()
 
 
 ENCODE = """
