@@ -11,6 +11,7 @@ that ``except ValueError`` and the like go on working::
     ├── WordVectorsError          ValueError              a file of vectors is unusable
     ├── DatasetError              OSError                 reviews cannot be had
     ├── ModelFolderError          OSError, ValueError     a saved model is unusable
+    ├── OutputError               OSError                 results cannot be written
     ├── MissingExtraError         ImportError             an extra is not installed
     ├── StaleFitError             NotFittedError          set_params made the fit void
     ├── TransferError             ValueError              source and target do not match
@@ -41,6 +42,7 @@ __all__ = [
     "InvalidParameterError",
     "MissingExtraError",
     "ModelFolderError",
+    "OutputError",
     "SktransferError",
     "SktransferWarning",
     "StaleFitError",
@@ -82,6 +84,10 @@ class DatasetError(SktransferError, OSError):
 
 class ModelFolderError(SktransferError, OSError, ValueError):
     """A model cannot be written to a folder, or what is in the folder be read."""
+
+
+class OutputError(SktransferError, OSError):
+    """A result cannot be written to its file, for example because the disk is full."""
 
 
 class MissingExtraError(SktransferError, ImportError):

@@ -19,6 +19,7 @@ BUILTINS = {
     "DatasetError": (OSError,),
     "MissingExtraError": (ImportError,),
     "ModelFolderError": (OSError, ValueError),
+    "OutputError": (OSError,),
     "StaleFitError": (NotFittedError, ValueError, AttributeError),
     "TransferError": (ValueError,),
     "TrainingError": (RuntimeError,),

@@ -240,7 +240,7 @@ TESTED_IN = {
     ],
     "comparison/setup/named_strategies": ["comparison/setup/candidates"],
     "datasets": ["datasets/archives", "datasets/loading", "datasets/reviews"],
-    "encoders/cache/disk": ["encoders/cache/segments"],
+    "encoders/cache/disk": ["encoders/cache/claims", "encoders/cache/segments"],
     "encoders/featurizer_stored": ["encoders/array_files"],
     "encoders/loaded_models": ["encoders/checkpoints/checkpoint"],
     "explanation/explaining": ["explanation/networks", "explanation/opened_model"],

@@ -267,8 +267,11 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Raises
         ------
         InvalidInputError
-            If X holds anything but texts, or not `n_texts` of them, or if a file that
-            no earlier call has left is at ``<path>.part``.
+            If X holds anything but texts, or not `n_texts` of them, if a file that no
+            earlier call has left is at ``<path>.part``, or if another call is writing
+            to it.
+        OutputError
+            If the file cannot be written, for example because the disk is full.
         """
         check_is_fitted(self)
         X = X if n_texts is not None or not hasattr(X, "__len__") else check_texts(X)

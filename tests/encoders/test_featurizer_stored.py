@@ -1,3 +1,6 @@
+import json
+import os
+
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -6,7 +9,7 @@ from sktransfer.encoders import array_files, encoding
 from sktransfer.encoders.cache.memory import memory_store
 from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.exceptions import InvalidInputError, TruncationWarning
+from sktransfer.exceptions import InvalidInputError, OutputError, TruncationWarning
 
 TEXTS = ["the film is good", "bad", "", "a boring plot but a great actor !", "bad"]
 
@@ -216,3 +219,97 @@ def test_many_texts_are_looked_up_in_parts(make, monkeypatch, counted):
         plain = make(cache=None).fit_transform(texts[:7])
         np.testing.assert_allclose(vectors[:7], plain, atol=1e-5)
     assert counted() == 4 * 7
+
+    def test_a_part_that_was_changed_is_computed_again(self, make, tmp_path, counted):
+        featurizer = make(cache=None).fit(TEXTS)
+        path, part = tmp_path / "vectors.npy", tmp_path / "vectors.npy.part"
+        right = featurizer.transform_to(TEXTS, tmp_path / "right.npy").copy()
+        for damage in (
+            lambda: os.truncate(part, 300),
+            lambda: os.truncate(part, 0),
+            lambda: part.write_bytes(bytes(part.stat().st_size)),
+            lambda: part.write_bytes(part.read_bytes()[::-1]),
+            lambda: part.write_bytes(part.read_bytes() * 2),
+            part.unlink,
+        ):
+            with pytest.raises(InvalidInputError, match="X holds 4 texts"):
+                featurizer.transform_to(iter(TEXTS[:4]), path, n_texts=5)
+            damage()
+            before = counted()
+            written = featurizer.transform_to(TEXTS, path)
+            np.testing.assert_allclose(written, right, atol=1e-6)
+            assert counted() - before >= 3
+            assert [*tmp_path.glob("*.part*")] == []
+
+    @pytest.mark.parametrize(
+        "blocks", [None, 3, {"a": 1}, [[1]], ["", ""], ["x" * 32] * 9, [" "]]
+    )
+    def test_notes_of_another_kind_promise_nothing(self, make, tmp_path, blocks):
+        featurizer = make(cache=None).fit(TEXTS)
+        path, notes = tmp_path / "vectors.npy", tmp_path / "vectors.npy.part.json"
+        with pytest.raises(InvalidInputError, match="X holds 4 texts"):
+            featurizer.transform_to(iter(TEXTS[:4]), path, n_texts=5)
+        notes.write_text(json.dumps(json.loads(notes.read_text()) | {"blocks": blocks}))
+        written = featurizer.transform_to(TEXTS, path)
+        np.testing.assert_allclose(written, featurizer.transform(TEXTS), atol=1e-6)
+
+    def test_brackets_in_brackets_are_damaged_notes(self, make, tmp_path):
+        path = tmp_path / "vectors.npy"
+        (tmp_path / "vectors.npy.part.json").write_text("[" * 200_000)
+        assert make().fit(TEXTS).transform_to(TEXTS, path).shape == (5, 32)
+
+    def test_a_second_call_for_the_same_file_is_refused(self, make, tmp_path):
+        featurizer = make().fit(TEXTS)
+        path = tmp_path / "vectors.npy"
+
+        def texts():
+            yield from TEXTS[:3]
+            with pytest.raises(InvalidInputError, match="Another call is writing"):
+                make(pooling="cls").fit(TEXTS).transform_to(TEXTS, path)
+            yield from TEXTS[3:]
+
+        written = featurizer.transform_to(texts(), path, n_texts=5)
+        np.testing.assert_array_equal(written, featurizer.transform(TEXTS))
+        assert [entry.name for entry in tmp_path.iterdir()] == ["vectors.npy"]
+
+    @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no such call here")
+    def test_a_full_disk_names_the_file(self, make, tmp_path, monkeypatch):
+        featurizer = make().fit(TEXTS)
+        path = tmp_path / "vectors.npy"
+
+        def full(*args):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "posix_fallocate", full)
+            with pytest.raises(OutputError, match=r"vectors\.npy cannot .*No space"):
+                featurizer.transform_to(TEXTS, path)
+        assert (tmp_path / "vectors.npy.part").stat().st_size == 0
+        assert featurizer.transform_to(TEXTS, path).shape == (5, 32)
+
+    def test_a_limit_on_the_size_of_files_is_no_signal(self, make, tmp_path):
+        resource = pytest.importorskip("resource")
+        featurizer = make().fit(TEXTS)
+        old = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, old[1]))
+        try:
+            with pytest.raises(OutputError, match="File too large"):
+                featurizer.transform_to(TEXTS, tmp_path / "vectors.npy")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+    @pytest.mark.parametrize("place", ["vectors.npy.part", "vectors.npy.part.json"])
+    def test_a_link_is_not_written_through(self, make, tmp_path, place):
+        mine = tmp_path / "mine.txt"
+        mine.write_text("mine")
+        (tmp_path / place).symlink_to(mine)
+        with pytest.raises(InvalidInputError, match="is in the way"):
+            make().fit(TEXTS).transform_to(TEXTS, tmp_path / "vectors.npy")
+        assert mine.read_text() == "mine"
+
+    def test_no_folder_and_no_file_are_told_at_once(self, make, tmp_path):
+        featurizer = make().fit(TEXTS)
+        with pytest.raises(InvalidInputError, match="is a folder: name a file"):
+            featurizer.transform_to(TEXTS, tmp_path)
+        with pytest.raises(InvalidInputError, match="There is no folder"):
+            featurizer.transform_to(TEXTS, tmp_path / "no" / "vectors.npy")

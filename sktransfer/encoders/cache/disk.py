@@ -53,8 +53,8 @@ _FEW = 64
 # Seconds after which it is better to do work twice than to go on waiting.
 _PATIENCE = 120.0
 
-# Another layout is another folder, so that versions never read each other's files. Those
-# of earlier layouts go where room is needed, as they are not used any more.
+# Another layout is another folder, so that versions never read each other's files. What
+# earlier ones have left goes where room is needed, as nobody uses it any more.
 _FOLDER = "sktransfer-vectors-2"
 _EARLIER = ("sktransfer-vectors-1",)
 # More small files than this are merged into one.
