@@ -242,7 +242,10 @@ TESTED_IN = {
     "datasets": ["datasets/archives", "datasets/loading", "datasets/reviews"],
     "encoders/cache/disk": ["encoders/cache/claims", "encoders/cache/segments"],
     "encoders/featurizer_stored": ["encoders/array_files"],
-    "encoders/loaded_models": ["encoders/checkpoints/checkpoint"],
+    "encoders/loaded_models": [
+        "encoders/checkpoints/checkpoint",
+        "encoders/checkpoints/declarations",
+    ],
     "explanation/explaining": ["explanation/networks", "explanation/opened_model"],
     "persistence": [
         "bundles/card",

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktransfer.encoders.cache.memory import Store
+from sktransfer.encoders.checkpoints.checkpoint import ensure_unchanged
 from sktransfer.encoders.compute.devices import ensure_not_forked
 from sktransfer.encoders.compute.loop import POOLINGS, choose_batch_tokens, encode_rows
 from sktransfer.encoders.loaded_models import load_encoder, load_tokenizer
@@ -215,6 +216,8 @@ def _compute(
             rows = coming.pop()()
             coming += [begin(block) for block in blocks[number + 1 : number + 2]]
             vectors = _run(rows, len(block), job, layers, pooling, advance)
+            # Weights are mapped: nothing is kept of what they may have become.
+            ensure_unchanged(job.recipe.checkpoint)
             job.n_computed += len(block)
             job.n_cut += rows.n_cut
             yield block, vectors

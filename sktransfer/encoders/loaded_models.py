@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from sktransfer.encoders.checkpoints.checkpoint import Checkpoint, read_architecture
+from sktransfer.encoders.checkpoints.checkpoint import Checkpoint, ensure_unchanged
+from sktransfer.encoders.checkpoints.declarations import read_architecture
 from sktransfer.encoders.checkpoints.script_tokenizer import (
     ScriptTokenizer,
     read_by_script,
@@ -26,6 +27,7 @@ from sktransfer.encoders.checkpoints.script_tokenizer import (
 from sktransfer.encoders.checkpoints.weights import (
     TABLE,
     TokenTable,
+    forget_table,
     read_tensors,
     share_table,
     share_weights,
@@ -33,7 +35,12 @@ from sktransfer.encoders.checkpoints.weights import (
 )
 from sktransfer.encoders.compute.loop import Encoder, PaddedEncoder
 from sktransfer.encoders.compute.packed import PackedEncoder
-from sktransfer.exceptions import CheckpointError, InvalidParameterError
+from sktransfer.encoders.tokens import is_panic
+from sktransfer.exceptions import (
+    CheckpointError,
+    InvalidParameterError,
+    SktransferError,
+)
 from sktransfer.load_times import loading
 
 __all__ = [
@@ -66,6 +73,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Tokenizer | ScriptTokenizer:
         tokenizer = _tokenizers.get(checkpoint.digest)
         if tokenizer is None:
             tokenizer = read_tokenizer(checkpoint.folder)
+            ensure_unchanged(checkpoint)
             _tokenizers[checkpoint.digest] = tokenizer
         _keep_recent(_tokenizers, checkpoint.digest, _MAX_TOKENIZERS)
         return tokenizer
@@ -84,8 +92,9 @@ def load_module(
         module = _modules.get(key)
         if module is None:
             # The encoder of the same checkpoint may hold it already.
-            table = share_table(checkpoint.digest, checkpoint.folder)
-            module = read_module(checkpoint.folder, dtype, table).to(device)
+            with _of_these_files(checkpoint):
+                table = share_table(checkpoint.digest, checkpoint.folder)
+                module = read_module(checkpoint.folder, dtype, table).to(device)
             _modules[key] = module.requires_grad_(False)
         _keep_recent(_modules, key, _MAX_MODULES)
         return module
@@ -103,7 +112,8 @@ def load_encoder(
     with loading(f"encoder {checkpoint.digest} {device} {dtype}"), _loading:
         encoder = _encoders.get(key)
         if encoder is None:
-            weights = share_weights(checkpoint.digest, checkpoint.folder)
+            with _of_these_files(checkpoint):
+                weights = share_weights(checkpoint.digest, checkpoint.folder)
             if weights is None and dtype == torch.int8:
                 raise InvalidParameterError(
                     f"dtype is 'int8', which is for BERT and its relatives, and "
@@ -124,10 +134,44 @@ def copy_module(checkpoint: Checkpoint) -> torch.nn.Module:
     In float32 on the CPU, in eval mode, without the layer that BERT puts above its
     first token. All may change but the embeddings of a `TokenTable` not yet owned.
     """
-    with _loading:
+    with _loading, _of_these_files(checkpoint):
         with loading(f"table {checkpoint.digest}"):
             table = share_table(checkpoint.digest, checkpoint.folder)
         return read_module(checkpoint.folder, torch.float32, table)
+
+
+@contextlib.contextmanager
+def _of_these_files(checkpoint: Checkpoint) -> Iterator[None]:
+    """Raise CheckpointError unless what is read inside is of the checkpoint's digest.
+
+    Large tensors are mapped, and so read later: who keeps what they give looks again.
+    """
+    try:
+        with _explained(checkpoint.folder):
+            yield
+        ensure_unchanged(checkpoint)
+    except CheckpointError:
+        forget_table(checkpoint.digest)
+        raise
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Make a CheckpointError of what libraries raise for files that they cannot use."""
+    try:
+        yield
+    except (SktransferError, MemoryError):
+        raise
+    except BaseException as error:
+        # safetensors and transformers raise a dozen kinds, and Rust's panic is none of
+        # Python's exceptions.
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        raise CheckpointError(
+            f"The weights in {folder} cannot be loaded ({error}): they must be of an "
+            "architecture that transformers has (code from the hub is never run) and "
+            "their files whole; download or save them again if they should be."
+        ) from error
 
 
 def _keep_recent(registry: OrderedDict[Any, Any], key: Any, limit: int) -> None:
@@ -149,15 +193,17 @@ def read_tokenizer(folder: Path) -> Tokenizer | ScriptTokenizer:
             tokenizer = Tokenizer.from_file(str(path))
         else:
             tokenizer = _convert_tokenizer(folder)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
     # The tokenizers library raises bare exceptions; converters raise what they like.
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         raise CheckpointError(
             f"No tokenizer could be read from {folder} ({error}): a valid "
             "tokenizer.json is expected there, as a fast tokenizer's save_pretrained "
             "writes it."
         ) from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
     return tokenizer
 
 
@@ -182,36 +228,36 @@ def read_module(
     which another thread may be training.
     """
     with loading("transformers"):
-        from transformers import MODEL_MAPPING, AutoConfig
+        from transformers import MODEL_MAPPING, AutoConfig  # noqa: F401 - takes seconds
+    with _explained(folder):
+        return _build_module(folder, dtype, table)
 
-    try:
-        config = AutoConfig.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
+
+def _build_module(
+    folder: Path, dtype: torch.dtype, table: torch.Tensor | None
+) -> torch.nn.Module:
+    from transformers import MODEL_MAPPING, AutoConfig
+
+    config = AutoConfig.from_pretrained(
+        str(folder), local_files_only=True, trust_remote_code=False
+    )
+    kind = MODEL_MAPPING[type(config)]
+    # Not in `dtype`, which transformers would make that of all threads meanwhile.
+    options: dict[str, Any] = {"config": config, "dtype": torch.float32}
+    # Nobody reads it, and where the file has none it would be drawn at random.
+    if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
+        options["add_pooling_layer"] = False
+    source: str | None = str(folder)
+    if table is not None:
+        # The module is built with a table of few rows, which is then replaced.
+        source, config.vocab_size = None, (config.pad_token_id or 0) + 1
+        options["state_dict"] = with_short_table(
+            read_tensors(folder), read_architecture(folder), config.vocab_size
         )
-        kind = MODEL_MAPPING[type(config)]
-        # Not in `dtype`, which transformers would make that of all threads meanwhile.
-        options: dict[str, Any] = {"config": config, "dtype": torch.float32}
-        # Nobody reads it, and where the file has none it would be drawn at random.
-        if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
-            options["add_pooling_layer"] = False
-        source: str | None = str(folder)
-        if table is not None:
-            # The module is built with a table of few rows, which is then replaced.
-            source, config.vocab_size = None, (config.pad_token_id or 0) + 1
-            options["state_dict"] = with_short_table(
-                read_tensors(folder), read_architecture(folder), config.vocab_size
-            )
-        with _quietly():
-            module, report = kind.from_pretrained(
-                source, local_files_only=True, output_loading_info=True, **options
-            )
-    # safetensors and transformers raise a dozen kinds of error for a bad file.
-    except Exception as error:
-        raise CheckpointError(
-            f"The weights in {folder} cannot be loaded ({error}): they must be of an "
-            "architecture that transformers has (code from the hub is never run) and "
-            "their files whole; download or save them again if they should be."
-        ) from error
+    with _quietly():
+        module, report = kind.from_pretrained(
+            source, local_files_only=True, output_loading_info=True, **options
+        )
     given = ("pooler.",) if table is None else ("pooler.", TABLE)
     missing = [name for name in report["missing_keys"] if not name.startswith(given)]
     missing += [str(entry) for entry in report["mismatched_keys"]]

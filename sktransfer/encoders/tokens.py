@@ -7,8 +7,9 @@ length, so that little is computed for padding.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,11 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from sktransfer.encoders.checkpoints.script_tokenizer import ScriptTokenizer
-from sktransfer.exceptions import InvalidParameterError
+from sktransfer.exceptions import (
+    CheckpointError,
+    InvalidParameterError,
+    SktransferError,
+)
 from sktransfer.ragged import gather, row_offsets
 
 __all__ = [
@@ -26,6 +31,8 @@ __all__ = [
     "Ints",
     "TokenRows",
     "batches_by_length",
+    "check_ids",
+    "is_panic",
     "merge_windows",
     "send",
     "tokenize",
@@ -133,6 +140,24 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device)
 
 
+def is_panic(error: BaseException) -> bool:
+    """Whether it is what Rust raises for a fault of its own; Python has no name of it.
+
+    It is none of Python's exceptions, and yet comes of files that are damaged.
+    """
+    return type(error).__name__ == "PanicException"
+
+
+def check_ids(ids: NDArray[np.int32], n_words: int) -> None:
+    """Raise CheckpointError for a token that the table of embeddings has no row for."""
+    if len(ids) and not 0 <= (worst := int(ids.max())) < n_words:
+        raise CheckpointError(
+            f"The tokenizer gives the token {worst}, but the weights have embeddings "
+            f"of {n_words} tokens: the two do not belong together, or a file is "
+            "damaged; download or save the checkpoint again."
+        )
+
+
 def tokenize(
     tokenizer: Tokenizer | ScriptTokenizer,
     texts: Sequence[str],
@@ -149,14 +174,16 @@ def tokenize(
     overlap by a quarter, the first of which has the prefix. Special tokens are kept in
     each row and count. Some architectures count positions from `pad_id`.
     """
-    leading, trailing = _count_special_tokens(tokenizer)
+    with _explained():
+        leading, trailing = _count_special_tokens(tokenizer)
     room = max_length - leading - trailing
     if room < 1:
         raise InvalidParameterError(
             f"max_length is {max_length} tokens, but the tokenizer's special tokens "
             f"alone are {leading + trailing}: pass at least {leading + trailing + 1}."
         )
-    ids, lengths = _encode(tokenizer, texts, prefix, pad_id)
+    with _explained():
+        ids, lengths = _encode(tokenizer, texts, prefix, pad_id)
     starts = row_offsets(lengths)[:-1]
     inner = lengths - leading - trailing
     too_long = inner > room
@@ -262,6 +289,22 @@ def _divide_evenly(
         ):
             return batches
     return []
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Make a CheckpointError of what a tokenizer raises that cannot do its work."""
+    try:
+        yield
+    except (SktransferError, MemoryError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        raise CheckpointError(
+            f"The tokenizer cannot encode texts ({error}): its files are damaged or "
+            "of another version; download or save the checkpoint again."
+        ) from error
 
 
 def _count_special_tokens(

