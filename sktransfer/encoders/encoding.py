@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktransfer.encoders.cache.memory import Store
-from sktransfer.encoders.checkpoints.checkpoint import ensure_unchanged
+from sktransfer.encoders.checkpoints.checkpoint import Checkpoint, ensure_unchanged
 from sktransfer.encoders.compute.devices import ensure_not_forked
 from sktransfer.encoders.compute.loop import POOLINGS, choose_batch_tokens, encode_rows
 from sktransfer.encoders.loaded_models import load_encoder, load_tokenizer
 from sktransfer.encoders.parameters import Recipe
 from sktransfer.encoders.tokens import TokenRows, merge_windows, tokenize
-from sktransfer.exceptions import TruncationWarning
+from sktransfer.exceptions import CheckpointError, TruncationWarning
 
 __all__ = [
     "Job",
@@ -213,14 +213,27 @@ def _compute(
 
         coming = [begin(block) for block in blocks[:1]]
         for number, block in enumerate(blocks):
-            rows = coming.pop()()
-            coming += [begin(block) for block in blocks[number + 1 : number + 2]]
-            vectors = _run(rows, len(block), job, layers, pooling, advance)
+            with _placed(job.recipe.checkpoint):
+                rows = coming.pop()()
+                coming += [begin(block) for block in blocks[number + 1 : number + 2]]
+                vectors = _run(rows, len(block), job, layers, pooling, advance)
             # Weights are mapped: nothing is kept of what they may have become.
             ensure_unchanged(job.recipe.checkpoint)
             job.n_computed += len(block)
             job.n_cut += rows.n_cut
             yield block, vectors
+
+
+@contextlib.contextmanager
+def _placed(checkpoint: Checkpoint) -> Iterator[None]:
+    """Say where the files are that an error is of."""
+    try:
+        yield
+    except CheckpointError as error:
+        if str(checkpoint.folder) in str(error):
+            raise
+        where = f"The checkpoint is {checkpoint.name!r} in {checkpoint.folder}."
+        raise CheckpointError(f"{error} {where}") from error
 
 
 def _tokenize(texts: Sequence[str], recipe: Recipe) -> TokenRows:

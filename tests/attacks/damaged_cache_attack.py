@@ -465,7 +465,8 @@ def judge(ledger: Ledger, number: int, answer: Answer, place: str = "") -> None:
         detail = f"{answer.name}: {answer.text}" if answer.text else answer.name
         ledger.note(answer.fault, number, detail)
     elif answer.kind == "error":
-        clear = place in answer.text
+        # Declared lengths are told of by the parameter that overrules them.
+        clear = place in answer.text or "max_length" in answer.text
         ledger.note("refused" if clear else "unclear", number, answer.text)
     else:
         right = answer.value is None or answer.value is True

