@@ -259,11 +259,7 @@ TESTED_IN = {
         for name in ("compared", "confusion", "cost", "curves", "domains", "scores")
     ],
     "report/writing": ["report/contents", "report/page_folder", "report/pictures"],
-    "words/files/location": [
-        "words/files/formats",
-        "words/files/gensim_files",
-        "words/files/tables",
-    ],
+    "words/files/location": ["words/files/formats", "words/files/gensim_files"],
 }
 
 

@@ -229,7 +229,7 @@ def translation_precision(
     for one, other in rows.T.tolist():
         right.setdefault(one, set()).add(other)
     asked = list(right)
-    near = nearest(source.matrix[asked], target.matrix, numbers[-1])
+    near = nearest(source.lookup(asked), target.matrix, numbers[-1])
     hits = np.array(
         [
             [bool(right[one] & set(found[:number].tolist())) for number in numbers]

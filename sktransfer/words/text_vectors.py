@@ -30,6 +30,9 @@ POOLINGS = ("mean", "sum", "max", "min")
 # Words gathered at a time by max and min: 2 MB at 300 numbers, which a cache holds.
 _WORDS_A_BLOCK = 2048
 
+# Words at the beginning whose numbers are typical of all.
+_N_FREQUENT = 5000
+
 # Texts pooled at a time, so that what lies between texts and vectors stays small.
 _TEXTS_A_BLOCK = 1024
 
@@ -112,7 +115,7 @@ def _pool_extreme(
 
 def typical_scale(matrix: NDArray[np.floating]) -> float:
     """Standard deviation of the numbers of the first, most frequent words."""
-    return float(np.std(matrix[:5000], dtype=np.float64))
+    return float(np.std(matrix[:_N_FREQUENT], dtype=np.float64))
 
 
 def draw_vector(word: str, seed: int, width: int, scale: float) -> NDArray[np.float32]:
@@ -232,7 +235,8 @@ class WordReader:
         if not len(missing) or self.oov not in {"random", "subword"}:
             return matrix
         subwords = self.vectors.subwords
-        scale = typical_scale(self.vectors.matrix)
+        first = np.arange(min(len(self.vectors), _N_FREQUENT))
+        scale = typical_scale(self.vectors.lookup(first))
         for place in missing:
             if self.oov == "random":
                 vector = draw_vector(words[place], self.seed, self.vectors.width, scale)

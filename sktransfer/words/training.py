@@ -165,7 +165,7 @@ class WordVectorTrainer(BaseEstimator):
         model.build_vocab(corpus)
         if start is not None:
             rows = start.index_of(model.wv.index_to_key)
-            model.wv.vectors[rows >= 0] = start.matrix[rows[rows >= 0]]
+            model.wv.vectors[rows >= 0] = start.lookup(rows[rows >= 0])
         model.train(
             corpus,
             total_examples=model.corpus_count,

@@ -143,7 +143,8 @@ class WordVectors:
 
         word2vec (text, binary), GloVe, fastText (.vec, .bin) and what `save` wrote;
         text and word2vec binary also compressed (.gz). Of repeated words the first
-        counts. A file is read once, kept in the user's cache, and opened memory-mapped.
+        counts. A file is read once, kept in the user's cache, and its blocks are
+        read, each proved by its digest, as words of them are looked up.
 
         Parameters
         ----------
@@ -228,13 +229,16 @@ class WordVectors:
 
     @property
     def matrix(self) -> NDArray[np.floating]:
-        """Vectors, shape (n_words, width), float32 or float16; read-only."""
+        """Vectors, shape (n_words, width), float32 or float16; read-only.
+
+        Of vectors from a file all of it is read; `lookup` reads what it needs.
+        """
         return self._table.matrix
 
     @property
     def width(self) -> int:
         """Numbers a vector."""
-        return int(self._table.matrix.shape[1])
+        return int(self._table.rows.shape[1])
 
     @property
     def subwords(self) -> Subwords | None:
@@ -277,7 +281,7 @@ class WordVectors:
         places = np.asarray(rows, dtype=np.int64)
         found: NDArray[np.float32] = np.zeros((len(places), self.width), np.float32)
         known = places >= 0
-        found[known] = self.matrix[places[known]]
+        found[known] = self._table.rows.take(places[known])
         return found
 
     def save(
@@ -290,7 +294,7 @@ class WordVectors:
         path : str or os.PathLike
         format : {"sktransfer", "word2vec", "word2vec-binary", "gensim"}, \
 default="sktransfer"
-            "sktransfer" is a folder that opens memory-mapped, and replaces nothing but
+            "sktransfer" is a folder that opens at once, and replaces nothing but
             older ones; the others lose subwords. Names that end in .gz are compressed.
 
         Returns
@@ -301,7 +305,9 @@ default="sktransfer"
         place = Path(path).expanduser()
         write_vectors(place, self._table, format)
         pickled = "gensim" if format == "gensim" else None
-        return WordVectors.load(place, dtype=str(self.matrix.dtype), format=pickled)
+        return WordVectors.load(
+            place, dtype=str(self._table.rows.dtype), format=pickled
+        )
 
     def __len__(self) -> int:
         return len(self._table.vocabulary)

@@ -26,12 +26,11 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import numpy as np
 
 from sktransfer.exceptions import InvalidParameterError, WordVectorsError
-from sktransfer.packages import require_extra
 from sktransfer.storage import write_file_beside, write_folder_beside
 from sktransfer.words.files.gensim_files import (
     is_fasttext,
@@ -39,12 +38,17 @@ from sktransfer.words.files.gensim_files import (
     read_fasttext,
     read_gensim,
 )
+from sktransfer.words.files.old_tables import read_old_table
+from sktransfer.words.files.package_files import read_package_folder
+from sktransfer.words.files.proofs import MOST_NUMBERS, MOST_WORDS, read_facts
 from sktransfer.words.files.tables import (
+    FACTS,
     WORDS_A_BLOCK,
     Block,
     Source,
     Table,
     find_others,
+    is_old,
     is_table,
     open_table,
     split_source,
@@ -54,6 +58,8 @@ from sktransfer.words.files.tables import (
 __all__ = ["FORMATS", "read_source", "write_vectors"]
 
 _BYTES_A_READ = 1 << 22
+_MOST_BYTES_OF_A_WORD = 1 << 20
+_MOST_BYTES_OF_A_NUMBER = 1 << 10
 
 FORMATS = ("sktransfer", "word2vec", "word2vec-binary", "gensim")
 
@@ -85,10 +91,12 @@ def read_source(
     header = first.split()
     if len(header) == 2 and all(field.isdigit() for field in header):
         n_words, width = map(int, header)
-        if n_words < 1 or width < 1:
+        if not 1 <= n_words <= MOST_WORDS or not 1 <= width <= MOST_NUMBERS:
             raise WordVectorsError(
-                f"The first line of {path} announces {n_words} words of {width} "
-                "numbers, but at least one of each is expected."
+                f"The first line of {path} announces {header[0].decode():.20} words of "
+                f"{header[1].decode():.20} numbers, but at least one of each, and at "
+                f"most {MOST_WORDS} words of {MOST_NUMBERS} numbers, are expected: "
+                "repair that line, or get the file again."
             )
         wanted = n_words if limit is None else min(n_words, limit)
         if _is_binary(rest, width):
@@ -160,12 +168,14 @@ def _read_text(
     path: Path, width: int, limit: int | None, n_words: int | None
 ) -> Iterator[Block]:
     n_read = 0
+    # Where a file has no ends of lines, memory has.
+    most = _MOST_BYTES_OF_A_WORD + _MOST_BYTES_OF_A_NUMBER * width
     with _open_to_read(path) as file:
         n_line = 0
         if n_words is not None:
             file.readline()
             n_line = 1
-        lines = iter(file) if limit is None else itertools.islice(file, limit)
+        lines = itertools.islice(iter(lambda: file.readline(most), b""), limit)
         while block := list(itertools.islice(lines, WORDS_A_BLOCK)):
             words, matrix = _parse_lines(block, width, path, n_line)
             n_line += len(block)
@@ -196,15 +206,21 @@ def _parse_lines(lines: list[bytes], width: int, path: Path, n_before: int) -> B
         words.append(fields[0].decode("utf-8", "replace"))
         numbers += fields[1:]
     try:
-        matrix = np.fromiter(map(float, numbers), np.float32, len(numbers))
+        with np.errstate(over="ignore"):  # found where it is written
+            matrix = np.fromiter(map(float, numbers), np.float32, len(numbers))
     except ValueError as error:
         place = next(
             place for place, field in enumerate(numbers) if not _is_float(field)
         )
+        full = [
+            number for number, line in enumerate(lines, n_before + 1) if line.strip()
+        ]
         raise WordVectorsError(
-            f"The vector of {words[place // width]!r} in {path} has "
-            f"{numbers[place].decode('utf-8', 'replace')!r} as number {place % width}, "
-            "but a number is expected."
+            f"The vector of {words[place // width]!r:.80} in {path}, line "
+            f"{full[place // width]}, has "
+            f"{numbers[place].decode('utf-8', 'replace')!r:.80} as number "
+            f"{place % width}, but a number is expected: repair the file, or get it "
+            "again."
         ) from error
     return words, matrix.reshape(-1, width)
 
@@ -225,6 +241,11 @@ def _read_binary(path: Path, wanted: int, width: int) -> Iterator[Block]:
         numbers: list[bytes] = []
         while n_read < wanted:
             space = buffer.find(b" ", place)
+            if max(space, len(buffer) * (space < 0)) - place > _MOST_BYTES_OF_A_WORD:
+                raise WordVectorsError(
+                    f"{path} has no space behind word {n_read} for "
+                    f"{_MOST_BYTES_OF_A_WORD} bytes: the file is damaged; get it again."
+                )
             if space < 0 or space + 1 + n_bytes > len(buffer):
                 fresh = file.read(_BYTES_A_READ)
                 if not fresh:
@@ -247,41 +268,15 @@ def _read_binary(path: Path, wanted: int, width: int) -> Iterator[Block]:
 
 
 def _read_folder(path: Path, limit: int | None) -> Source:
-    if is_table(path):
-        table = open_table(path)
-        words: Any = table.vocabulary.words
-        matrix, subwords = table.matrix, table.subwords
-    else:
-        words, matrix = _open_kumo(path)
-        subwords = None
-    if len(words) != len(matrix):
-        raise WordVectorsError(
-            f"{path} has {len(words)} words, but {len(matrix)} vectors: get it again."
-        )
-    return split_source(words, matrix, limit, subwords)
-
-
-def _open_kumo(path: Path) -> tuple[list[str], np.ndarray]:
-    matrices = sorted(path.glob("*_emb.npy"))
-    tables = sorted(path.glob("*_index.parquet"))
-    if len(matrices) != 1 or len(tables) != 1:
-        raise WordVectorsError(
-            f"{path} is a folder, but not one of vectors: 'vectors.json', or one "
-            "'..._emb.npy' and one '..._index.parquet' are expected in it."
-        )
-    require_extra("pyarrow", "models", "Reading the words of packaged vectors")
-    import pyarrow.parquet
-
-    try:
-        words = pyarrow.parquet.read_table(tables[0]).column("index").to_pylist()
-        # Arrays of objects are pickles, and are no numbers.
-        matrix = np.lib.format.open_memmap(matrices[0], mode="r")
-    except (KeyError, ValueError) as error:
-        raise WordVectorsError(
-            f"{tables[0]} and {matrices[0]} are not the words and the numbers that are "
-            f"expected ({error}): get them again."
-        ) from error
-    return words, matrix
+    if not is_table(path):
+        return split_source(*read_package_folder(path), limit)
+    facts = read_facts(path / FACTS)
+    if is_old(facts):
+        return read_old_table(path, facts, limit)
+    table = open_table(path, facts)
+    n_words = min(len(table.rows), limit or len(table.rows))
+    first = table.rows.take(np.arange(n_words))
+    return split_source(table.vocabulary.words, first, limit, table.subwords)
 
 
 def write_vectors(path: Path, table: Table, format: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sktransfer.exceptions import WordVectorsError
+from sktransfer.words.files.fasttext_proofs import prove_fasttext
 from sktransfer.words.files.tables import Source, split_source
 from sktransfer.words.files.vocabulary import Subwords
 
@@ -36,6 +37,7 @@ def is_pickle(start: bytes) -> bool:
 
 def read_fasttext(path: Path, limit: int | None) -> Source:
     """Have gensim read a file of fastText, which is numbers and words."""
+    prove_fasttext(path)
     from gensim.models.fasttext import load_facebook_vectors
 
     return _have_read(load_facebook_vectors, path, limit)
@@ -76,9 +78,16 @@ def source_of_keyed_vectors(keyed: Any, limit: int | None, name: str) -> Source:
             "model that has some is expected."
         )
     subwords = None
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or len(words) > len(matrix):
+        raise WordVectorsError(
+            f"{name} has {len(words)} words, but numbers of shape {matrix.shape} and "
+            f"type {matrix.dtype}: get it again, or save it again."
+        )
+    subwords = None
     buckets = getattr(keyed, "vectors_ngrams", None)
     if buckets is not None:
-        subwords = Subwords(
-            np.ascontiguousarray(buckets, np.float32), keyed.min_n, keyed.max_n
-        )
+        lengths = {"shortest": int(keyed.min_n), "longest": int(keyed.max_n)}
+        facts = {"n_buckets": len(buckets), **lengths}
+        rows = np.ascontiguousarray(buckets, np.float32)
+        subwords = Subwords.from_facts(rows, facts)
     return split_source([str(word) for word in words[:limit]], matrix, limit, subwords)

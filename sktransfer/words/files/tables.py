@@ -1,19 +1,24 @@
-"""Vectors as they lie in memory, or in a folder of plain arrays opened memory-mapped.
+"""Vectors as they lie in memory, or in a folder of arrays that are read when needed.
 
-Opening takes a millisecond whatever the size, processes share the pages, and the
-content has a digest. All other formats are read once into this one::
+Opening takes a millisecond whatever the size, every answer is proved, and the content
+has a digest. All other formats are read once into this one::
 
-    vectors.json    format, n_words, width, dtype, digest
-    matrix.bin      n_words x width numbers, row by row
+    vectors.json    format, n_words, width, dtype, digests, and a seal over all that
+    proofs.bin      a digest for each block of the arrays, one file behind the other
     letters.bin, offsets.bin, hashes.bin, order.bin    the words, see `PackedWords`
+    matrix.bin      n_words x width numbers, row by row
     buckets.bin     only with subwords: vectors of hashed pieces of words
+
+Format 1 had neither proofs nor seal; `old_tables` reads it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +27,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sktransfer.exceptions import SktransferWarning, WordVectorsError
-from sktransfer.storage import read_json, write_json
+from sktransfer.storage import write_json
+from sktransfer.words.files.blocks import (
+    BYTES_A_DIGEST,
+    BlockArray,
+    HeldArray,
+    count_blocks,
+    digest_blocks,
+    read_digests,
+    split_file,
+)
+from sktransfer.words.files.proofs import prove_finite, seal
 from sktransfer.words.files.vocabulary import (
-    PackedWords,
+    StoredWords,
     Subwords,
     Vocabulary,
     pack_words,
 )
 
 __all__ = [
+    "FACTS",
     "WORDS_A_BLOCK",
     "Block",
     "Source",
@@ -39,9 +55,12 @@ __all__ = [
     "digest_table",
     "find_others",
     "gather_table",
+    "is_old",
     "is_table",
     "open_table",
+    "prove_table",
     "split_source",
+    "start_digest",
     "write_table",
 ]
 
@@ -50,14 +69,13 @@ Block = tuple[list[str], NDArray[np.floating]]
 
 WORDS_A_BLOCK = 8192
 
-_FORMAT = 1
-_FACTS = "vectors.json"
-_PACKED = {
-    "letters": np.uint8,
-    "offsets": np.int64,
-    "hashes": np.uint32,
-    "order": np.int32,
-}
+_FORMAT = 2
+FACTS = "vectors.json"
+_PROOFS = "proofs.bin"
+_PACKED = ("letters", "offsets", "hashes", "order")
+_ARRAYS = (*_PACKED, "matrix", "buckets")
+# What the digest of a table is over; the rest follows from these.
+_DIGESTED = ("letters", "offsets", "matrix", "buckets")
 
 
 @dataclass(frozen=True)
@@ -81,23 +99,28 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
-    """Vectors as they lie in memory or in a mapped file.
+    """Vectors as they lie in memory or in files.
 
     Attributes
     ----------
     vocabulary : Vocabulary
         N words.
-    matrix : ndarray of float32 or float16, shape (N, width)
-        Read-only.
+    rows : HeldArray
+        Of float32 or float16, shape (N, width).
     digest : str
         SHA-256 over words, numbers and subwords.
     subwords : Subwords or None
     """
 
     vocabulary: Vocabulary
-    matrix: NDArray[np.floating]
+    rows: HeldArray
     digest: str
     subwords: Subwords | None = None
+
+    @property
+    def matrix(self) -> NDArray[np.floating]:
+        """All vectors, read-only."""
+        return self.rows.whole()
 
 
 def build_table(
@@ -130,7 +153,7 @@ def build_table(
             "finite: leave the word out."
         )
     numbers.flags.writeable = False
-    return Table(Vocabulary(words), numbers, "", subwords)
+    return Table(Vocabulary(words), HeldArray(numbers), "", subwords)
 
 
 def split_source(
@@ -161,34 +184,43 @@ def digest_table(table: Table) -> str:
     """SHA-256 over the words, the numbers and the subwords of a table."""
     packed = table.vocabulary.pack()
     parts = [packed.letters, packed.offsets, table.matrix]
-    header = [str(table.matrix.shape), str(table.matrix.dtype)]
     if table.subwords is not None:
         parts.append(table.subwords.buckets)
-        header.append(str(table.subwords.facts()))
-    digest = hashlib.sha256(" ".join(header).encode())
+    digest = start_digest(table.rows.shape, str(table.rows.dtype), table.subwords)
     for part in parts:
         digest.update(np.ascontiguousarray(part).data)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
-def write_table(folder: Path, source: Source, dtype: str, name: str) -> None:
+def start_digest(shape: tuple[int, ...], dtype: str, subwords: Subwords | None) -> Any:
+    """The digest of a table before its letters, offsets, matrix and buckets."""
+    header = [str(shape), dtype]
+    if subwords is not None:
+        header.append(str(subwords.facts()))
+    return hashlib.sha256(" ".join(header).encode())
+
+
+def write_table(
+    folder: Path, source: Source, dtype: str, name: str, made_of: str = ""
+) -> None:
     """Write vectors into an empty folder, block by block.
 
     A word that comes again is left out with a warning: the first vector counts. `name`
-    is how the messages call the vectors.
+    is how the messages call the vectors; `made_of` tells a table of the cache from one
+    of other vectors.
     """
     seen: dict[str, None] = {}
     n_repeated = 0
     with (folder / "matrix.bin").open("wb") as file:
         for words, matrix in source.blocks:
-            _check_finite(words, matrix, name)
+            numbers = _convert(words, matrix, dtype, name)
             fresh = {word: row for row, word in reversed(list(enumerate(words)))}
             rows = sorted(row for word, row in fresh.items() if word not in seen)
             if len(rows) < len(words):
                 n_repeated += len(words) - len(rows)
-                words, matrix = [words[row] for row in rows], matrix[rows]
+                words, numbers = [words[row] for row in rows], numbers[rows]
             seen.update(dict.fromkeys(words))
-            file.write(np.ascontiguousarray(matrix, dtype).data)
+            file.write(numbers.data)
     if not seen:
         raise WordVectorsError(f"{name} holds no word vectors: is it the right file?")
     if n_repeated:
@@ -204,20 +236,44 @@ def write_table(folder: Path, source: Source, dtype: str, name: str) -> None:
     facts: dict[str, Any] = {
         "format": _FORMAT,
         "n_words": len(seen),
+        "n_letters": len(packed.letters),
         "width": source.width,
         "dtype": dtype,
+        "made_of": made_of,
     }
     if source.subwords is not None:
+        prove_finite(source.subwords.buckets, name)
         source.subwords.buckets.tofile(folder / "buckets.bin")
         facts["subwords"] = source.subwords.facts()
-    # The digest is that of the opened arrays, and the facts are needed to open them.
-    write_json(folder / _FACTS, facts | {"digest": ""})
-    write_json(folder / _FACTS, facts | {"digest": digest_table(open_table(folder))})
+    facts |= _write_proofs(folder, facts, source.subwords)
+    write_json(folder / FACTS, facts | {"seal": seal(facts)})
+
+
+def _write_proofs(
+    folder: Path, facts: dict[str, Any], subwords: Subwords | None
+) -> dict[str, str]:
+    """Write the digests of all blocks; those of the table and of these digests."""
+    shape = (facts["n_words"], facts["width"])
+    whole = start_digest(shape, facts["dtype"], subwords)
+    with (folder / _PROOFS).open("wb") as file:
+        for part in _shapes(facts):
+            blocks = split_file(folder / f"{part}.bin")
+            if part in _DIGESTED:
+                blocks = _tell(blocks, whole.update)
+            file.write(digest_blocks(blocks))
+    proofs = digest_blocks(split_file(folder / _PROOFS))
+    return {"digest": whole.hexdigest(), "proofs": proofs.hex()}
+
+
+def _tell(blocks: Iterator[bytes], listen: Callable[[bytes], None]) -> Iterator[bytes]:
+    for block in blocks:
+        listen(block)
+        yield block
 
 
 def is_table(folder: Path) -> bool:
     """Whether `folder` was written by `write_table`."""
-    return (folder / _FACTS).is_file()
+    return (folder / FACTS).is_file()
 
 
 def find_others(folder: Path) -> list[str]:
@@ -225,60 +281,82 @@ def find_others(folder: Path) -> list[str]:
 
     All there are where no vectors are.
     """
-    arrays = {f"{part}.bin" for part in ("matrix", "buckets", *_PACKED)}
-    ours = {_FACTS, *arrays} if is_table(folder) else set()
+    arrays = {f"{part}.bin" for part in _ARRAYS}
+    ours = {FACTS, _PROOFS, *arrays} if is_table(folder) else set()
     return sorted({path.name for path in folder.iterdir()} - ours)
 
 
-def open_table(folder: Path) -> Table:
-    """Open what `write_table` wrote; nothing but a small JSON file is read."""
-    facts = read_json(folder / _FACTS)
-    if facts["format"] != _FORMAT:
+def is_old(facts: dict[str, Any]) -> bool:
+    """Whether a folder of vectors lacks what proves each of its blocks."""
+    return bool(facts["format"] < _FORMAT)
+
+
+def open_table(
+    folder: Path, facts: dict[str, Any], mend: Callable[[str], None] | None = None
+) -> Table:
+    """Open what `write_table` wrote, with its facts; of the arrays nothing is read.
+
+    `mend` is called with a reason where a block turns out to be damaged, and makes the
+    whole folder again.
+    """
+    shapes = _shapes(facts)
+    n_blocks = [count_blocks(*each) for each in shapes.values()]
+    shape_of_proofs = (sum(n_blocks), BYTES_A_DIGEST)
+    n_bytes = BYTES_A_DIGEST * count_blocks("uint8", shape_of_proofs)
+    if not re.fullmatch(f"[0-9a-f]{{{2 * n_bytes}}}", facts["proofs"]):
         raise WordVectorsError(
-            f"{folder} has format {facts['format']}, but this version of sktransfer "
-            f"reads format {_FORMAT}: save the vectors again."
+            f"{folder / FACTS} has {facts['proofs']!r:.80} as proofs, but {n_bytes} "
+            "bytes in hexadecimal are expected: get the vectors again."
         )
-    if facts["dtype"] not in ("float32", "float16"):
-        raise WordVectorsError(
-            f"{folder} holds numbers of the type {facts['dtype']!r}, but float32 or "
-            "float16 is expected: save the vectors again."
-        )
-    n_words, width = facts["n_words"], facts["width"]
-    offsets = _map(folder / "offsets.bin", np.int64, (n_words + 1,))
-    packed = PackedWords(
-        letters=_map(folder / "letters.bin", np.uint8, (int(offsets[-1]),)),
-        offsets=offsets,
-        hashes=_map(folder / "hashes.bin", np.uint32, (n_words,)),
-        order=_map(folder / "order.bin", np.int32, (n_words,)),
-    )
+    first = read_digests(bytes.fromhex(facts["proofs"]))
+    proofs = BlockArray(folder / _PROOFS, "uint8", shape_of_proofs, (first, 0), mend)
+    firsts = [0, *itertools.accumulate(n_blocks)]
+    arrays = {
+        part: BlockArray(folder / f"{part}.bin", *shape, (proofs, first), mend)
+        for (part, shape), first in zip(shapes.items(), firsts, strict=False)
+    }
     subwords = None
+    if "buckets" in arrays:
+        subwords = Subwords.from_facts(arrays["buckets"], facts["subwords"])
+    words = StoredWords({part: arrays[part] for part in _PACKED}, folder)
+    return Table(Vocabulary(words), arrays["matrix"], facts["digest"], subwords)
+
+
+def prove_table(table: Table) -> None:
+    """Read all of a table, or raise."""
+    table.vocabulary.pack()
+    table.rows.whole()
+    if table.subwords is not None:
+        _ = table.subwords.buckets
+
+
+def _shapes(facts: dict[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of each array of a table, in the order of their proofs."""
+    n_words, width = facts["n_words"], facts["width"]
+    shapes: dict[str, tuple[str, tuple[int, ...]]] = {
+        "letters": ("uint8", (facts["n_letters"],)),
+        "offsets": ("int64", (n_words + 1,)),
+        "hashes": ("uint32", (n_words,)),
+        "order": ("int32", (n_words,)),
+        "matrix": (facts["dtype"], (n_words, width)),
+    }
     if "subwords" in facts:
-        n_buckets = facts["subwords"]["n_buckets"]
-        buckets = _map(folder / "buckets.bin", np.float32, (n_buckets, width))
-        subwords = Subwords.from_facts(buckets, facts["subwords"])
-    matrix = _map(folder / "matrix.bin", np.dtype(facts["dtype"]), (n_words, width))
-    return Table(Vocabulary(packed), matrix, facts["digest"], subwords)
+        shapes["buckets"] = ("float32", (facts["subwords"]["n_buckets"], width))
+    return shapes
 
 
-def _check_finite(words: list[str], matrix: NDArray[np.floating], name: str) -> None:
-    # A sum is finite only if all its terms are, and needs no array of its own.
-    if np.isfinite(matrix.sum(dtype=np.float64)):
-        return
-    row, column = np.argwhere(~np.isfinite(matrix))[0]
+def _convert(
+    words: list[str], matrix: NDArray[Any], dtype: str, name: str
+) -> NDArray[Any]:
+    """Vectors as numbers of a type, which all of them fit into."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers = np.ascontiguousarray(matrix, dtype)
+        # A sum is finite only if all its terms are, and needs no array of its own.
+        if np.isfinite(numbers.sum(dtype=np.float64)):
+            return numbers
+    row, column = np.argwhere(~np.isfinite(numbers))[0]
     raise WordVectorsError(
-        f"The vector of {words[row]!r} in {name} has {matrix[row, column]} as number "
-        f"{column}, but finite numbers are expected: repair the file or drop the word."
+        f"The vector of {words[row]!r:.80} in {name} has {matrix[row, column]} as "
+        f"number {column}, but finite numbers of {dtype} are expected: repair the file "
+        "or drop the word."
     )
-
-
-def _map(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    expected = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    if not path.is_file() or path.stat().st_size != expected:
-        size = f"{path.stat().st_size} bytes" if path.is_file() else "missing"
-        raise WordVectorsError(
-            f"{path} is {size}, but {expected} bytes are expected: save the vectors "
-            "again, or delete the folder if it lies in the cache."
-        )
-    if expected == 0:  # an empty file cannot be mapped
-        return np.zeros(shape, dtype)
-    return np.asarray(np.memmap(path, dtype, mode="r", shape=shape))

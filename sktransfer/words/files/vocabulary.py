@@ -1,8 +1,8 @@
 """Distinct words and the row of each, without a Python object a word.
 
 `Subwords` gives vectors to words never seen, from the pieces they are made of
-(fastText). Lowest module of ``words``. The packed form is four arrays that open
-memory-mapped: two million words cost nothing until some of them are looked up.
+(fastText). The packed form is four arrays that open without being read: two million
+words cost nothing until some of them are looked up.
 
 References
 ----------
@@ -17,48 +17,72 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sktransfer.exceptions import WordVectorsError
 from sktransfer.ragged import row_offsets
+from sktransfer.words.files.blocks import HeldArray
+from sktransfer.words.files.proofs import (
+    MOST_LETTERS,
+    prove_ends,
+    prove_numbers,
+    prove_order,
+)
 
-__all__ = ["PackedWords", "Subwords", "Vocabulary", "pack_words"]
+__all__ = ["PackedWords", "StoredWords", "Subwords", "Vocabulary", "pack_words"]
 
 # A bound for texts without end, far above the distinct words of any usual corpus.
 _MOST_REMEMBERED = 1_000_000
 
 
-@dataclass(frozen=True)
 class Subwords:
     """Vectors of hashed pieces of words.
 
-    Attributes
+    Parameters
     ----------
-    buckets : ndarray of float32, shape (n_buckets, width)
+    buckets : ndarray of float32, shape (n_buckets, width), or HeldArray
         Pieces that share a hash share a vector.
     shortest, longest : int
         Letters of the pieces, the marks at both ends of the word included.
     """
 
-    buckets: NDArray[np.float32]
-    shortest: int
-    longest: int
+    def __init__(
+        self, buckets: NDArray[np.float32] | HeldArray, shortest: int, longest: int
+    ) -> None:
+        self._rows = buckets if isinstance(buckets, HeldArray) else HeldArray(buckets)
+        self.shortest, self.longest = shortest, longest
+
+    @property
+    def buckets(self) -> NDArray[np.float32]:
+        """All vectors."""
+        return self._rows.whole()
 
     def facts(self) -> dict[str, Any]:
         """What is needed besides the array, as JSON has it."""
         return {
-            "n_buckets": len(self.buckets),
+            "n_buckets": len(self._rows),
             "shortest": self.shortest,
             "longest": self.longest,
         }
 
     @classmethod
     def from_facts(
-        cls, buckets: NDArray[np.float32], facts: dict[str, Any]
+        cls, buckets: NDArray[np.float32] | HeldArray, facts: dict[str, Any]
     ) -> Subwords:
-        """The reverse of `facts`."""
+        """The reverse of `facts`, which are proved: they reach compiled code."""
+        if len(buckets.shape) != 2 or buckets.dtype != np.float32:
+            raise WordVectorsError(
+                f"The vectors of pieces of words have the shape {buckets.shape} and "
+                f"the type {buckets.dtype}, but rows of float32 are expected: get the "
+                "vectors again."
+            )
+        what = "The record of the pieces of words"
+        prove_numbers(facts, ["n_buckets"], len(buckets), len(buckets), what)
+        prove_numbers(facts, ["shortest", "longest"], 0, MOST_LETTERS, what)
         return cls(buckets, facts["shortest"], facts["longest"])
 
     def vector(self, word: str) -> NDArray[np.float32]:
@@ -66,11 +90,18 @@ class Subwords:
         # gensim hashes in C exactly as fastText does, bugs with accents included.
         from gensim.models.fasttext import ft_ngram_hashes
 
-        rows = ft_ngram_hashes(word, self.shortest, self.longest, len(self.buckets))
+        n_buckets, width = self._rows.shape
+        rows: Any = []
+        if n_buckets:  # else its hash would be divided by zero
+            rows = ft_ngram_hashes(word, self.shortest, self.longest, n_buckets)
         if not len(rows):
-            return np.zeros(self.buckets.shape[1], np.float32)
-        vector: NDArray[np.float32] = self.buckets[rows].mean(axis=0)
+            return np.zeros(width, np.float32)
+        places = np.asarray(rows, np.int64)
+        vector: NDArray[np.float32] = self._rows.take(places).mean(axis=0)
         return vector
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Subwords, (self.buckets, self.shortest, self.longest)
 
 
 @dataclass(frozen=True)
@@ -112,12 +143,110 @@ def pack_words(words: Sequence[str]) -> PackedWords:
     return PackedWords(letters, offsets, hashes[order], order)
 
 
+class StoredWords:
+    """Words as arrays that may lie in files, read and proved as they are needed.
+
+    Parameters
+    ----------
+    packed : dict of str to HeldArray
+        Under the names that `PackedWords` has for them.
+    place : pathlib.Path or None
+        What error messages call them.
+    """
+
+    def __init__(self, packed: dict[str, HeldArray], place: Path | None) -> None:
+        self._letters, self._offsets = packed["letters"], packed["offsets"]
+        self._hashes, self._order = packed["hashes"], packed["order"]
+        self._place = place or "A vocabulary"
+        self._index: tuple[memoryview, NDArray[Any], NDArray[Any]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def decode(self) -> tuple[str, ...]:
+        """All words."""
+        letters, bounds = self._letters.whole().tobytes(), self._offsets.whole()
+        prove_ends(bounds, len(letters), self._place)
+        try:
+            return tuple(
+                letters[start:stop].decode("utf-8", "surrogatepass")
+                for start, stop in itertools.pairwise(bounds.tolist())
+            )
+        except UnicodeDecodeError as error:
+            raise WordVectorsError(
+                f"{self._place} has a word that is no UTF-8 ({error}): get the vectors "
+                "again, or save them again."
+            ) from error
+
+    def pack(self) -> PackedWords:
+        """The arrays."""
+        parts = (self._letters, self._offsets, self._hashes, self._order)
+        return PackedWords(*(part.whole() for part in parts))
+
+    def search_all(self, words: Sequence[str]) -> list[int]:
+        """Row of each word, -1 for those that are missing."""
+        if not len(self):
+            return [-1] * len(words)
+        _, hashes, order = self._open_index()
+        encoded = [_encode(word) for word in words]
+        digests = np.fromiter(map(zlib.crc32, encoded), np.uint32, len(encoded))
+        places = np.searchsorted(hashes, digests)
+        places[places == len(hashes)] = 0
+        hits = np.flatnonzero(hashes[places] == digests)
+        rows = order[places[hits]].astype(np.int64)
+        starts, stops, letters = self._bounds(rows)
+        found = [-1] * len(words)
+        for place, row, start, stop in zip(
+            hits.tolist(), rows.tolist(), starts, stops, strict=True
+        ):
+            same = letters[start:stop] == encoded[place]
+            found[place] = row if same else self.search(words[place])
+        return found
+
+    def search(self, word: str) -> int:
+        """Row of a word, or -1."""
+        views, _, order = self._open_index()
+        encoded = _encode(word)
+        digest = zlib.crc32(encoded)
+        first = last = bisect_left(views, digest)
+        while last < len(views) and views[last] == digest:
+            last += 1
+        # Words may share a hash, so the letters decide.
+        rows = order[first:last].astype(np.int64)
+        starts, stops, letters = self._bounds(rows)
+        for row, start, stop in zip(rows.tolist(), starts, stops, strict=True):
+            if letters[start:stop] == encoded:
+                return int(row)
+        return -1
+
+    def _open_index(self) -> tuple[memoryview, NDArray[Any], NDArray[Any]]:
+        """Hashes, as plain bytes and as an array, and the word of each."""
+        if self._index is None:
+            hashes, order = self._hashes.whole(), self._order.whole()
+            prove_order(hashes, order, self._place)
+            # bisect reads plain bytes several times as fast as arrays.
+            self._index = np.ascontiguousarray(hashes).data, hashes, order
+        return self._index
+
+    def _bounds(
+        self, rows: NDArray[np.int64]
+    ) -> tuple[list[int], list[int], memoryview]:
+        """Where the words of rows begin and end in the letters that come with them."""
+        offsets = self._offsets.load(rows, rows + 2)
+        starts, stops = offsets[rows], offsets[rows + 1]
+        n_letters = len(self._letters)
+        if ((starts < 0) | (stops < starts) | (stops > n_letters)).any():
+            prove_ends(self._offsets.whole(), n_letters, self._place)
+        letters = self._letters.load(starts, stops)
+        return starts.tolist(), stops.tolist(), np.ascontiguousarray(letters).data
+
+
 class Vocabulary:
     """Distinct words in a fixed order.
 
     Parameters
     ----------
-    words : iterable of str, or PackedWords
+    words : iterable of str, PackedWords or StoredWords
         What is packed stays packed: only words that are asked for are decoded.
 
     Examples
@@ -128,17 +257,17 @@ class Vocabulary:
     (1, -1)
     """
 
-    __slots__ = ("_hashes", "_letters", "_packed", "_rows", "_words")
+    __slots__ = ("_rows", "_stored", "_words")
 
-    def __init__(self, words: Iterable[str] | PackedWords) -> None:
+    def __init__(self, words: Iterable[str] | PackedWords | StoredWords) -> None:
         self._rows: dict[str, int] = {}
-        self._packed: PackedWords | None = None
+        self._stored: StoredWords | None = None
         self._words: tuple[str, ...] | None = None
         if isinstance(words, PackedWords):
-            self._packed = words
-            # Views of plain bytes: bisect reads them several times as fast as arrays.
-            self._hashes = np.ascontiguousarray(words.hashes).data
-            self._letters = np.ascontiguousarray(words.letters).data
+            parts = {name: HeldArray(part) for name, part in vars(words).items()}
+            words = StoredWords(parts, None)
+        if isinstance(words, StoredWords):
+            self._stored = words
         else:
             self._words = tuple(words)
             self._rows = {word: row for row, word in enumerate(self._words)}
@@ -146,35 +275,30 @@ class Vocabulary:
     def __len__(self) -> int:
         if self._words is not None:
             return len(self._words)
-        assert self._packed is not None
-        return len(self._packed.order)
+        assert self._stored is not None
+        return len(self._stored)
 
     @property
     def words(self) -> tuple[str, ...]:
         """All words; packed ones are decoded at the first call."""
         if self._words is None:
-            assert self._packed is not None
-            letters = self._packed.letters.tobytes()
-            bounds = self._packed.offsets.tolist()
-            self._words = tuple(
-                letters[start:stop].decode("utf-8", "surrogatepass")
-                for start, stop in itertools.pairwise(bounds)
-            )
+            assert self._stored is not None
+            self._words = self._stored.decode()
         return self._words
 
     def pack(self) -> PackedWords:
         """The words as arrays."""
-        return self._packed or pack_words(self.words)
+        return pack_words(self.words) if self._stored is None else self._stored.pack()
 
     def find(self, word: str) -> int:
         """Row of `word`, or -1."""
         row = self._rows.get(word)
         if row is None:
-            if self._packed is None:
+            if self._stored is None:
                 return -1
             if len(self._rows) >= _MOST_REMEMBERED:
                 self._rows = {}
-            row = self._rows[word] = self._search(word)
+            row = self._rows[word] = self._stored.search(word)
         return row
 
     def find_all(self, words: Iterable[str]) -> NDArray[np.int64]:
@@ -183,49 +307,12 @@ class Vocabulary:
         rows = list(map(self._rows.get, asked))
         if None not in rows:
             return np.array(rows, np.int64)
-        if self._packed is None:
+        if self._stored is None:
             return np.array([-1 if row is None else row for row in rows], np.int64)
         found = np.array([-1 if row is None else row for row in rows], np.int64)
         unseen = [place for place, row in enumerate(rows) if row is None]
-        found[unseen] = self._search_all([asked[place] for place in unseen])
+        found[unseen] = self._stored.search_all([asked[place] for place in unseen])
         return found
-
-    def _search_all(self, words: list[str]) -> list[int]:
-        """The same as `_search` for each word, with one search for all hashes."""
-        packed = self._packed
-        assert packed is not None
-        if not len(self):
-            return [-1] * len(words)
-        encoded = [_encode(word) for word in words]
-        digests = np.fromiter(map(zlib.crc32, encoded), np.uint32, len(encoded))
-        places = np.searchsorted(packed.hashes, digests)
-        places[places == len(packed.hashes)] = 0
-        rows = packed.order[places].astype(np.int64)
-        rows[packed.hashes[places] != digests] = -1
-        starts, stops = packed.offsets[rows].tolist(), packed.offsets[rows + 1].tolist()
-        return [
-            row
-            if row < 0 or self._letters[start:stop] == letters
-            else self._search(word)
-            for row, start, stop, letters, word in zip(
-                rows.tolist(), starts, stops, encoded, words, strict=True
-            )
-        ]
-
-    def _search(self, word: str) -> int:
-        packed = self._packed
-        assert packed is not None
-        encoded = _encode(word)
-        digest = zlib.crc32(encoded)
-        place = bisect_left(self._hashes, digest)
-        # Words may share a hash, so the letters decide.
-        while place < len(self._hashes) and self._hashes[place] == digest:
-            row = int(packed.order[place])
-            start, stop = packed.offsets[row : row + 2].tolist()
-            if self._letters[start:stop] == encoded:
-                return row
-            place += 1
-        return -1
 
 
 def _encode(word: str) -> bytes:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from sktransfer.storage import cache_folder
 from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.files import formats, location
 from sktransfer.words.files.formats import FORMATS, read_source
+from sktransfer.words.files.tables import FACTS
 from sktransfer.words.vectors import WordVectors
 
 
@@ -34,7 +36,8 @@ def said(format):
     return {"format": "gensim"} if format == "gensim" else {}
 
 
-def assert_same(found, expected):
+def assert_same(found, expected, *words):
+    assert found.index_of(words).tolist() == expected.index_of(words).tolist()
     assert found.words == expected.words
     np.testing.assert_array_equal(found.matrix, expected.matrix)
 
@@ -321,7 +324,7 @@ class TestFastText:
 
     def test_a_cut_file_is_named(self, path):
         path.write_bytes(path.read_bytes()[:300])
-        with pytest.raises(WordVectorsError, match=r"gensim cannot read .*toy\.bin"):
+        with pytest.raises(WordVectorsError, match=r"toy\.bin ends at byte 300, but"):
             WordVectors.load(path)
 
     def test_vec_files_are_text(self, model, tmp_path):
@@ -471,7 +474,7 @@ class TestCache:
     def test_a_file_is_parsed_once(self, path, n_reads):
         for _ in range(3):
             vectors = WordVectors.load(path)
-        assert isinstance(vectors.matrix.base, np.memmap)
+        assert not vectors.matrix.flags.writeable
         assert n_reads == []
 
     def test_a_copy_of_the_file_is_not_parsed(self, path, n_reads, vectors):
@@ -505,24 +508,106 @@ class TestCache:
         for _ in range(2):
             with pytest.raises(WordVectorsError, match="'x' as number 0"):
                 WordVectors.load(path)
-        tables = [p for p in (tmp_path / "cache/vectors").iterdir() if p.is_dir()]
-        assert len(tables) == 2  # that of the whole file, and the notes on sources
-
-    def test_a_cut_table_is_named(self, path, tmp_path):
-        (matrix,) = (tmp_path / "cache").rglob("matrix.bin")
-        matrix.write_bytes(matrix.read_bytes()[:-4])
-        with pytest.raises(WordVectorsError, match=r"matrix.bin is \d+ bytes, but \d+"):
-            WordVectors.load(path)
-        matrix.unlink()
-        with pytest.raises(WordVectorsError, match=r"matrix\.bin is missing, but"):
-            WordVectors.load(path)
+        tables = list((tmp_path / "cache/vectors").glob("*/vectors.json"))
+        assert len(tables) == 1  # that of the whole file
 
     def test_a_table_of_another_format_is_named(self, vectors, tmp_path):
         vectors.save(tmp_path / "toy")
         facts = tmp_path / "toy/vectors.json"
-        facts.write_text(facts.read_text().replace('"format": 1', '"format": 9'))
+        facts.write_text(facts.read_text().replace('"format": 2', '"format": 9'))
         with pytest.raises(WordVectorsError, match="has format 9, but this version"):
             WordVectors.load(tmp_path / "toy")
+
+    @pytest.fixture
+    def table(self, path, tmp_path):
+        """The table that the cache holds of `path`."""
+        (facts,) = (tmp_path / "cache").rglob("vectors.json")
+        return facts.parent
+
+    @pytest.mark.parametrize("way", ["cut", "zeros", "gone"])
+    @pytest.mark.parametrize(
+        "name", ["vectors.json", "matrix.bin", "proofs.bin", "letters.bin", "order.bin"]
+    )
+    def test_a_damaged_table_is_made_again(self, path, table, vectors, name, way):
+        file = table / name
+        if way == "cut":
+            os.truncate(file, file.stat().st_size - 3)
+        elif way == "zeros":
+            file.write_bytes(bytes(file.stat().st_size))
+        else:
+            file.unlink()
+        if (name, way) == ("vectors.json", "gone"):  # no table at all
+            assert_same(WordVectors.load(path), vectors)
+        else:
+            with pytest.warns(CacheWarning, match="was made again from .*toy.txt, as"):
+                assert_same(WordVectors.load(path), vectors, "good")
+        assert_same(WordVectors.load(path), vectors)
+
+    def test_so_is_one_that_is_damaged_while_it_is_open(self, path, table, vectors):
+        found, other = WordVectors.load(path), WordVectors.load(path)
+        os.truncate(table / "matrix.bin", 0)
+        with pytest.warns(CacheWarning, match=r"made again.*matrix\.bin is damaged"):
+            np.testing.assert_array_equal(found["good"], vectors["good"])
+        # Who has it open too finds it made again.
+        np.testing.assert_array_equal(other["good"], vectors["good"])
+
+    def test_not_from_a_source_that_is_another_by_now(self, path, table):
+        found = WordVectors.load(path)
+        os.truncate(table / "matrix.bin", 0)
+        path.write_text("1 1\na 1\n")
+        with pytest.raises(WordVectorsError, match="has changed since: load the vec"):
+            _ = found["good"]
+        path.unlink()
+        with pytest.raises(WordVectorsError, match=r"cannot be made again .*toy\.txt"):
+            _ = found["good"]
+
+    def test_a_table_under_another_name_is_none(self, path, table, vectors):
+        other = path.with_name("other.txt")
+        other.write_text("1 1\na 1\n")
+        WordVectors.load(other)
+        (theirs,) = set(table.parent.glob("*/vectors.json")) - {table / "vectors.json"}
+        for file in theirs.parent.iterdir():
+            (table / file.name).write_bytes(file.read_bytes())
+        with pytest.warns(CacheWarning, match="other vectors than its name says"):
+            assert_same(WordVectors.load(path), vectors)
+
+    def test_what_changes_while_it_is_read_is_not_kept(
+        self, path, table, tmp_path, monkeypatch
+    ):
+        path.write_text("2 1\na 1\nb 2\n")
+        read = location.read_source
+
+        def change_and_read(*arguments):
+            path.write_text("2 1\na 1\nb 9\n")
+            return read(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(location, "read_source", change_and_read)
+            with pytest.raises(WordVectorsError, match=r"toy\.txt changed while it"):
+                WordVectors.load(path)
+        assert list((tmp_path / "cache").rglob("vectors.json")) == [table / FACTS]
+        path.write_text("2 1\na 1\nb 2\n")
+        assert WordVectors.load(path)["b"] == 2
+
+    @pytest.mark.parametrize("format", ["sktransfer", "word2vec"])
+    def test_a_source_that_cannot_be_read_is_said(
+        self, path, format, monkeypatch, vectors
+    ):
+        place = path.with_name("unreadable")
+        vectors.save(place, format=format)
+        monkeypatch.setattr(Path, "open", _refuse)
+        with pytest.raises(WordVectorsError, match=r"unreadable.*Permission denied"):
+            WordVectors.load(place, limit=3)
+
+    @pytest.mark.parametrize("what", ["pipe", "device"])
+    def test_what_is_no_file_is_not_waited_for(self, tmp_path, what):
+        place = tmp_path / "odd"
+        if what == "pipe":
+            os.mkfifo(place)
+        else:
+            place.symlink_to("/dev/zero")
+        with pytest.raises(WordVectorsError, match="neither a file nor a folder"):
+            WordVectors.load(place)
 
     def test_without_a_cache_the_file_is_read_every_time(
         self, path, vectors, monkeypatch, tmp_path
@@ -532,3 +617,90 @@ class TestCache:
         with pytest.warns(CacheWarning, match="cache folder cannot be written"):
             found = WordVectors.load(path)
         assert_same(found, vectors)
+
+
+def _refuse(path, *arguments, **named):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+class TestNotes:
+    """Notes on files: what is not as it was written is as if it were not there."""
+
+    @pytest.fixture
+    def path(self, vectors, tmp_path, monkeypatch):
+        monkeypatch.setenv("SKTRANSFER_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(location, "_SETTLED", -1)
+        vectors.save(tmp_path / "toy.txt", format="word2vec")
+        WordVectors(["a"], [[1.0]]).save(tmp_path / "other.txt", format="word2vec")
+        return tmp_path / "toy.txt"
+
+    @pytest.fixture
+    def notes(self, path, tmp_path):
+        return sorted((tmp_path / "cache/vectors/sources").iterdir())
+
+    def test_they_spare_the_checksum(self, path, notes, vectors, monkeypatch):
+        assert len(notes) == 2
+        monkeypatch.delattr(location, "_checksum")
+        assert_same(WordVectors.load(path), vectors)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"null",
+            b"[]",
+            b"{}",
+            b"\xff\xfe",
+            b"[" * 10**5,
+            b"9" * 5000,
+            bytes(2**21),
+            b'{"key": "../../x", "state": []}',
+            b'{"key": "/etc", "state": [], "proof": "x"}',
+            b'{"key": 3, "state": null, "proof": NaN}',
+            "other",
+            "folder",
+            "link",
+        ],
+        ids=str,
+    )
+    def test_damaged_ones_are_made_again(self, path, notes, vectors, content):
+        whole = [note.read_bytes() for note in notes]
+        for note, other in zip(notes, whole[::-1], strict=True):
+            note.unlink()
+            if content == "folder":
+                (note / "within").mkdir(parents=True)
+            elif content == "link":
+                note.symlink_to("/dev/zero")
+            else:
+                note.write_bytes(other if content == "other" else content)
+        for _ in range(2):
+            assert_same(WordVectors.load(path), vectors)
+        if content != "folder":
+            assert any(note.read_bytes() in whole for note in notes)
+
+    @pytest.mark.parametrize("key", ["../../x", "/etc/passwd", "f" * 32, None, 3])
+    def test_no_key_leads_out_of_the_cache(self, path, notes, vectors, key, tmp_path):
+        for note in notes:
+            content = json.loads(note.read_text()) | {"key": key}
+            note.write_text(json.dumps(content))
+        assert_same(WordVectors.load(path), vectors)
+        assert not list(tmp_path.glob("x*"))
+
+    def test_a_file_in_the_place_of_their_folder_costs_time_only(
+        self, path, notes, vectors
+    ):
+        for note in notes:
+            note.unlink()
+        notes[0].parent.rmdir()
+        notes[0].parent.touch()
+        assert_same(WordVectors.load(path), vectors)
+
+    def test_there_are_none_on_files_that_have_just_changed(
+        self, path, notes, monkeypatch
+    ):
+        monkeypatch.setattr(location, "_SETTLED", 10**10)
+        times = path.stat().st_mtime_ns
+        for word in "xyz":
+            path.write_text(f"1 1\n{word} 1\n")
+            os.utime(path, ns=(times, times))
+            assert WordVectors.load(path).words == (word,)
