@@ -37,12 +37,14 @@ _TENSORS = "tensors.safetensors"
 # What systems put into folders that people look at.
 OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 _MOST_TRIES = 5
+_MOST_MANIFEST = 2**24
 # What comes of files whose digests are right and whose content is not.
 _MISFITS = (
     ArithmeticError,
     AttributeError,
     LookupError,
-    RecursionError,
+    MemoryError,
+    RuntimeError,
     TypeError,
     ValueError,
     safetensors.SafetensorError,
@@ -192,6 +194,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ModelFolderError(f"there is no folder {folder}: check the path.")
     path = folder / _MANIFEST
+    if path.exists() and not (path.is_file() and path.stat().st_size < _MOST_MANIFEST):
+        raise ModelFolderError(f"{path} is no small file, so it is none of a model.")
     try:
         manifest = read_json(path)
         if not isinstance(manifest, dict):

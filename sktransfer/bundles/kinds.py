@@ -31,6 +31,8 @@ from sklearn.model_selection._split import (
     _RepeatedSplits,
 )
 
+from sktransfer.bundles.proving.proof import prove_alone
+from sktransfer.bundles.proving.rules import Rule
 from sktransfer.estimators import walk
 from sktransfer.exceptions import ModelFolderError
 from sktransfer.packages import PACKAGED
@@ -175,10 +177,14 @@ class Kind:
     put_together : callable
         The reverse. What it is given comes from a file: it must check it, and must not
         run code or open files that it names.
+    prove : callable, default=prove_alone
+        Raises ModelFolderError where what an object holds does not fit together. It is
+        called with what was put together, and with what is about to be written.
     """
 
     take_apart: Callable[[Any], dict[str, Any]]
     put_together: Callable[[dict[str, Any]], Any]
+    prove: Callable[[Any], None] = prove_alone
 
 
 def kind_of(value: object) -> tuple[str, Kind] | None:
@@ -243,9 +249,14 @@ def _name(cls: type[Any]) -> str:
     return f"{cls.__module__}:{cls.__name__}"
 
 
-def estimator_kind(cls: type[BaseEstimator]) -> Kind:
-    """Kind of an estimator whose state is its parameters and fitted attributes."""
-    return Kind(take_estimator_apart, functools.partial(_put_estimator_together, cls))
+def estimator_kind(cls: type[BaseEstimator], rule: Rule | None = None) -> Kind:
+    """Kind of an estimator whose state is its parameters and fitted attributes.
+
+    One of this package has a `rule`; scikit-learn's have theirs in a table.
+    """
+    put_together = functools.partial(_put_estimator_together, cls)
+    prove = prove_alone if rule is None else rule.prove
+    return Kind(take_estimator_apart, put_together, prove)
 
 
 def take_estimator_apart(estimator: Any) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from sktransfer.exceptions import ModelFolderError
 __all__ = ["Packer", "Unpacker"]
 
 _TENSOR_KINDS = "biuf"
+# Letters of a text in an array, which takes as many bytes for each of its texts.
+_MOST_LETTERS = 10**6
 
 
 class Packer:
@@ -103,6 +105,11 @@ class Packer:
             key: self.pack(field, f"{where}.{key}")
             for key, field in kind.take_apart(value).items()
         }
+        try:
+            kind.prove(value)
+        except ModelFolderError as error:
+            place = where.lstrip(".") or "the object"
+            raise ModelFolderError(f"{place} cannot be saved: {error}") from error
         self.objects[number] = {"type": name, "fields": fields}
         return {"is": "object", "number": number}
 
@@ -147,6 +154,8 @@ class Unpacker:
         self._tensors = tensors
         self._parts = parts
         self._opened: dict[str, Any] = {}
+        # Numbers of what is being made: none of it can hold itself.
+        self._begun: set[int] = set()
 
     def unpack(self, packed: Any) -> Any:
         """Value of which `packed` is the JSON.
@@ -180,10 +189,17 @@ class Unpacker:
     def _object(self, packed: dict[str, Any]) -> Any:
         number = packed["number"]
         if number not in self._made:
+            if type(number) is not int or not 0 <= number < len(self._objects):
+                raise ModelFolderError(f"it has no object {number!r:.40}.")
+            if number in self._begun:
+                raise ModelFolderError(f"its object {number} holds itself.")
+            self._begun.add(number)
             found = self._objects[number]
             kind = kind_named(found["type"])
             fields = {key: self.unpack(part) for key, part in found["fields"].items()}
-            self._made[number] = kind.put_together(fields)
+            made = kind.put_together(fields)
+            kind.prove(made)
+            self._made[number] = made
         return self._made[number]
 
     def _scalar(self, packed: dict[str, Any]) -> Any:
@@ -194,16 +210,22 @@ class Unpacker:
 
     def _array(self, packed: dict[str, Any]) -> npt.NDArray[Any]:
         dtype = np.dtype("O") if packed["dtype"] == "|O" else _dtype(packed["dtype"])
-        items = self.unpack(packed["items"])
+        items, shape = self.unpack(packed["items"]), _shape(packed["shape"])
+        if type(items) is not list or len(items) != math.prod(shape):
+            raise ModelFolderError(f"it holds no array of the shape {shape}.")
         if dtype.kind in "mM":
-            return np.array(items, np.int64).view(dtype).reshape(packed["shape"])
+            return np.array(items, np.int64).view(dtype).reshape(shape)
+        if dtype.kind in "SU" and dtype.itemsize > _MOST_LETTERS * 4:
+            raise ModelFolderError(f"it holds an array of the type {dtype}.")
         array = np.empty(len(items), dtype)
-        array[:] = items
-        return array.reshape(packed["shape"])
+        # One by one: a list among objects would be spread over the array.
+        for place, item in enumerate(items):
+            array[place] = item
+        return array.reshape(shape)
 
     def _tensor(self, packed: dict[str, Any]) -> npt.NDArray[Any]:
         # A scalar array has no shape in some formats.
-        return self._tensors[packed["name"]].reshape(packed["shape"])
+        return self._tensors[packed["name"]].reshape(_shape(packed["shape"]))
 
     def _skops(self, packed: dict[str, Any]) -> Any:
         name = packed["file"]
@@ -220,9 +242,21 @@ def _check_dtype(value: npt.NDArray[Any] | np.generic, where: str) -> None:
         raise ModelFolderError(_unsaveable(value, where, why))
 
 
-def _dtype(name: str) -> np.dtype[Any]:
+def _shape(shape: Any) -> tuple[int, ...]:
+    if type(shape) is not list or not all(type(n) is int and n >= 0 for n in shape):
+        raise ModelFolderError(f"it holds an array of the shape {shape!r:.60}.")
+    return tuple(shape)
+
+
+def _dtype(name: Any) -> np.dtype[Any]:
+    if type(name) is not str:
+        raise ModelFolderError(f"it holds an array of the type {name!r:.60}.")
     dtype = np.dtype(name)
-    if dtype.kind not in "biufcSUmM":
+    if (
+        dtype.names is not None
+        or dtype.subdtype is not None
+        or dtype.kind not in "biufcSUmM"
+    ):
         raise ModelFolderError(f"it holds an array of the type {name!r}.")
     return dtype
 

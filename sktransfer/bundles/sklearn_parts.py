@@ -14,6 +14,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from sktransfer.bundles.kinds import check_choices, estimators_in
+from sktransfer.bundles.proving.proof import prove
+from sktransfer.bundles.skops_files import check_skops_file
 from sktransfer.exceptions import ModelFolderError
 
 __all__ = ["read_part", "write_part"]
@@ -57,6 +59,7 @@ def write_part(value: Any) -> bytes:
         raise ValueError(str(error)) from error
     if foreign:
         raise ValueError(f"it holds {', '.join(foreign)}")
+    prove(value)
     return data
 
 
@@ -67,14 +70,24 @@ def read_part(data: bytes, name: str) -> Any:
     """
     import skops.io
 
-    if foreign := _foreign(data):
+    try:
+        check_skops_file(data)
+        if foreign := _foreign(data):
+            raise ModelFolderError(
+                f"{name} asks for the types {', '.join(foreign)}, which are not made "
+                "from files."
+            )
+        value = skops.io.loads(data, trusted=_PLAIN_TYPES)
+        for estimator in estimators_in(value):
+            check_choices(vars(estimator))
+        prove(value)
+    except ModelFolderError:
+        raise
+    except Exception as error:  # whatever skops, zipfile and numpy have for it
         raise ModelFolderError(
-            f"{name} asks for the types {', '.join(foreign)}, which are not made from "
-            "files."
-        )
-    value = skops.io.loads(data, trusted=_PLAIN_TYPES)
-    for estimator in estimators_in(value):
-        check_choices(vars(estimator))
+            f"{name} is damaged ({type(error).__name__}: {error}): save the model "
+            "again."
+        ) from error
     return value
 
 

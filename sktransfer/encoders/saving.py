@@ -1,7 +1,7 @@
 """How encoders go into a folder: by the name and digest of their weights.
 
-A folder may be a stranger's, so weights that it names are safetensors: a pickle is
-opened neither with the folder nor by a later fit.
+A folder may be a stranger's, so weights that it names are safetensors of this machine:
+a pickle is opened neither with the folder nor by a later fit, and nothing is fetched.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from sktransfer.encoders.checkpoints.checkpoint import (
 )
 from sktransfer.encoders.compute.devices import available_device
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.exceptions import CheckpointError, ModelFolderError
+from sktransfer.exceptions import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    ModelFolderError,
+)
 
 __all__ = ["KINDS"]
 
@@ -48,13 +52,9 @@ def _put_together(fields: dict[str, Any]) -> BertFeaturizer:
     if output := fields.get("output"):
         featurizer.set_output(**output)
     if fields["fitted"] is None:
-        found = find_checkpoint(
-            featurizer.model,
-            revision=featurizer.revision,
-            local_files_only=featurizer.local_files_only,
-        )
-        _refuse_pickle(found)
+        _find_here(featurizer.model, featurizer.revision)
         return featurizer
+    _find_here(featurizer.model, featurizer.revision)
     featurizer.fit([""])
     _refuse_pickle(featurizer.checkpoint_)
     _require(featurizer.checkpoint_, fields["fitted"]["weights"])
@@ -73,9 +73,22 @@ def _take_checkpoint_apart(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _put_checkpoint_together(fields: dict[str, Any]) -> Checkpoint:
-    found = find_checkpoint(fields["name"], revision=fields["revision"])
-    _refuse_pickle(found)
+    found = _find_here(fields["name"], fields["revision"])
     _require(found, fields["digest"])
+    return found
+
+
+def _find_here(name: Any, revision: str | None) -> Checkpoint:
+    """Weights of this machine: what a folder names is not fetched from the hub."""
+    try:
+        found = find_checkpoint(name, revision=revision, local_files_only=True)
+    except CheckpointNotFoundError as error:
+        raise CheckpointNotFoundError(
+            f"{error} A saved model has nothing downloaded: if you trust the name, "
+            f"fetch the weights with BertFeaturizer({name!r}).fit(['']), and load the "
+            "model again."
+        ) from error
+    _refuse_pickle(found)
     return found
 
 

@@ -15,12 +15,28 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from sktransfer.bundles.kinds import Kind, estimator_kind, take_estimator_apart
+from sktransfer.bundles.proving.fields import (
+    ANY,
+    FLAG,
+    REAL,
+    TEXT,
+    AnyOf,
+    Anything,
+    Choice,
+    Count,
+    Field,
+    Instance,
+    ListOf,
+    Numbers,
+    Sizes,
+)
+from sktransfer.bundles.proving.rules import Rule, refuse
 from sktransfer.exceptions import ModelFolderError
 from sktransfer.packages import PACKAGED
 from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.files.tables import build_table
 from sktransfer.words.files.vocabulary import Subwords
-from sktransfer.words.text_vectors import WordReader
+from sktransfer.words.text_vectors import POOLINGS, WordReader
 from sktransfer.words.training import WordVectorTrainer
 from sktransfer.words.vectors import WordVectors
 from sktransfer.words.weighting import WordWeights
@@ -52,10 +68,22 @@ def _put_vectors_together(fields: dict[str, Any]) -> WordVectors:
         if vectors.digest != digest:
             raise ModelFolderError(f"the package of {name!r} holds other vectors now.")
         return vectors
-    pieces = fields["subwords"]
-    subwords = None if pieces is None else Subwords.from_facts(*pieces)
+    subwords = _subwords(fields["subwords"], fields["matrix"])
     words = _split(fields["letters"], fields["ends"])
     return WordVectors._of(build_table(words, fields["matrix"], subwords), None)
+
+
+def _subwords(pieces: Any, matrix: NDArray[np.floating]) -> Subwords | None:
+    if pieces is None:
+        return None
+    found = Subwords.from_facts(*pieces)
+    sizes = {"w": matrix.shape[1]}
+    # gensim's compiled code divides by the number of buckets.
+    fits = Numbers("? w", finite=True).fault(found.buckets, sizes) is None
+    lengths = [_LENGTH.fault(n, {}) for n in (found.shortest, found.longest)]
+    if not fits or not len(found.buckets) or lengths != [None, None]:
+        raise ModelFolderError("its pieces of words have no vectors that fit.")
+    return found
 
 
 def _take_weights_apart(weights: WordWeights) -> dict[str, Any]:
@@ -67,7 +95,11 @@ def _take_weights_apart(weights: WordWeights) -> dict[str, Any]:
 
 def _put_weights_together(fields: dict[str, Any]) -> WordWeights:
     words = _split(fields["letters"], fields["ends"])
+    if Numbers("?", finite=True).fault(fields["values"], {}) is not None:
+        raise ModelFolderError("its words have no weights that are numbers.")
     known = dict(zip(words, fields["values"].tolist(), strict=True))
+    if REAL.fault(fields["unseen"], {}) or FLAG.fault(fields["shared"], {}):
+        raise ModelFolderError("its weight of unseen words is no number.")
     return WordWeights(known, fields["unseen"], fields["shared"])
 
 
@@ -118,6 +150,15 @@ def _join(words: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _split(letters: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[str]:
+    fits = (
+        letters.dtype == np.uint8
+        and letters.ndim == ends.ndim == 1
+        and ends.dtype == np.int64
+        and (np.diff(ends, prepend=0) >= 0).all()
+        and (ends[-1] if len(ends) else 0) == len(letters)
+    )
+    if not fits:
+        raise ModelFolderError("its words do not end where their letters do.")
     data, stops = letters.tobytes(), ends.tolist()
     return [
         data[start:stop].decode("utf-8", "surrogatepass")
@@ -125,11 +166,68 @@ def _split(letters: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[str]:
     ]
 
 
+_LENGTH = Count(low=0, high=64)
+_NONE = Choice((None,))
+_READER: dict[str, Field] = {
+    "vectors": Instance((WordVectors,)),
+    "tokenizer": Choice(("auto",)),
+    "lowercase": FLAG,
+    "max_length": AnyOf((_NONE, Count(low=1))),
+    "oov": Choice(("skip", "zero", "random", "subword")),
+    "seed": Count(high=2**32 - 1),
+}
+
+
+def _prove_reader(reader: WordReader) -> None:
+    for name, field in _READER.items():
+        value = getattr(reader, name)
+        if (expected := field.fault(value, {})) is not None:
+            refuse("WordReader", name, value, expected)
+    if reader.oov == "subword" and reader.vectors.subwords is None:
+        refuse("WordReader", "oov", reader.oov, "vectors of pieces of words")
+
+
+def _featurizer_fault(featurizer: WordVectorFeaturizer, sizes: Sizes) -> str | None:
+    del sizes
+    width = featurizer.vectors_.width
+    n_features = width * len(featurizer.pooling_)
+    if featurizer._reader.vectors.width != width:
+        return "it reads other vectors than it has"
+    if not featurizer.pooling_ or featurizer.n_features_out_ != n_features:
+        return f"it gives {n_features} features, but n_features_out_ says otherwise"
+    if set(featurizer._parameters) != set(featurizer.get_params(deep=False)):
+        return "it was fitted with other parameters than it has"
+    components: Any = featurizer.components_
+    fits = components is None or components.shape[1] == n_features
+    return None if fits else "its components have another width"
+
+
+_FEATURIZER = Rule(
+    {
+        "vectors_": Instance((WordVectors,)),
+        "pooling_": ListOf(Choice(POOLINGS)),
+        "n_features_out_": Count(),
+        "_parameters": Instance((dict,)),
+        "_reader": Instance((WordReader,)),
+        "word_weights_": AnyOf((_NONE, Instance((WordWeights,)))),
+        "components_": AnyOf((_NONE, Numbers("? ?", finite=True))),
+        "encoder_digest_": TEXT,
+    },
+    # A fit looks at what they are, and opens no pickle.
+    parameters={"vectors": Anything()},
+    together=_featurizer_fault,
+)
+
+
 KINDS = {
-    WordReader: Kind(_take_reader_apart, lambda fields: WordReader(**fields)),
-    WordVectorTrainer: estimator_kind(WordVectorTrainer),
+    WordReader: Kind(
+        _take_reader_apart, lambda fields: WordReader(**fields), _prove_reader
+    ),
+    WordVectorTrainer: estimator_kind(WordVectorTrainer, Rule(others=ANY)),
     WordVectorFeaturizer: Kind(
-        _take_featurizer_apart, estimator_kind(WordVectorFeaturizer).put_together
+        _take_featurizer_apart,
+        estimator_kind(WordVectorFeaturizer).put_together,
+        lambda featurizer: _FEATURIZER.prove(featurizer),
     ),
     WordVectors: Kind(_take_vectors_apart, _put_vectors_together),
     WordWeights: Kind(_take_weights_apart, _put_weights_together),
