@@ -207,6 +207,7 @@ BEHAVIOURS = {
     "explanation/threads",
     "house",
     "plotting/displays",
+    "properties",
     "readme",
     "report/browser",
     "statistics/package",

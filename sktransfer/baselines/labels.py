@@ -27,7 +27,7 @@ class Targets:
     numbers : ndarray of int, shape (n_kept,)
         Place of each row's label in `classes`.
     weight : ndarray of shape (n_kept,)
-        Positive.
+        Positive, with a mean of 1.
     """
 
     rows: NDArray[np.intp]
@@ -53,4 +53,8 @@ def check_targets(
             "that weigh more than nothing, but 2 or more are needed to learn a "
             "difference: add rows of another class."
         )
-    return Targets(kept, classes, number_labels(labels[kept], classes), weight[kept])
+    weight = weight[kept]
+    # Rows that are left out must not count in the mean that weights are scaled to.
+    if len(kept) < n_rows:
+        weight = weight / weight.mean()
+    return Targets(kept, classes, number_labels(labels[kept], classes), weight)

@@ -131,7 +131,8 @@ class NBSVMClassifier(LinearClassifierMixin, BaseEstimator):
         y : array-like of shape (n,)
             Labels of any type; at least two distinct ones.
         sample_weight : array-like of shape (n,) or None, default=None
-            A row of weight 2 counts like two rows.
+            A row of weight 2 counts twice as much as one of weight 1. Only ratios
+            matter: they are scaled to a mean of 1 over the rows that count.
 
         Returns
         -------

@@ -101,3 +101,13 @@ def test_weights_of_classes_move_the_decision(counts):
 def test_one_class_is_refused(counts):
     with pytest.raises(InvalidInputError, match="1 class only, 'a'"):
         NBSVMClassifier().fit(counts[0], ["a"] * 8)
+
+
+def test_rows_of_weight_0_are_as_if_they_were_not_there(counts):
+    X, y = counts
+    weight = np.array([1, 2, 0, 1, 3, 1, 0, 0])
+    kept = weight > 0
+    whole = NBSVMClassifier(random_state=0).fit(X, y, weight)
+    part = NBSVMClassifier(random_state=0).fit(X[kept], y[kept], weight[kept])
+    np.testing.assert_array_equal(whole.coef_, part.coef_)
+    np.testing.assert_array_equal(whole.intercept_, part.intercept_)

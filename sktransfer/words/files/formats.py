@@ -132,6 +132,9 @@ def _open_to_read(path: Path) -> Iterator[IO[bytes]]:
 
 def _is_binary(start: bytes, width: int) -> bool:
     """Whether what follows the first line is bytes of numbers rather than digits."""
+    line, ended, _ = start.lstrip(b"\n").partition(b"\n")
+    if ended and _count_numbers(line) >= width:
+        return False  # also where the first word holds spaces
     _, space, numbers = start.lstrip(b"\n").partition(b" ")
     fields = numbers.split(b"\n")[0].split()[:width]
     # The last field may be cut where the sample ends.
@@ -301,7 +304,8 @@ def write_vectors(path: Path, table: Table, format: str) -> None:
     binary = format == "word2vec-binary"
     for word in words:
         # Text lines keep words with spaces apart by their width; the rest cannot.
-        if not word or "\n" in word or (binary and " " in word):
+        whole = word.encode(errors="ignore").decode() == word  # no half of a character
+        if not word or "\n" in word or (binary and " " in word) or not whole:
             raise WordVectorsError(
                 f"The word {word!r} cannot be written as {format}: save as "
                 "'sktransfer' or 'gensim', or leave the word out."

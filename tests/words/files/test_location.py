@@ -704,3 +704,15 @@ class TestNotes:
             path.write_text(f"1 1\n{word} 1\n")
             os.utime(path, ns=(times, times))
             assert WordVectors.load(path).words == (word,)
+
+
+class TestWordsOfText:
+    def test_spaces_in_the_first_word_do_not_make_a_file_binary(self, tmp_path):
+        made = WordVectors(["the film", "good", " so-so"], np.arange(6).reshape(3, 2))
+        assert_same(made.save(tmp_path / "words.txt", "word2vec"), made)
+
+    @pytest.mark.parametrize("format", ["word2vec", "word2vec-binary"])
+    def test_half_a_character_is_refused(self, tmp_path, format):
+        made = WordVectors(["good", "\ud83d"], np.arange(4).reshape(2, 2))
+        with pytest.raises(WordVectorsError, match=r"'\\ud83d' cannot be written as"):
+            made.save(tmp_path / "words", format)
