@@ -11,6 +11,8 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint
 # time by threads that wait for one another.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 SPHINXOPTS ?=
+# Mutants of each group; 0 is all of them.
+SAMPLE ?= 0
 
 # Weights come from installed packages: nothing here may ask a hub for them.
 export HF_HUB_OFFLINE = 1
@@ -19,7 +21,7 @@ export TOKENIZERS_PARALLELISM = false
 # training took a third of the time.
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help demo test test-fast coverage check attacks bench docs clean
+.PHONY: help demo test test-fast coverage check attacks mutants bench docs clean
 .NOTPARALLEL:
 
 help:
@@ -29,6 +31,8 @@ help:
 	@echo "make coverage   all tests, and which lines and branches they reach"
 	@echo "make check      style, types and the direction of imports"
 	@echo "make attacks    damage, kill and forge, for hours; the table is in tests/attacks/"
+	@echo "make mutants    change the code place by place, for hours, and see that tests"
+	@echo "                notice; make mutants SAMPLE=60 tries so many of each group"
 	@echo "make bench      measure, and write the tables in benchmarks/"
 	@echo "make docs       build the documentation into docs/_build/html"
 	@echo "make clean      remove what the others made, but for $(VENV)"
@@ -56,6 +60,11 @@ attacks: $(VENV)/.dev
 	@for script in tests/attacks/*_attack.py; do echo "$$script"; \
 	  $(BIN)/python $$script || exit 1; done
 	$(BIN)/python tests/attacks/table.py
+	SKTRANSFER_PROPERTIES=20 $(BIN)/python -m pytest tests/test_properties.py
+
+mutants: $(VENV)/.mutants
+	$(BIN)/python tests/mutants/run.py --sample $(SAMPLE)
+	$(BIN)/python tests/mutants/table.py
 
 bench: $(VENV)/.bench
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
@@ -82,6 +91,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	@$(PIP) hatchling editables
 	@echo "Installing sktransfer and what its tests need (3 of 3)"
 	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.mutants: $(VENV)/.dev
+	@echo "Installing what changes the code"
+	@$(PIP) --no-build-isolation --editable '.[mutants]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.dev

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# Scripts, which `make attacks` runs.
-collect_ignore = ["attacks"]
+# Scripts, which `make attacks` and `make mutants` run.
+collect_ignore = ["attacks", "mutants"]
 
 WORDS = """
     the a an and but is was are it this that i we you very too not no never good great
