@@ -45,7 +45,7 @@ def check_labels(y: object, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]
             "this estimator requires y to be passed, but the target y is None: pass "
             "one label per row."
         )
-    labels: npt.NDArray[Any] = column_or_1d(y, warn=True)
+    labels = _as_column(y, name)
     if len(labels) != n_rows:
         raise InvalidInputError(
             f"X has {n_rows} rows but {name} has {len(labels)} labels: pass one label "
@@ -68,7 +68,35 @@ def check_labels(y: object, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]
             f"{name} mixes labels of the types {', '.join(kinds)}, which have no "
             "common order: write all of them as one type, as in list(map(str, y))."
         )
-    check_classification_targets(labels)
+    try:
+        check_classification_targets(labels)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"{name} holds no labels that a classifier can learn ({error}): pass "
+            "text or whole numbers, as in list(map(str, y))."
+        ) from error
+    return labels
+
+
+def _as_column(y: Any, name: str) -> npt.NDArray[Any]:
+    """Labels as an array (n,), each of them as it was given."""
+    dtype = getattr(y, "dtype", None)
+    if dtype is None:
+        # numpy takes a zero character at the end of a text for no part of it.
+        if isinstance(y, (list, tuple)) and any(
+            isinstance(label, str) and label[-1:] == "\0" for label in y
+        ):
+            y = np.array(y, dtype=object)
+    elif not isinstance(dtype, np.dtype) and hasattr(y, "to_numpy"):
+        # scikit-learn makes floats of what pandas has as whole numbers or truths.
+        y = y.to_numpy()
+    try:
+        labels: npt.NDArray[Any] = column_or_1d(y, warn=True)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"{name} cannot be read as labels ({error}): pass one label per row, as "
+            "text or whole numbers."
+        ) from error
     return labels
 
 

@@ -1,3 +1,5 @@
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -54,8 +56,39 @@ class TestLabels:
             check_labels(y, 2)
 
     def test_a_continuous_target_is_no_label(self):
-        with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        with pytest.raises(InvalidInputError, match="Unknown label type: continuous"):
             check_labels([0.5, 1.25], 2)
+
+    @pytest.mark.parametrize(
+        "y",
+        [
+            [dt.date(2020, 1, 1), dt.date(2021, 1, 1)],
+            [2**70, 1],
+            [(1, 2), (3, 4)],
+            [b"a", b"b"],
+            [1j, 2j],
+        ],
+    )
+    def test_what_is_no_label_is_told_in_our_words(self, y):
+        with pytest.raises(InvalidInputError, match=r"y (holds no|cannot be read as) "):
+            check_labels(y, 2)
+
+    @pytest.mark.parametrize(
+        ("y", "dtype"),
+        [
+            (pd.Series([1, 2], dtype="Int64"), np.int64),
+            (pd.array([True, False], dtype="boolean"), bool),
+            (pd.Series(["a", "b"], dtype="string"), object),
+            (pl.Series([1, 2]), np.int64),
+        ],
+    )
+    def test_the_type_is_that_which_was_given(self, y, dtype):
+        found = check_labels(y, 2)
+        assert found.dtype == dtype
+        assert found.tolist() == list(y)
+
+    def test_a_zero_character_at_the_end_is_part_of_a_label(self):
+        assert check_labels(["a\0", "a"], 2).tolist() == ["a\0", "a"]
 
     def test_a_label_that_is_no_class_is_named(self):
         with pytest.raises(InvalidInputError, match=r"y_val holds the labels \['c'\]"):
