@@ -35,7 +35,11 @@ COPIED = ["sktransfer", "tests", "conftest.py", "pyproject.toml"]
 SETTINGS = {
     "source_paths": ["sktransfer"],
     "also_copy": ["conftest.py"],
-    "pytest_add_cli_args": ["-p", "no:cacheprovider", "-m", "not real and not slow"],
+    "pytest_add_cli_args": [
+        *("-p", "no:cacheprovider", "-m", "not real and not slow"),
+        # Each mutant of a function has its docstring, and the copy that is none too.
+        *("-k", "not __mutmut_ or __mutmut_orig"),
+    ],
     "process_isolation": "forkserver",
     "timeout_multiplier": 5.0,
     "timeout_constant": 12.0,
@@ -133,13 +137,17 @@ def _copy(group: dict[str, list[str]]) -> Iterator[Path]:
 
 
 def _write_settings(project: Path, group: dict[str, list[str]]) -> None:
-    settings: dict[str, Any] = {**SETTINGS, "only_mutate": group["mutate"]}
-    settings["pytest_add_cli_args_test_selection"] = group["tests"]
+    mutated = [
+        path.relative_to(ROOT).as_posix()
+        for pattern in group["mutate"]
+        for path in sorted(ROOT.glob(pattern))
+    ]
+    settings: dict[str, Any] = {**SETTINGS, "only_mutate": mutated}
+    # The examples in docstrings are tests as well.
+    settings["pytest_add_cli_args_test_selection"] = [*group["tests"], *mutated]
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
-    # Examples in docstrings would be collected once for each mutant of a function.
-    text = project.read_text(encoding="utf-8").replace('  "--doctest-modules",\n', "")
-    text += "\n[tool.mutmut]\n" + "\n".join(lines) + "\n"
-    project.write_text(text, encoding="utf-8")
+    with project.open("a", encoding="utf-8") as file:
+        file.write("\n[tool.mutmut]\n" + "\n".join(lines) + "\n")
 
 
 def _names() -> list[str]:

@@ -113,3 +113,11 @@ class TestTransferVerdict:
     )
     def test_it_says_what_the_source_did(self, difference, pvalue, sentence):
         assert transfer_verdict(difference, pvalue) == sentence
+
+    def test_a_p_value_on_the_border_shows_nothing(self):
+        assert transfer_verdict(0.04, 0.05).startswith("no effect of the source")
+        assert verdict("a", "b", 0.04, 0.05).startswith("no difference between")
+
+    def test_bounds_are_told_in_the_unit_of_the_score(self):
+        found = transfer_verdict(0.4, 0.01, interval=(0.12, 0.68), scale=10, unit="dm")
+        assert found == "the source adds 4.0 dm (1.2 to 6.8), p = 0.010"
