@@ -11,7 +11,8 @@ that ``except ValueError`` and the like go on working::
     ├── WordVectorsError          ValueError              a file of vectors is unusable
     ├── DatasetError              OSError                 reviews cannot be had
     ├── ModelFolderError          OSError, ValueError     a saved model is unusable
-    ├── OutputError               OSError                 results cannot be written
+    ├── FileError                 OSError                 a path cannot be used
+    │   └── MissingFileError          FileNotFoundError       ... nothing is there
     ├── MissingExtraError         ImportError             an extra is not installed
     ├── StaleFitError             NotFittedError          set_params made the fit void
     ├── TransferError             ValueError              source and target do not match
@@ -36,13 +37,14 @@ __all__ = [
     "CheckpointError",
     "CheckpointNotFoundError",
     "DatasetError",
+    "FileError",
     "FontWarning",
     "ForkedProcessError",
     "InvalidInputError",
     "InvalidParameterError",
     "MissingExtraError",
+    "MissingFileError",
     "ModelFolderError",
-    "OutputError",
     "SktransferError",
     "SktransferWarning",
     "StaleFitError",
@@ -86,8 +88,12 @@ class ModelFolderError(SktransferError, OSError, ValueError):
     """A model cannot be written to a folder, or what is in the folder be read."""
 
 
-class OutputError(SktransferError, OSError):
-    """A result cannot be written to its file, for example because the disk is full."""
+class FileError(SktransferError, OSError):
+    """A file or folder that a parameter names cannot be read or written."""
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """Nothing is there under the path that a parameter names."""
 
 
 class MissingExtraError(SktransferError, ImportError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -13,11 +15,43 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer.bundles.card import write_card
 from sktransfer.bundles.folders import read_bundle, write_bundle
 from sktransfer.exceptions import InvalidParameterError
+from sktransfer.validation import (
+    Rule,
+    check_parameters,
+    exactly,
+    instance,
+    on_disk,
+    show,
+)
 
 __all__ = ["CONFIDENCE", "load", "save"]
 
 # Which file of a model's folder says how often labels of each confidence are right.
 CONFIDENCE = "confidence.json"
+
+
+def _are_scores(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(score, Real)
+        for name, score in value.items()
+    )
+
+
+def _is_json(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    try:
+        json.dumps(dict(value))
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+_RULES = {
+    "scores": exactly(None) | Rule(_are_scores, "a dict of names to numbers"),
+    "description": exactly(None) | instance(str, "a str"),
+    "confidence": exactly(None) | Rule(_is_json, "what ConfidenceTable.to_dict gives"),
+}
 
 
 def save(
@@ -82,10 +116,14 @@ def save(
     ...     load(folder).predict(["What a lovely film!"])
     array([1])
     """
+    check_parameters(
+        {"description": description, "scores": scores, "confidence": confidence}, _RULES
+    )
     if not isinstance(estimator, BaseEstimator):
         raise InvalidParameterError(
-            f"{estimator!r:.80} is of the type {type(estimator).__qualname__}, but a "
-            "fitted estimator of sktransfer or scikit-learn is expected."
+            f"estimator={show(estimator)} is of the type "
+            f"{type(estimator).__qualname__}, but a fitted estimator "
+            "of sktransfer or scikit-learn is expected."
         )
     check_is_fitted(estimator)
     best = estimator
@@ -101,7 +139,8 @@ def save(
             found = {"mean in the search": float(estimator.best_score_)}
             scores = found | (scores or {})
     beside = {} if confidence is None else {CONFIDENCE: dict(confidence)}
-    write_bundle(folder, best, write_card(best, scores or {}, description), beside)
+    with on_disk("folder", folder):
+        write_bundle(folder, best, write_card(best, scores or {}, description), beside)
 
 
 def load(folder: str | os.PathLike[str]) -> Any:
@@ -140,4 +179,5 @@ def load(folder: str | os.PathLike[str]) -> Any:
     ...
     sktransfer.exceptions.ModelFolderError: there is no folder ...nowhere: check ...
     """
-    return read_bundle(folder)
+    with on_disk("folder", folder):
+        return read_bundle(folder)

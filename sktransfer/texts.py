@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from sktransfer.exceptions import InvalidInputError
+from sktransfer.validation import show
 
 __all__ = ["check_texts", "holds_numbers"]
 
@@ -101,7 +102,7 @@ def _as_list(X: Any, name: str) -> list[Any]:
     if isinstance(X, (str, bytes)):
         raise InvalidInputError(
             f"{name} is a single {type(X).__name__}, but a list with one str per row "
-            f"is expected: pass [{_shorten(X)}] for one text."
+            f"is expected: pass [{show(X, 40)}] for one text."
         )
     if isinstance(X, (Mapping, Set)):
         raise InvalidInputError(
@@ -155,7 +156,7 @@ def _explain_entry(text: Any, position: int, name: str) -> str:
         )
     if isinstance(text, bytes):
         return (
-            f"{where} is bytes ({_shorten(text)}), but a str is expected: decode it, "
+            f"{where} is bytes ({show(text, 40)}), but a str is expected: decode it, "
             "as in text.decode('utf-8')."
         )
     if isinstance(text, (list, tuple, np.ndarray)):
@@ -164,11 +165,6 @@ def _explain_entry(text: Any, position: int, name: str) -> str:
             "tokens into one str, or pass one column of a table."
         )
     return (
-        f"{where} is {_shorten(text)} of type {kind}, but a str is expected: pass one "
+        f"{where} is {show(text, 40)} of type {kind}, but a str is expected: pass one "
         "str per row."
     )
-
-
-def _shorten(value: Any, width: int = 40) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= width else shown[: width - 3] + "..."

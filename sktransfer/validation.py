@@ -6,27 +6,43 @@ An estimator has a table of names and rules, which ``fit`` applies through
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from sktransfer.exceptions import InvalidParameterError
+from sktransfer.exceptions import (
+    FileError,
+    InvalidInputError,
+    InvalidParameterError,
+    MissingFileError,
+    SktransferError,
+)
 
 __all__ = [
+    "CALLBACK",
     "CLASS_WEIGHT",
     "FLAG",
+    "PATH",
     "RANDOM_STATE",
+    "SWITCH",
     "VERBOSE",
     "Rule",
     "check_parameters",
+    "did_you_mean",
     "exactly",
+    "explained",
     "instance",
     "number",
+    "on_disk",
     "one_of",
+    "show",
     "whole",
 ]
 
@@ -41,15 +57,19 @@ class Rule:
         Whether a value will do.
     expected : str
         The same in words, as in "..., but {expected} is expected".
+    choices : tuple of str or None, default=()
+        Names that it may be.
     """
 
     accepts: Callable[[Any], bool]
     expected: str
+    choices: tuple[str | None, ...] = ()
 
     def __or__(self, other: Rule) -> Rule:
         return Rule(
             lambda value: self.accepts(value) or other.accepts(value),
             f"{self.expected} or {other.expected}",
+            self.choices + other.choices,
         )
 
 
@@ -68,8 +88,82 @@ def check_parameters(parameters: Mapping[str, Any], rules: Mapping[str, Rule]) -
     for name, rule in rules.items():
         if name in parameters and not rule.accepts(parameters[name]):
             raise InvalidParameterError(
-                f"{name}={parameters[name]!r:.80}, but {rule.expected} is expected."
+                f"{name}={show(parameters[name])}, but {rule.expected} is expected."
+                + did_you_mean(parameters[name], rule.choices)
             )
+
+
+def show(value: object, width: int = 80) -> str:
+    """A value as Python writes it, shortened; its type where it cannot be shown.
+
+    Examples
+    --------
+    >>> from sktransfer.validation import show
+    >>> show("a" * 100, 10)
+    "'aaaaaa..."
+    """
+    try:
+        shown = repr(value)
+    except Exception:  # whatever a stranger's __repr__ raises
+        return f"<{type(value).__name__}>"
+    return shown if len(shown) <= width else f"{shown[: width - 3]}..."
+
+
+def did_you_mean(given: object, known: Iterable[object]) -> str:
+    """A question with a blank before it, or nothing where no known name is like it.
+
+    Examples
+    --------
+    >>> from sktransfer.validation import did_you_mean
+    >>> did_you_mean("finetune", ["frozen", "fine_tune"])
+    " Did you mean 'fine_tune'?"
+    """
+    if not isinstance(given, str):
+        return ""
+    plain = {_plain(name): name for name in known if isinstance(name, str)}
+    near = difflib.get_close_matches(_plain(given[:100]), plain, n=1)
+    return f" Did you mean {plain[near[0]]!r}?" if near else ""
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "").replace("_", "").replace(" ", "")
+
+
+@contextmanager
+def on_disk(name: str, path: object) -> Iterator[None]:
+    """Tell errors of the system about a path that a user gave as the package's own.
+
+    `name` is that of the parameter.
+    """
+    check_parameters({name: path}, {name: PATH})
+    try:
+        yield
+    except SktransferError:
+        raise
+    except OSError as error:
+        where = "" if error.filename in (None, str(path)) else f": {error.filename}"
+        kind = MissingFileError if isinstance(error, FileNotFoundError) else FileError
+        told = kind(
+            f"{name}={show(path, 200)} cannot be used "
+            f"({error.strerror or error}{where}): check it, or name another place."
+        )
+        told.errno = error.errno
+        raise told from error
+
+
+@contextmanager
+def explained(what: str, remedy: str) -> Iterator[None]:
+    """Tell errors that libraries raise about what a user gave as the package's own.
+
+    They become ``{what} ({the library's message}): {remedy}.``
+    """
+    try:
+        yield
+    except SktransferError:
+        raise
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        why = " ".join(str(error).split()).rstrip(".")[:500]
+        raise InvalidInputError(f"{what} ({why}): {remedy}.") from error
 
 
 def exactly(choice: str | None) -> Rule:
@@ -78,6 +172,7 @@ def exactly(choice: str | None) -> Rule:
     return Rule(
         lambda value: isinstance(value, (str, type(None))) and value == choice,
         repr(choice),
+        (choice,),
     )
 
 
@@ -86,6 +181,7 @@ def one_of(*choices: str | None) -> Rule:
     return Rule(
         lambda value: isinstance(value, (str, type(None))) and value in choices,
         f"one of {list(choices)}",
+        choices,
     )
 
 
@@ -125,6 +221,14 @@ def instance(kinds: type | tuple[type, ...], expected: str) -> Rule:
 
 FLAG = instance((bool, np.bool_), "one of [True, False]")
 
+# For parameters that were not always checked: 0 and 1 have worked.
+SWITCH = Rule(
+    lambda value: FLAG.accepts(value) or (isinstance(value, int) and value in (0, 1)),
+    "True or False",
+)
+
+CALLBACK = Rule(lambda value: value is None or callable(value), "None or a callable")
+
 CLASS_WEIGHT = (
     exactly(None) | exactly("balanced") | instance(dict, "a dict of labels to weights")
 )
@@ -135,6 +239,16 @@ RANDOM_STATE = Rule(
         or (isinstance(value, Integral) and 0 <= value < 2**32)  # type: ignore[operator]
     ),
     "None, a whole number from 0 to 2**32 - 1 or a RandomState of numpy",
+)
+
+PATH = Rule(
+    lambda value: (
+        isinstance(value, (str, os.PathLike))
+        and isinstance(os.fspath(value), str)
+        and "\0" not in os.fspath(value)
+        and os.fspath(value) != ""
+    ),
+    "a path, a str or pathlib.Path,",
 )
 
 VERBOSE = Rule(

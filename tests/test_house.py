@@ -239,6 +239,7 @@ TESTED_IN = {
         "comparison/findings/refitting",
         "comparison/findings/rendering",
     ],
+    "comparison/run/workers": ["comparison/run/parent_watch"],
     "comparison/setup/named_strategies": ["comparison/setup/candidates"],
     "datasets": ["datasets/archives", "datasets/loading", "datasets/reviews"],
     "encoders/cache/disk": ["encoders/cache/claims", "encoders/cache/segments"],

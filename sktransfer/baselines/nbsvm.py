@@ -19,7 +19,13 @@ from sklearn.utils.validation import check_non_negative, validate_data
 from sktransfer.baselines.labels import check_targets
 from sktransfer.baselines.language import PIECES, language_of
 from sktransfer.baselines.registry import EVERY_LANGUAGE, Baseline
-from sktransfer.validation import CLASS_WEIGHT, RANDOM_STATE, check_parameters, number
+from sktransfer.validation import (
+    CLASS_WEIGHT,
+    RANDOM_STATE,
+    check_parameters,
+    number,
+    whole,
+)
 
 __all__ = ["BASELINE", "NBSVMClassifier", "nbsvm_baseline"]
 
@@ -28,7 +34,7 @@ _RULES = {
     "beta": number(0, 1, ends="[]"),
     "C": number(0, ends="()"),
     "class_weight": CLASS_WEIGHT,
-    "max_iter": number(1),
+    "max_iter": whole(1),
     "random_state": RANDOM_STATE,
 }
 

@@ -202,7 +202,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             raise TypeError("no JSON object")
     except FileNotFoundError as error:
         raise ModelFolderError(
-            f"{folder} has no {_MANIFEST}, so it is no model that sktransfer saved."
+            f"{folder} has no {_MANIFEST}, so it is no model that sktransfer saved: "
+            "name the folder that save or the command compare has written."
         ) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFolderError(f"{path} is damaged: {error}.") from error

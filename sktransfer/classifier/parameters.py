@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from sktransfer.estimators import is_estimator
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.validation import (
     CLASS_WEIGHT,
@@ -51,8 +52,22 @@ _AUTO = exactly("auto")
 _NONE = exactly(None)
 _PART = number(0, 1)
 
+
+def _are_callbacks(value: object) -> bool:
+    """Whether all are callbacks, or pairs of a name and one."""
+    if not isinstance(value, list):
+        return False
+    bare = [entry[-1] if isinstance(entry, tuple) else entry for entry in value]
+    return all(hasattr(entry, "initialize") for entry in bare)
+
+
 # Names of strategies and activations are added where these are known.
 CONSTRAINTS: dict[str, Rule] = {
+    "encoder": _NONE
+    | Rule(
+        lambda value: is_estimator(value) and hasattr(value, "transform"),
+        "a transformer of texts, such as BertFeaturizer(),",
+    ),
     "n_trainable_layers": whole(1),
     "lora_rank": whole(1),
     "train_embeddings": FLAG,
@@ -77,7 +92,7 @@ CONSTRAINTS: dict[str, Rule] = {
     "label_smoothing": _PART,
     "calibrate": _AUTO | FLAG,
     "warm_start": FLAG,
-    "callbacks": _NONE | instance(list, "a list of callbacks of skorch"),
+    "callbacks": _NONE | Rule(_are_callbacks, "a list of callbacks of skorch"),
     "net_params": _NONE | instance(dict, "a dict of parameters of skorch's net"),
     "device": instance(str, "'auto' or a device of torch"),
     "dtype": one_of("auto", "float32", "bfloat16"),
@@ -149,7 +164,7 @@ def check_together(options: FitOptions) -> None:
     clash = _SET_BY_CLASSIFIER & (given | {name.split("__")[0] for name in given})
     if clash:
         raise InvalidParameterError(
-            f"net_params holds {sorted(clash)}, which the classifier sets itself: use "
+            f"net_params holds {sorted(clash)}, which the classifier sets itself: give "
             "its own parameters (encoder_learning_rate, device, ...) instead."
         )
     if options.l2_sp and options.init_from is None:

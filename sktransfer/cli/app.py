@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from sktransfer.cli import compare, encode, predict
-from sktransfer.cli.terminal import fail, note, show_warning
-from sktransfer.exceptions import SktransferError
+from sktransfer.cli import INTERRUPTED, compare, encode, predict
+from sktransfer.cli.terminal import named, show_warning, tell
 
-__all__ = ["INTERRUPTED", "app", "run"]
+__all__ = ["app", "run"]
 
 _HELP = """
 Which transfer strategy suits your texts, and what a saved model says of new ones.
@@ -21,19 +21,16 @@ Which transfer strategy suits your texts, and what a saved model says of new one
 Tables are CSV, TSV, JSON lines or Parquet; "-" is the standard input or output.
 """
 
-INTERRUPTED = 130
-
 FAILURE = 1
 
 
 class _Commands(TyperGroup):
-    """Commands that Ctrl-C ends with a line, and with the code that shells expect."""
+    """Commands that Ctrl-C ends with the code that shells expect."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            note("Interrupted.")
             raise typer.Exit(INTERRUPTED) from None
 
 
@@ -73,22 +70,33 @@ app.command(epilog=predict.EXAMPLES)(predict.predict)
 app.command(epilog=encode.EXAMPLES)(encode.encode)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; `sktransfer.cli.main` says what is returned."""
+def run(
+    arguments: Sequence[str] | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """Run the command line; `sktransfer.cli.main` says what is returned.
+
+    `is_stopped` is asked whether an error comes of a signal, and need not be told.
+    """
+    code: object = FAILURE
     with warnings.catch_warnings():
         warnings.simplefilter("once")
         warnings.showwarning = show_warning
         try:
-            code = app(
-                args=None if arguments is None else list(arguments),
-                prog_name="sktransfer",
-                standalone_mode=True,
-            )
-        except SystemExit as exit:
-            code = exit.code
-        except KeyboardInterrupt:  # before a command has begun
-            code = INTERRUPTED
-        except (SktransferError, OSError, UnicodeError) as error:
-            fail(str(error) or type(error).__name__)
+            try:
+                code = app(
+                    args=None if arguments is None else list(arguments),
+                    prog_name="sktransfer",
+                    standalone_mode=True,
+                )
+            except SystemExit as exit:
+                code = exit.code
+            except KeyboardInterrupt:  # before a command has begun
+                code = INTERRUPTED
+            with named("the standard output"):
+                sys.stdout.flush()
+        except Exception as error:
             code = FAILURE
+            if not is_stopped():
+                tell(error)
     return code if isinstance(code, int) else FAILURE if code else 0

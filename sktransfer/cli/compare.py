@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 import time
 import warnings
@@ -38,8 +39,15 @@ from sktransfer.cli.outputs import (
     check_free,
     check_inputs_stay,
     check_report,
+    check_writable,
 )
-from sktransfer.cli.terminal import LiveTable, note, show_results, stdout_console
+from sktransfer.cli.terminal import (
+    LiveTable,
+    named,
+    note,
+    show_results,
+    stdout_console,
+)
 from sktransfer.exceptions import TruncationWarning
 
 __all__ = ["EXAMPLES", "LabelledTable", "compare", "compare_tables", "read_labelled"]
@@ -72,6 +80,14 @@ EXAMPLES = f"""
 After a crash or Ctrl-C the same command with the same --report goes on where
 it was.
 """
+
+
+def _check_jobs(jobs: int | None) -> int | None:
+    if jobs == 0:
+        raise typer.BadParameter(
+            "0 folds cannot run: say at least 1, or -1 for all cores"
+        )
+    return jobs
 
 
 def compare(
@@ -193,9 +209,14 @@ def compare(
             "--jobs -j",
             "Folds at the same time; one a core, up to four, if not given.",
             "N",
+            min=-1,
+            max=1024,
+            callback=_check_jobs,
         ),
     ] = None,
-    seed: Annotated[int, option("--seed", "Of all that is drawn.", "N", min=0)] = 0,
+    seed: Annotated[
+        int, option("--seed", "Of all that is drawn.", "N", min=0, max=2**32 - 1)
+    ] = 0,
     save_model: Annotated[
         bool,
         option(
@@ -402,7 +423,9 @@ def compare_tables(
             **options,
         )
     console = stdout_console()
-    show_results(comparison, console, live.told)
+    with named("the standard output"):
+        show_results(comparison, console, live.told)
+        sys.stdout.flush()
     if suspects is not None:
         _write_suspects(comparison, Path(suspects).expanduser())
     if (comparison.results["status"] == "failed").all():
@@ -463,10 +486,7 @@ def _check_suspects(
     path: Path, inputs: dict[str, str | None], *, overwrite: bool
 ) -> None:
     option = "--suspects"
-    if not path.parent.is_dir():
-        raise typer.BadParameter(
-            f"there is no folder {str(path.parent)!r}", param_hint=option
-        )
+    check_writable(path, option=option)
     check_inputs_stay(inputs, [path], option=option)
     check_free(path, overwrite=overwrite, option=option)
 

@@ -10,9 +10,9 @@ import typer
 
 from sktransfer.cli.input_file import check_columns, is_missing, open_input
 from sktransfer.cli.options import OUTPUT, Encoding, Format, Overwrite, Text, option
-from sktransfer.cli.outputs import check_free, check_inputs_stay
+from sktransfer.cli.outputs import check_free, check_inputs_stay, check_writable
 from sktransfer.cli.table_readers import Reader
-from sktransfer.cli.terminal import note, stderr_console
+from sktransfer.cli.terminal import named, note, stderr_console
 from sktransfer.packages import DEFAULT_ENCODER
 
 __all__ = ["EXAMPLES", "encode", "encode_file"]
@@ -86,12 +86,13 @@ def encode_file(
     `BertFeaturizer`.
     """
     path = Path(output).expanduser()
-    if output == "-" or not path.parent.is_dir():
+    if output == "-":
         raise typer.BadParameter(
             "vectors are written to a file: name one in an existing folder, as "
             "-o vectors.npy",
             param_hint="--output",
         )
+    check_writable(path, option="--output")
     from sktransfer.encoders.array_files import names_beside
 
     inputs = {"the table": name, "the encoder": parameters.get("model")}
@@ -106,7 +107,9 @@ def encode_file(
             raise typer.BadParameter(f"{reader.name} has no rows")
         # A vector is needed once: keeping it in memory as well helps nobody.
         featurizer = BertFeaturizer(cache=None, **parameters).fit([""])
-        vectors = featurizer.transform_to(_texts(reader, text), path, n_texts=n_texts)
+        with named(path):
+            texts = _texts(reader, text)
+            vectors = featurizer.transform_to(texts, path, n_texts=n_texts)
         return vectors.shape[0], vectors.shape[1]
 
 

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import typer
 
 from sktransfer.cli.table_readers import Reader, open_reader
-from sktransfer.cli.terminal import note
+from sktransfer.cli.terminal import named, note
+from sktransfer.packages import existing_path
 
 __all__ = [
     "FORMATS",
@@ -72,6 +73,9 @@ FORMATS = ("csv", "tsv", "jsonl", "parquet")
 
 _N_SAMPLED = 1 << 20
 
+# Of host names, and one that decodes nothing.
+_NO_ENCODINGS_OF_FILES = frozenset({"idna", "punycode", "undefined"})
+
 # Rows by which a column is taken for texts or for labels.
 _N_LOOKED_AT = 1000
 # A text has several words, or is Chinese; what has neither is a name, a number, a date.
@@ -89,9 +93,12 @@ def known_encoding(name: str) -> str | None:
     ('utf-8', None)
     """
     try:
-        return codecs.lookup(name).name
-    except LookupError:
+        found = codecs.lookup(name).name
+        # Refuses what is between bytes and bytes, such as base64.
+        "".encode(found)
+    except (LookupError, ValueError):
         return None
+    return None if found in _NO_ENCODINGS_OF_FILES else found
 
 
 def detect_encoding(sample: bytes, *, fits_utf8: bool | None = None) -> str:
@@ -193,14 +200,26 @@ def open_input(
         if name == "-":
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             path = Path(folder, "stdin")
-            with path.open("wb") as file:
+            with path.open("wb") as file, named("the standard input"):
                 shutil.copyfileobj(sys.stdin.buffer, file)
         else:
-            path = Path(name).expanduser()
-            if not path.is_file():
-                raise typer.BadParameter(f"there is no file {name!r}{_like(path)}")
+            path = _find_file(name)
         shown = "the standard input" if name == "-" else name
         yield open_reader(path, chosen, _find(path, chosen, encoding, shown), shown)
+
+
+def _find_file(name: str) -> Path:
+    path = existing_path(name)
+    if path is None:
+        raise typer.BadParameter(f"there is no file {name!r:.200}{_like(name)}")
+    if path.is_dir():
+        raise typer.BadParameter(f"{name!r} is a folder: name a file in it")
+    if not path.is_file():
+        raise typer.BadParameter(
+            f"{name!r} is no ordinary file: what comes of a pipe or a device is read "
+            f"as -, as in: sktransfer ... - < {name}"
+        )
+    return Path(name).expanduser()
 
 
 def _find(path: Path, format: str, encoding: str | None, shown: str) -> str:
@@ -210,8 +229,8 @@ def _find(path: Path, format: str, encoding: str | None, shown: str) -> str:
         known = known_encoding(encoding)
         if known is None:
             raise typer.BadParameter(
-                f"{encoding!r} is no encoding that Python knows; for example utf-8, "
-                "gb18030, big5, cp1252 or utf-16",
+                f"{encoding!r:.80} is no encoding of texts that Python knows: say "
+                "utf-8, gb18030, big5, cp1252 or utf-16",
                 param_hint="--encoding",
             )
         if known == "utf-8":
@@ -227,9 +246,13 @@ def _find(path: Path, format: str, encoding: str | None, shown: str) -> str:
     return found
 
 
-def _like(path: Path) -> str:
+def _like(name: str) -> str:
+    path = Path(name).expanduser()
+    folder = existing_path(str(path.parent))
+    if folder is None or not folder.is_dir():
+        return ""
+    names = [entry.name for entry in folder.iterdir()]
     folder = path.parent
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=1)
     return f"; did you mean {str(folder / near[0])!r}?" if near else ""
 

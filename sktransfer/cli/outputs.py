@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import typer
 
-__all__ = ["MODEL_FILE", "check_free", "check_inputs_stay", "check_report"]
+__all__ = [
+    "MODEL_FILE",
+    "check_free",
+    "check_inputs_stay",
+    "check_report",
+    "check_writable",
+]
 
 # Changes with whatever is in the model of a report.
 MODEL_FILE = "model/manifest.json"
@@ -25,6 +33,33 @@ def check_free(path: Path, *, overwrite: bool, option: str) -> None:
     else:  # such as /dev/null, or a link to nowhere
         why = "is no ordinary file: name another one"
     raise typer.BadParameter(f"{str(path)!r} {why}", param_hint=option)
+
+
+def check_writable(path: Path, *, option: str) -> None:
+    """See before the work that a file can be made: its folder is there and takes it."""
+    if path.name in ("", ".."):
+        raise typer.BadParameter(
+            f"{str(path)!r} is no name of a file: name one, such as ./out",
+            param_hint=option,
+        )
+    try:
+        if not path.parent.is_dir():
+            raise typer.BadParameter(
+                f"there is no folder {str(path.parent)!r}: make it, or name another "
+                "place",
+                param_hint=option,
+            )
+        with suppress(FileNotFoundError):
+            # As long as the names that stand beside it while it is made.
+            path.with_name(f"{path.name}.unfinished").lstat()
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise typer.BadParameter(
+            f"{str(path)!r:.200} cannot be written: {why}; name another place",
+            param_hint=option,
+        ) from error
 
 
 def check_inputs_stay(
@@ -68,6 +103,10 @@ def check_report(
     from sktransfer.report.page_folder import check_folder, list_names
 
     option, journal = "--report", folder / "journal"
+    # The nearest folder that is there has to take what is made in it.
+    nearest = next((p for p in (folder, *folder.parents) if os.path.lexists(p)), folder)
+    if nearest.is_dir():
+        check_writable(nearest / "report", option=option)
     for path in (folder, journal):
         if os.path.lexists(path) and not path.is_dir():
             raise typer.BadParameter(

@@ -28,10 +28,10 @@ from sktransfer.cli.options import (
     Text,
     option,
 )
-from sktransfer.cli.outputs import check_free, check_inputs_stay
+from sktransfer.cli.outputs import check_free, check_inputs_stay, check_writable
 from sktransfer.cli.table_readers import Chunk, Reader
 from sktransfer.cli.table_writers import Writer, make_writer
-from sktransfer.cli.terminal import RowCounter, note
+from sktransfer.cli.terminal import RowCounter, named, note
 
 __all__ = ["EXAMPLES", "predict", "predict_file"]
 
@@ -138,10 +138,10 @@ def predict_file(
     if output == "-" and output_format is None:
         read_as = choose_format(name, format, option="--format")
         output_format = "csv" if read_as == "parquet" else read_as
-    written_as = choose_format(output, output_format, option="--output-format")
     path = None if output == "-" else Path(output).expanduser()
     if path is not None:
         _check_place(path, name, model, overwrite=overwrite)
+    written_as = choose_format(output, output_format, option="--output-format")
     with open_input(name, format, encoding) as reader:
         check_columns(reader, text=text)
         labeller = _Labeller(model, text, prefix, abstain)
@@ -165,10 +165,7 @@ def predict_file(
 
 
 def _check_place(path: Path, name: str, model: str, *, overwrite: bool) -> None:
-    if not path.parent.is_dir():
-        raise typer.BadParameter(
-            f"there is no folder {str(path.parent)!r}", param_hint="--output"
-        )
+    check_writable(path, option="--output")
     inputs = {"the table": name, "the model": model}
     written = [path, *GrowingFile.names(path)]
     check_inputs_stay(inputs, written, option="--output")
@@ -184,6 +181,7 @@ def _write_file(
     overwrite: bool,
 ) -> int:
     with ExitStack() as stack:
+        stack.enter_context(named(growing.path))
         stack.enter_context(growing)
         if growing.is_resumed:
             note(f"Going on after {growing.n_rows:,} rows of an earlier run.")
@@ -216,11 +214,12 @@ def _write_stream(reader: Reader, labeller: _Labeller, writer: Writer) -> int:
             param_hint="--output",
         )
     out, n_rows = sys.stdout.buffer, 0
-    out.write(writer.head())
-    for chunk in reader.chunks(N_ROWS_SEEN):
-        out.write(writer.encode(chunk, labeller.label(chunk)))
-        out.flush()
-        n_rows += len(chunk.rows)
+    with named("the standard output"):
+        out.write(writer.head())
+        for chunk in reader.chunks(N_ROWS_SEEN):
+            out.write(writer.encode(chunk, labeller.label(chunk)))
+            out.flush()
+            n_rows += len(chunk.rows)
     return n_rows
 
 
@@ -248,8 +247,7 @@ class _Labeller:
 
         self.model = load(folder)
         self.digest = manifest_digest(folder)
-        if not hasattr(self.model, "predict"):
-            raise typer.BadParameter(f"the model in {folder!r} predicts nothing")
+        _check_model(self.model, folder)
         self.least = None if abstain is None else _read_least(folder, abstain)
         self.n_labelled, self.n_abstained, self.scope = 0, 0, ""
         self.text = text
@@ -307,6 +305,26 @@ class _Labeller:
     def _text(self, row: dict[str, Any]) -> str | None:
         value = row.get(self.text)
         return None if is_missing(value) else str(value)
+
+
+def _check_model(model: Any, folder: str) -> None:
+    if not hasattr(model, "predict"):
+        raise typer.BadParameter(
+            f"the model in {folder!r} is a {type(model).__name__}, which predicts "
+            "nothing: name the folder of a classifier",
+            param_hint="MODEL",
+        )
+    if not hasattr(model, "n_features_in_"):
+        return
+    try:  # It counts columns, and may take texts all the same.
+        model.predict(["a text"])
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(
+            f"the model in {folder!r} was fitted on {model.n_features_in_} columns of "
+            "numbers and cannot read texts: name one that was fitted on texts, such "
+            "as a pipeline that begins with a vectorizer",
+            param_hint="MODEL",
+        ) from error
 
 
 def _read_least(folder: str, accuracy: float) -> float:

@@ -70,11 +70,14 @@ class Reader(ABC):
     def _open(self) -> io.TextIOWrapper:
         return self.path.open(encoding=self.encoding, newline="")
 
-    def _explain(self, error: UnicodeDecodeError) -> InvalidInputError:
+    def _explain(self, error: UnicodeError) -> InvalidInputError:
+        what = str(error)  # of UTF-16 without a mark
+        if isinstance(error, UnicodeDecodeError):
+            what = f"byte {error.object[error.start]:#04x}"
         return InvalidInputError(
-            f"{self.name} is not {self.encoding} throughout (byte "
-            f"{error.object[error.start]:#04x}): name its encoding by --encoding, for "
-            "example --encoding gb18030 or --encoding cp1252."
+            f"{self.name} is not {self.encoding} throughout ({what}): name its "
+            "encoding by --encoding, for example --encoding gb18030 or "
+            "--encoding cp1252."
         )
 
 
@@ -94,7 +97,7 @@ class CsvReader(Reader):
                 self.delimiter = self._find_delimiter(head)
                 file.seek(0)
                 columns = next(csv.reader(file, delimiter=self.delimiter), [])
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise self._explain(error) from error
         if not any(columns):
             raise InvalidInputError(
@@ -127,7 +130,7 @@ class CsvReader(Reader):
                         if len(row) != width:
                             self._fill(row, width, lines.line_num)
                     yield Chunk([dict(zip(self.columns, r, strict=True)) for r in some])
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise self._explain(error) from error
         except csv.Error as error:
             raise InvalidInputError(
@@ -174,13 +177,15 @@ class JsonLinesReader(Reader):
                 while some := list(islice(lines, n_rows)):
                     rows = [self._parse(number, line) for number, line in some]
                     yield Chunk(rows, [line.strip() for _, line in some])
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise self._explain(error) from error
 
     def _parse(self, number: int, line: str) -> dict[str, Any]:
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, RecursionError):
+                error = ValueError("it is nested too deeply")
             hint = " A file with one JSON array is not read." if line[0] == "[" else ""
             raise InvalidInputError(
                 f"{self.name}, line {number} is no JSON ({error}), but one object a "

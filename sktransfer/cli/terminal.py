@@ -1,9 +1,13 @@
-"""What is said to the person at the terminal: notes, counts, tables of results."""
+"""What is said to the person at the terminal: notes, errors, counts, results."""
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+import traceback
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -14,7 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from sktransfer.exceptions import SktransferWarning
+from sktransfer.exceptions import SktransferError, SktransferWarning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +29,22 @@ if TYPE_CHECKING:
 __all__ = [
     "LiveTable",
     "RowCounter",
+    "explain_error",
     "fail",
+    "named",
     "note",
     "show_results",
     "show_warning",
     "stderr_console",
     "stdout_console",
+    "tell",
 ]
+
+# Set to anything, it shows where an error came from.
+TRACEBACK = "SKTRANSFER_TRACEBACK"
+
+# How torch, numpy and the system say that there is no more memory.
+_NO_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
 
 
 def stderr_console() -> Console:
@@ -54,6 +67,75 @@ def fail(message: str) -> None:
     console = stderr_console()
     console.print("Error:", style="bold red", end=" ")
     console.print(message, markup=False)
+
+
+def tell(error: Exception) -> None:
+    """Say why a command failed, with all that led there where that is asked for."""
+    if os.environ.get(TRACEBACK):
+        sys.stderr.write("".join(traceback.format_exception(error)))
+        return
+    try:
+        fail(explain_error(error))
+    except Exception:  # such as too little memory to say so with colours
+        os.write(2, f"Error: {type(error).__name__}\n".encode())
+
+
+def explain_error(error: Exception) -> str:
+    """What happened, and what to do, in a line or two.
+
+    An error that is neither the package's nor the system's is a mistake of this
+    package, and is told as one.
+    """
+    text = str(error).strip()
+    if isinstance(error, MemoryError) or any(m in text.lower() for m in _NO_MEMORY):
+        return (
+            "there is not enough memory. Close other programs, use --jobs 1 or a "
+            f"smaller encoder, or split the table. ({_name(error)})"
+        )
+    if isinstance(error, SktransferError):
+        return text or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return _explain_system(error)
+    return (
+        f"{_name(error)}. This is a mistake in sktransfer; {TRACEBACK}=1 in the "
+        "environment shows where, for a report of it."
+    )
+
+
+def _explain_system(error: OSError) -> str:
+    remedies = {
+        errno.ENOSPC: "make room, or name another place",
+        errno.EDQUOT: "make room, or name another place",
+        errno.EFBIG: "the system limits the size of files: name another place",
+        errno.EACCES: "change its permissions, or name another place",
+        errno.EROFS: "name another place",
+        errno.EMFILE: "raise the limit, as by ulimit -n 1024",
+        errno.ENAMETOOLONG: "choose a shorter name",
+        errno.EBADF: "it is closed: open it, or redirect it to a file",
+    }
+    remedy = remedies.get(error.errno or 0, "check the path")
+    place = "" if error.filename is None else f"{_shorten(str(error.filename))}: "
+    return f"{place}{error.strerror}; {remedy}."
+
+
+def _name(error: Exception) -> str:
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {_shorten(first)}" if first else repr(error)
+
+
+def _shorten(text: str, width: int = 300) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+@contextmanager
+def named(place: object) -> Iterator[None]:
+    """Name the file of errors that the system does not name one in, as of writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(place)
+        raise
 
 
 def show_warning(

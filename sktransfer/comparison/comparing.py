@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ from sktransfer.comparison.setup.candidates import Candidate, Grid, Lineup
 from sktransfer.comparison.setup.folds import (
     Splits,
     bind_rows,
+    check_groups,
     choose_sizes,
     make_folds,
 )
@@ -70,15 +71,58 @@ from sktransfer.comparison.setup.named_strategies import (
 from sktransfer.estimators import Encoder
 from sktransfer.exceptions import (
     InvalidInputError,
-    InvalidParameterError,
     SktransferWarning,
     TrainingError,
     TruncationWarning,
 )
 from sktransfer.packages import require_extra
 from sktransfer.texts import check_texts
+from sktransfer.validation import (
+    CALLBACK,
+    PATH,
+    RANDOM_STATE,
+    SWITCH,
+    VERBOSE,
+    Rule,
+    check_parameters,
+    exactly,
+    instance,
+    whole,
+)
 
 __all__ = ["compare_strategies"]
+
+_RULES = {
+    "baseline": instance((str, type(None)), "'auto', None or the name of a strategy"),
+    "n_repeats": whole(1),
+    "param_grids": instance((Mapping, type(None)), "None or a dict of names to grids"),
+    "max_source": exactly(None) | whole(2, "texts"),
+    "time_budget": exactly(None)
+    | Rule(
+        lambda value: (
+            isinstance(value, Real) and not isinstance(value, bool) and float(value) > 0
+        ),
+        "a positive number of seconds",
+    ),
+    "race": SWITCH,
+    "folder": exactly(None) | PATH,
+    "n_jobs": Rule(
+        lambda value: (
+            value is None
+            or (
+                isinstance(value, Integral)
+                and not isinstance(value, bool)
+                and value != 0
+            )
+        ),
+        "None, a whole number of at least 1, or -1 for all cores,",
+    ),
+    "random_state": RANDOM_STATE,
+    "verbose": VERBOSE,
+    "on_result": CALLBACK,
+    "on_forecast": CALLBACK,
+    "on_finding": CALLBACK,
+}
 
 
 def compare_strategies(
@@ -262,7 +306,25 @@ def compare_strategies(
     started = time.monotonic()
     texts = check_texts(X)
     labels = check_labels(y, len(texts))
-    _check_counts(groups, len(texts), max_source, time_budget)
+    check_parameters(
+        {
+            "baseline": baseline,
+            "n_repeats": n_repeats,
+            "param_grids": param_grids,
+            "max_source": max_source,
+            "time_budget": time_budget,
+            "race": race,
+            "folder": folder,
+            "n_jobs": n_jobs,
+            "random_state": random_state,
+            "verbose": verbose,
+            "on_result": on_result,
+            "on_forecast": on_forecast,
+            "on_finding": on_finding,
+        },
+        _RULES,
+    )
+    check_groups(groups, len(texts))
     place = None if folder is None else Path(folder).expanduser()
     seed = draw_seed(random_state, place)
     if len(np.unique(labels)) < 2:
@@ -361,32 +423,6 @@ def compare_strategies(
         refit=refit,
         bound=data.bound,
     )
-
-
-def _check_counts(
-    groups: Collection[object] | None,
-    n_texts: int,
-    max_source: int | None,
-    time_budget: float | None,
-) -> None:
-    """Check what stands beside the texts."""
-    if groups is not None and len(groups) != n_texts:
-        raise InvalidInputError(
-            f"X has {n_texts} texts but groups has {len(groups)} entries: pass one "
-            "group per text."
-        )
-    if max_source is not None and (
-        not isinstance(max_source, Integral) or max_source < 2
-    ):
-        raise InvalidParameterError(
-            f"max_source={max_source!r}, but None or a number of texts of at least 2 "
-            "is expected."
-        )
-    if time_budget is not None and not time_budget > 0:
-        raise InvalidParameterError(
-            f"time_budget={time_budget!r}, but None or a positive number of seconds is "
-            "expected."
-        )
 
 
 def _split(

@@ -25,6 +25,7 @@ from sktransfer.comparison.columns import COLUMNS
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.packages import require_extra
 from sktransfer.storage import write_file_beside
+from sktransfer.validation import on_disk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,8 +270,14 @@ def load_predictions(path: str | os.PathLike[str]) -> dict[str, Any]:
     'c'
     """
     require_extra("pandas", "compare", "load_predictions")
-    place = Path(path).expanduser()
-    _check_seal(place)
+    with on_disk("path", path):
+        place = Path(path).expanduser()
+        if place.exists() and not place.is_file():
+            raise InvalidInputError(
+                f"path={str(place)!r} is no ordinary file: pass one that "
+                "save_predictions wrote."
+            )
+        _check_seal(place)
     try:
         with place.open("rb") as file:
             return _read(file)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from sklearn.metrics._scorer import _BaseScorer
 
 from sktransfer.baselines.registry import GUESSING, REFERENCE
@@ -37,7 +38,13 @@ from sktransfer.comparison.run.evaluation import (
 )
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.comparison.setup.candidates import Candidate
-from sktransfer.comparison.setup.folds import Fold, Rows, TrainSize, bind_rows
+from sktransfer.comparison.setup.folds import (
+    Fold,
+    Rows,
+    TrainSize,
+    bind_rows,
+    check_groups,
+)
 from sktransfer.comparison.setup.given_folds import guess_commonest, plan_folds
 from sktransfer.comparison.setup.given_predictions import (
     GivenPredictions,
@@ -244,11 +251,14 @@ def compare_predictions(
 
 
 def _length(y: object) -> int:
-    if y is None or isinstance(y, (str, bytes)) or not hasattr(y, "__len__"):
+    no_rows = sparse.issparse(y) or getattr(y, "ndim", 1) == 0
+    if no_rows or isinstance(y, (str, bytes)) or not hasattr(y, "__len__"):
         raise InvalidInputError(
             f"y is of type {type(y).__name__}, but one label a text is expected, as a "
-            "list or an array."
+            "list or a 1-D array."
         )
+    if not len(y):
+        raise InvalidInputError("y has 0 labels, but at least 2 are needed.")
     return len(y)
 
 
@@ -282,6 +292,7 @@ def _bind(
     texts: Iterable[str] | None, groups: Collection[object] | None, n: int
 ) -> tuple[Rows, list[str]]:
     """Numbers of what belongs together, and the texts or what stands for them."""
+    check_groups(groups, n)
     shown = None if texts is None else check_texts(texts, name="texts")
     for name, given in (("texts", shown), ("groups", groups)):
         if given is not None and len(given) != n:

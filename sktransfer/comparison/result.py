@@ -24,6 +24,7 @@ from sktransfer.comparison.findings.trust import (
 )
 from sktransfer.comparison.prediction_files import write_predictions
 from sktransfer.exceptions import InvalidParameterError
+from sktransfer.validation import SWITCH, check_parameters, on_disk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -482,7 +483,8 @@ class StrategyComparison:
         path : path-like
             The file; it is written beside and renamed.
         """
-        write_csv(self.results, Path(path).expanduser())
+        with on_disk("path", path):
+            write_csv(self.results, Path(path).expanduser())
 
     def save_predictions(
         self,
@@ -520,8 +522,13 @@ class StrategyComparison:
         InvalidInputError
             If there are no predictions, or labels that JSON cannot hold.
         """
-        place = Path(path).expanduser()
-        return write_predictions(self, place, texts=texts, overwrite=overwrite)
+        check_parameters(
+            {"texts": texts, "overwrite": overwrite},
+            {"texts": SWITCH, "overwrite": SWITCH},
+        )
+        with on_disk("path", path):
+            place = Path(path).expanduser()
+            return write_predictions(self, place, texts=texts, overwrite=overwrite)
 
     def _predictions_of(self, strategy: str | None) -> pd.DataFrame:
         strategy = self.best_strategy if strategy is None else strategy

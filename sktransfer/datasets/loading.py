@@ -19,8 +19,16 @@ from sktransfer.datasets.archives import get_data_home
 from sktransfer.datasets.reviews import NEUTRAL_BAND, SOURCES, Review, provide_rows
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.packages import require_extra
+from sktransfer.validation import PATH, SWITCH, check_parameters, exactly, show
 
 __all__ = ["fetch_reviews", "load_mini_reviews"]
+
+_RULES = {
+    "data_home": exactly(None) | PATH,
+    "download_if_missing": SWITCH,
+    "return_X_y": SWITCH,
+    "as_frame": SWITCH,
+}
 
 TARGET_NAMES = {
     "binary": ["negative", "positive"],
@@ -139,6 +147,15 @@ def fetch_reviews(
     """
     _check_choice("language", language, SOURCES)
     _check_choice("labels", labels, TARGET_NAMES)
+    check_parameters(
+        {
+            "data_home": data_home,
+            "download_if_missing": download_if_missing,
+            "return_X_y": return_X_y,
+            "as_frame": as_frame,
+        },
+        _RULES,
+    )
     source = SOURCES[language]
     if labels not in source.labels:
         raise InvalidParameterError(
@@ -207,6 +224,7 @@ def load_mini_reviews(
     'positive'
     """
     _check_choice("language", language, SOURCES)
+    check_parameters({"return_X_y": return_X_y, "as_frame": as_frame}, _RULES)
     domains = _choose_domains(domain, MINI_DOMAINS, language)
     lines = _read_packaged(f"mini_{language}.tsv").splitlines()
     # The first line names the columns: domain, label and text.
@@ -225,7 +243,7 @@ def load_mini_reviews(
 def _check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
     if value not in list(choices):
         raise InvalidParameterError(
-            f"{name} is {value!r}, but one of {', '.join(map(repr, choices))} is "
+            f"{name} is {show(value)}, but one of {', '.join(map(repr, choices))} is "
             "expected."
         )
 

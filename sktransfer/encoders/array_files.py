@@ -28,7 +28,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from sktransfer.encoders.cache.claims import claim
-from sktransfer.exceptions import InvalidInputError, OutputError
+from sktransfer.exceptions import FileError, InvalidInputError
 from sktransfer.storage import Unfinished, is_filled, read_json
 
 __all__ = ["names_beside", "write_vectors"]
@@ -54,7 +54,7 @@ def write_vectors(
     of what turns texts into vectors, of shape (n, width), is the same. The answer is
     the array, read-only. Fewer or more than `n_texts` are an `InvalidInputError`, and
     so are a file of somebody else's where the array is made, and another call that
-    makes it; a disk without room is an `OutputError`.
+    makes it; a disk without room is an `FileError`.
     """
     shape = (n_texts, width)
     with _claim_part(path) as (unfinished, file):
@@ -192,7 +192,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(
+        raise FileError(
             f"{path} cannot be written ({error.strerror or error}): make room or name "
             "a file elsewhere. What is done is kept beside it, and the same call goes "
             "on with it."

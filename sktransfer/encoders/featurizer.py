@@ -270,7 +270,7 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             If X holds anything but texts, or not `n_texts` of them, if a file that no
             earlier call has left is at ``<path>.part``, or if another call is writing
             to it.
-        OutputError
+        FileError
             If the file cannot be written, for example because the disk is full.
         """
         check_is_fitted(self)

@@ -20,7 +20,15 @@ from sktransfer.encoders.compute.devices import DTYPES, INT8
 from sktransfer.encoders.compute.loop import POOLINGS
 from sktransfer.encoders.tokens import LONG_TEXTS
 from sktransfer.exceptions import InvalidParameterError
-from sktransfer.validation import Rule, exactly, instance, one_of, whole
+from sktransfer.validation import (
+    SWITCH,
+    VERBOSE,
+    Rule,
+    exactly,
+    instance,
+    one_of,
+    whole,
+)
 
 __all__ = [
     "CHANGE_VECTORS",
@@ -230,6 +238,9 @@ RULES = {
     ),
     "layers": Rule(_is_layers, "'auto', an index of a layer or a tuple of indices"),
     "prefix": instance(str, "'auto' or a str"),
+    "normalize": SWITCH,
+    "local_files_only": SWITCH,
+    "verbose": VERBOSE,
     "max_length": _NONE | whole(1, "tokens"),
     "long_text": one_of(*LONG_TEXTS),
     "batch_tokens": _AUTO | whole(1, "tokens"),

@@ -29,11 +29,27 @@ from sktransfer.report.contents import (
 )
 from sktransfer.report.page_folder import PAGE, SUSPECTS, TABLE, write_files
 from sktransfer.report.pictures import Picture, draw_pictures
+from sktransfer.validation import (
+    PATH,
+    SWITCH,
+    check_parameters,
+    exactly,
+    instance,
+    on_disk,
+    whole,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["write_report"]
+
+_RULES = {
+    "model_folder": exactly(None) | PATH,
+    "title": exactly(None) | instance(str, "a str"),
+    "n_mistakes": whole(0),
+    "overwrite": SWITCH,
+}
 
 
 def write_report(
@@ -114,10 +130,20 @@ def write_report(
             f"comparison is of type {type(comparison).__name__}, but a "
             "StrategyComparison is expected: pass what compare_strategies returned."
         )
+    check_parameters(
+        {
+            "model_folder": model_folder,
+            "title": title,
+            "n_mistakes": n_mistakes,
+            "overwrite": overwrite,
+        },
+        _RULES,
+    )
     explanations = _check_explanations({} if explanations is None else explanations)
     require_extra("jinja2", "plot", "write_report")
-    folder = Path(folder).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
+    with on_disk("folder", folder):
+        folder = Path(folder).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
     pictures = draw_pictures(comparison)
     suspects = _find_suspects(comparison)
     page = _render_page(

@@ -22,7 +22,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.exceptions import InvalidInputError
+from sktransfer.validation import SWITCH, check_parameters, instance, show, whole
 from sktransfer.words.vectors import WordVectors
 
 __all__ = [
@@ -34,6 +35,15 @@ __all__ = [
 ]
 
 _N_AROUND = 10
+
+_RULES = {
+    "source": instance(WordVectors, "WordVectors, as of WordVectors.load,"),
+    "target": instance(WordVectors, "WordVectors, as of WordVectors.load,"),
+    "center": SWITCH,
+    "scale": SWITCH,
+    "n_refinements": whole(0),
+    "n_frequent": whole(1),
+}
 
 # Rows compared at a time: 40 MB of cosines against 10 000 words.
 _ROWS_A_BLOCK = 1024
@@ -168,11 +178,17 @@ def align_word_vectors(
     >>> aligned["好"].round(3) + 0.0
     array([1., 0.], dtype=float32)
     """
-    if n_refinements < 0 or n_frequent < 1:
-        raise InvalidParameterError(
-            f"n_refinements={n_refinements} and n_frequent={n_frequent}, but at least "
-            "0 and at least 1 are expected."
-        )
+    check_parameters(
+        {
+            "source": source,
+            "target": target,
+            "center": center,
+            "scale": scale,
+            "n_refinements": n_refinements,
+            "n_frequent": n_frequent,
+        },
+        _RULES,
+    )
     rows = _find_pairs(source, target, pairs)
     every = (source.matrix.astype(np.float32), target.matrix.astype(np.float32))
     alignment = _Alignment.between(every[0][rows[0]], every[1][rows[1]], center, scale)
@@ -285,7 +301,9 @@ def _find_pairs(
     pairs: Iterable[tuple[str, str]] | None,
 ) -> NDArray[np.int64]:
     """Rows of the pairs whose words both have vectors, shape (2, P)."""
-    given = [(word, word) for word in source.words] if pairs is None else list(pairs)
+    given = [(word, word) for word in source.words]
+    if pairs is not None:
+        given = _check_pairs(pairs)
     rows = np.array(
         [
             source.index_of(pair[0] for pair in given),
@@ -295,7 +313,22 @@ def _find_pairs(
     rows = rows[:, (rows >= 0).all(axis=0)]
     if not rows.shape[1]:
         raise InvalidInputError(
-            f"None of the {len(given)} pairs has vectors for both its words: the first "
-            "word of a pair is of source, the second of target."
+            f"None of the {len(given)} pairs has vectors for both its words, but 1 is "
+            "needed: the first word of a pair is of source, the second of target."
         )
     return rows
+
+
+def _check_pairs(pairs: object) -> list[tuple[str, str]]:
+    expected = "pairs of a word of source and one of target, both str, are expected"
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        raise InvalidInputError(f"pairs={show(pairs)}, but {expected}.")
+    found = []
+    for position, pair in enumerate(pairs):
+        is_pair = isinstance(pair, (tuple, list, np.ndarray)) and len(pair) == 2
+        if not is_pair or not all(isinstance(word, str) for word in pair):
+            raise InvalidInputError(
+                f"pairs[{position}] is {show(pair)}, but {expected}."
+            )
+        found.append((pair[0], pair[1]))
+    return found

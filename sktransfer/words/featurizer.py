@@ -27,6 +27,7 @@ from sktransfer.load_times import loading
 from sktransfer.texts import check_texts
 from sktransfer.validation import (
     FLAG,
+    RANDOM_STATE,
     Rule,
     check_parameters,
     exactly,
@@ -59,6 +60,7 @@ _RULES = {
     "weighting": one_of(None, "idf", "sif"),
     "oov": one_of("skip", "zero", "random", "subword"),
     "lowercase": FLAG,
+    "random_state": RANDOM_STATE,
     "normalize": FLAG,
     "pooling": Rule(_is_pooling, f"one of {list(POOLINGS)}, or a tuple of them"),
     "n_components_removed": whole(0),

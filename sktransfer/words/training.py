@@ -12,7 +12,15 @@ from sklearn.utils import check_random_state
 from sktransfer.exceptions import InvalidParameterError, TrainingError
 from sktransfer.ragged import Ragged
 from sktransfer.texts import check_texts
-from sktransfer.validation import check_parameters, exactly, number, whole
+from sktransfer.validation import (
+    RANDOM_STATE,
+    SWITCH,
+    VERBOSE,
+    check_parameters,
+    exactly,
+    number,
+    whole,
+)
 from sktransfer.words.text.lexicon import Lexicon
 from sktransfer.words.vectors import WordVectors
 
@@ -28,6 +36,9 @@ _RULES = {
     "negative": whole(1),
     "epochs": whole(1),
     "learning_rate": number(0, ends="()"),
+    "skip_gram": SWITCH,
+    "random_state": RANDOM_STATE,
+    "verbose": VERBOSE,
 }
 
 
@@ -135,7 +146,9 @@ class WordVectorTrainer(BaseEstimator):
             If no word comes `min_count` times.
         """
         lexicon = Lexicon()
-        return self.learn_words(lexicon.read(check_texts(texts)), lexicon.words)
+        return self.learn_words(
+            lexicon.read(check_texts(texts, name="texts")), lexicon.words
+        )
 
     def learn_words(self, ragged: Ragged, words: Sequence[str]) -> WordVectors:
         """Learn vectors from texts that are cut already.

@@ -8,7 +8,7 @@ Tulkens, van Dongen (2024). "Model2Vec: fast state-of-the-art static embeddings"
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.exceptions import InvalidParameterError, WordVectorsError
 from sktransfer.texts import check_texts
+from sktransfer.validation import show
 from sktransfer.words.files.formats import write_vectors
 from sktransfer.words.files.gensim_files import source_of_keyed_vectors
 from sktransfer.words.files.location import lasting_name, load_table
@@ -128,6 +129,11 @@ class WordVectors:
     _digest: str | None
 
     def __init__(self, words: Iterable[str], matrix: ArrayLike) -> None:
+        if isinstance(words, (str, bytes, Mapping)) or not isinstance(words, Iterable):
+            raise WordVectorsError(
+                f"words={show(words)}, but a list of different words, each a str, is "
+                "expected."
+            )
         self._fill(build_table(list(words), matrix, None), None)
 
     @classmethod

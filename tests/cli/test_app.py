@@ -47,7 +47,7 @@ class TestCodes:
         def missing(module, extra, purpose):
             raise MissingExtraError(f"{purpose} needs {module}: [{extra}]")
 
-        monkeypatch.setattr(cli, "require_extra", missing)
+        monkeypatch.setattr("sktransfer.packages.require_extra", missing)
         assert cli.main([]) == 1
         assert capsys.readouterr().err == "The command line needs typer: [cli]\n"
 

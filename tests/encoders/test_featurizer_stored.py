@@ -9,7 +9,7 @@ from sktransfer.encoders import array_files, encoding
 from sktransfer.encoders.cache.memory import memory_store
 from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.exceptions import InvalidInputError, OutputError, TruncationWarning
+from sktransfer.exceptions import FileError, InvalidInputError, TruncationWarning
 
 TEXTS = ["the film is good", "bad", "", "a boring plot but a great actor !", "bad"]
 
@@ -282,7 +282,7 @@ def test_many_texts_are_looked_up_in_parts(make, monkeypatch, counted):
 
         with monkeypatch.context() as patch:
             patch.setattr(os, "posix_fallocate", full)
-            with pytest.raises(OutputError, match=r"vectors\.npy cannot .*No space"):
+            with pytest.raises(FileError, match=r"vectors\.npy cannot .*No space"):
                 featurizer.transform_to(TEXTS, path)
         assert (tmp_path / "vectors.npy.part").stat().st_size == 0
         assert featurizer.transform_to(TEXTS, path).shape == (5, 32)
@@ -293,7 +293,7 @@ def test_many_texts_are_looked_up_in_parts(make, monkeypatch, counted):
         old = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (500, old[1]))
         try:
-            with pytest.raises(OutputError, match="File too large"):
+            with pytest.raises(FileError, match="File too large"):
                 featurizer.transform_to(TEXTS, tmp_path / "vectors.npy")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, old)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.texts import check_texts, holds_numbers
+from sktransfer.validation import explained, show
 
 if TYPE_CHECKING:  # it loads torch, which baselines that check their labels do without
     from sktransfer.classifier.data.rows import Matrix
@@ -42,10 +44,10 @@ def check_labels(y: object, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]
     """
     if y is None:
         raise InvalidInputError(
-            "this estimator requires y to be passed, but the target y is None: pass "
-            "one label per row."
+            f"this estimator requires {name} to be passed, but the target {name} is "
+            "None: pass one label per row."
         )
-    labels = _as_column(y, name)
+    labels = _as_labels(y, name)
     if len(labels) != n_rows:
         raise InvalidInputError(
             f"X has {n_rows} rows but {name} has {len(labels)} labels: pass one label "
@@ -68,35 +70,38 @@ def check_labels(y: object, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]
             f"{name} mixes labels of the types {', '.join(kinds)}, which have no "
             "common order: write all of them as one type, as in list(map(str, y))."
         )
-    try:
+    with explained(f"{name} holds no classes", "pass one label per row"):
         check_classification_targets(labels)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"{name} holds no labels that a classifier can learn ({error}): pass "
-            "text or whole numbers, as in list(map(str, y))."
-        ) from error
     return labels
 
 
-def _as_column(y: Any, name: str) -> npt.NDArray[Any]:
-    """Labels as an array (n,), each of them as it was given."""
+def _as_labels(y: Any, name: str) -> npt.NDArray[Any]:
+    """Labels of whatever kind as an array (n,), each of them as it was given.
+
+    What is masked is missing.
+    """
+    kind = type(y).__name__
+    if isinstance(y, (str, bytes, Mapping, Set)):
+        raise InvalidInputError(
+            f"{name} is a single {kind}, but labels in an order are expected: pass a "
+            "list or a 1-D array with one label per row."
+        )
+    if isinstance(y, np.ma.MaskedArray):
+        y = np.ma.filled(y.astype(object), None)
+    if isinstance(y, (list, tuple)):
+        n_words = sum(isinstance(label, str) for label in y)
+        ends_in_zero = any(isinstance(one, str) and one[-1:] == "\0" for one in y)
+        if 0 < n_words < len(y) or ends_in_zero:
+            # numpy would write all of them as words, NaN as "nan", and takes a zero
+            # character at the end of a text for no part of it.
+            y = np.array([*y, None], dtype=object)[:-1]
     dtype = getattr(y, "dtype", None)
-    if dtype is None:
-        # numpy takes a zero character at the end of a text for no part of it.
-        if isinstance(y, (list, tuple)) and any(
-            isinstance(label, str) and label[-1:] == "\0" for label in y
-        ):
-            y = np.array(y, dtype=object)
-    elif not isinstance(dtype, np.dtype) and hasattr(y, "to_numpy"):
+    if not isinstance(dtype, (np.dtype, type(None))) and hasattr(y, "to_numpy"):
         # scikit-learn makes floats of what pandas has as whole numbers or truths.
         y = y.to_numpy()
-    try:
+    remedy = "pass one label per row, in a list or a 1-D array"
+    with explained(f"{name}, of type {kind}, cannot be read as labels", remedy):
         labels: npt.NDArray[Any] = column_or_1d(y, warn=True)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"{name} cannot be read as labels ({error}): pass one label per row, as "
-            "text or whole numbers."
-        ) from error
     return labels
 
 
@@ -135,9 +140,12 @@ def check_weights(
     They are scaled to a mean of 1, so that their common size does not matter. `X`
     stands for the rows: only its length counts.
     """
-    weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    shown = show(sample_weight, 40)
+    remedy = "pass one number per row, at least 0, of which one is positive"
+    with explained(f"sample_weight={shown} cannot be used", remedy):
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
     if not weight.any():
         raise InvalidInputError(
             "sample_weight is 0 for every row, so there is nothing to learn from: give "
@@ -152,7 +160,7 @@ def check_weights(
                 1.0, totals, where=totals > 0, out=np.zeros(len(totals))
             )
         else:
-            by_class = compute_class_weight(class_weight, classes=classes, y=labels)
+            by_class = _weigh_classes(class_weight, labels, classes)
         weight = weight * by_class[numbers]
         if not weight.any():
             raise InvalidInputError(
@@ -163,6 +171,25 @@ def check_weights(
     if np.ptp(weight) == 0:
         return None
     return np.asarray(weight / weight.mean())
+
+
+def _weigh_classes(
+    class_weight: object, labels: npt.NDArray[Any], classes: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """Weight of each class, from a dict by label."""
+    try:
+        found = compute_class_weight(class_weight, classes=classes, y=labels)
+        problem = ""
+    except (TypeError, ValueError) as error:
+        problem = f" ({error})"
+    if problem or not (np.isfinite(found).all() and (found >= 0).all()):
+        raise InvalidParameterError(
+            f"class_weight={show(class_weight)} cannot be used{problem}: 'balanced', "
+            "or a finite number of at least 0 for labels among "
+            f"{classes.tolist()[:10]}, is expected."
+        )
+    weights: npt.NDArray[np.float64] = found
+    return weights
 
 
 def split_rows(
@@ -288,15 +315,19 @@ def _check_rows(
         # Names and number of the columns alone are left to be checked.
         validate_data(seen, X, reset=False, skip_check_array=True)
     else:
-        rows = _check_matrix(seen, X, reset=texts is None)
+        rows = _check_matrix(seen, X, name, reset=texts is None)
     names = getattr(seen, "feature_names_in_", None)
     return rows, Columns(seen.n_features_in_, names)
 
 
-def _check_matrix(model: Any, X: object, *, reset: bool) -> Matrix:
+def _check_matrix(model: Any, X: object, name: str, *, reset: bool) -> Matrix:
     """A float32 matrix of any numbers that scikit-learn lets pass; `reset` as there."""
+    remedy = "pass texts, or a matrix with the model's columns"
     # What float32 cannot hold becomes infinity, which is refused in words.
-    with np.errstate(over="ignore"):
+    with (
+        np.errstate(over="ignore"),
+        explained(f"{name} cannot be read as numbers", remedy),
+    ):
         rows: Matrix = validate_data(
             model, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
         )

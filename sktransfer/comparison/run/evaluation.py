@@ -21,7 +21,13 @@ from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score, get_scorer, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    get_scorer,
+    get_scorer_names,
+    recall_score,
+)
 from sklearn.metrics._scorer import _BaseScorer
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
@@ -38,6 +44,7 @@ from sktransfer.comparison.setup.thresholds import BalancedThresholdClassifier
 from sktransfer.estimators import TextClassifier, open_wrappers
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.load_times import noting_loads
+from sktransfer.validation import did_you_mean, show
 
 __all__ = [
     "METRICS",
@@ -331,8 +338,13 @@ class Scoring:
         if isinstance(scoring, str) and scoring == "auto" and labels is not None:
             name, reason = choose_metric(labels)
             return cls(name, get_scorer(name), reason)
-        if scoring in _OF_ONE_CLASS and labels is not None:
+        if isinstance(scoring, str) and scoring in _OF_ONE_CLASS and labels is not None:
             _check_positive(str(scoring), np.unique(np.asarray(labels)).tolist())
+        if scoring is None:
+            raise InvalidParameterError(
+                "scoring=None, but 'auto', a callable or the name of a metric of "
+                "scikit-learn's is expected."
+            )
         if callable(scoring):
             function = getattr(scoring, "_score_func", scoring)
             name = getattr(function, "__name__", type(function).__name__)
@@ -342,9 +354,10 @@ class Scoring:
             return cls(str(scoring), get_scorer(scoring))
         except (ValueError, TypeError) as error:
             raise InvalidParameterError(
-                f"scoring={scoring!r}, but 'auto', a callable or one of the names that "
-                "sklearn.metrics.get_scorer_names() lists is expected, as 'accuracy', "
-                "'balanced_accuracy', 'f1_macro' or 'roc_auc'."
+                f"scoring={show(scoring)}, but 'auto', a callable or one of the names "
+                "that sklearn.metrics.get_scorer_names() lists is expected, as "
+                "'accuracy', 'balanced_accuracy', 'f1_macro' or 'roc_auc'."
+                + did_you_mean(scoring, get_scorer_names())
             ) from error
 
 

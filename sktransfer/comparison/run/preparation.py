@@ -87,9 +87,11 @@ def check_source(
         [row for row, key in enumerate(text_keys(found)) if key not in tested], np.intp
     )
     if len(np.unique(labels[rows])) < 2:
+        held = np.unique(labels[rows]).tolist()
         raise InvalidInputError(
-            f"source has {len(rows)} texts that are not in X too, and they hold fewer "
-            "than 2 classes: pass labelled texts of another domain."
+            f"source has {len(rows)} texts that are not in X too, and they hold the "
+            f"classes {held}, but at least 2 are needed: pass labelled texts of "
+            "another domain."
         )
     if max_source is not None and len(rows) > max_source:
         rows = np.sort(nest_rows(labels, rows, seed)[:max_source])

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, cpu_count, delayed, effective_n_jobs
+from joblib import cpu_count, delayed, effective_n_jobs
 
 from sktransfer.comparison.run import speed
 from sktransfer.comparison.run.evaluation import (
@@ -48,7 +48,12 @@ from sktransfer.comparison.run.preparation import (
 )
 from sktransfer.comparison.run.racing import Racer, Stop, find_stops
 from sktransfer.comparison.run.speed import Speeds, take_back
-from sktransfer.comparison.run.workers import fit_source, pass_on, run_task
+from sktransfer.comparison.run.workers import (
+    fit_source,
+    pass_on,
+    run_task,
+    start_workers,
+)
 from sktransfer.comparison.setup.candidates import Candidate, Source, prepare
 from sktransfer.comparison.setup.folds import Fold, Rows, TrainSize, take_rows
 
@@ -574,10 +579,7 @@ class Schedule:
                 yield from (delayed(fit_source)(own, *fit) for fit in waiting)
 
         if calls or fits:
-            workers = Parallel(
-                self.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs"
-            )
-            for number, outcome in workers(queue()):
+            for number, outcome in start_workers(self.n_jobs, queue()):
                 if isinstance(number, str):
                     if outcome is not None:
                         with self._noting("source", self.sources.seconds):

@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import pickle
-import threading
-import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from joblib import Parallel
+from joblib._parallel_backends import LokyBackend
 from joblib.externals.loky import process_executor
+from joblib.parallel import get_active_backend
 
 from sktransfer.comparison.run.evaluation import Task
+from sktransfer.comparison.run.parent_watch import (
+    deaf_to_interrupts,
+    end_with,
+    watch_parent,
+)
 from sktransfer.comparison.run.preparation import SourceFit
 from sktransfer.comparison.run.speed import put_aside
 from sktransfer.exceptions import TruncationWarning
 
-__all__ = ["become_worker", "fit_source", "pass_on", "run_task"]
+__all__ = ["become_worker", "fit_source", "pass_on", "run_task", "start_workers"]
 
 # Bytes by which a worker may grow; 300 MB, joblib's own, is what torch takes at once.
 _LEAK = 2**32
-_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+class _WatchingBackend(LokyBackend):
+    """joblib's processes, each of which watches its parent from its beginning."""
+
+    def configure(self, *args: Any, **options: Any) -> Any:
+        """Start processes; joblib calls it."""
+        options.setdefault("initializer", watch_parent)
+        options.setdefault("initargs", (os.getpid(),))
+        return super().configure(*args, **options)
+
+
+def start_workers(n_jobs: int | None, calls: Iterator[Any]) -> Iterator[Any]:
+    """Have workers make calls, as many at a time, and yield answers as they come.
+
+    They are of the backend that the user has chosen by joblib, if any.
+    """
+    backend, _ = get_active_backend()
+    if type(backend) is LokyBackend:
+        watching = _WatchingBackend()
+        watching.__dict__.update(backend.__dict__)
+        backend = watching
+    workers = Parallel(
+        n_jobs,
+        backend=backend,
+        return_as="generator_unordered",
+        pre_dispatch="n_jobs",
+    )
+    with deaf_to_interrupts():
+        answers: Iterator[Any] = workers(calls)
+    return answers
 
 
 def become_worker(parent: int) -> None:
@@ -38,18 +73,7 @@ def become_worker(parent: int) -> None:
     """
     process_executor._MAX_MEMORY_LEAK_SIZE = _LEAK
     if os.getppid() == parent:
-        _end_with(parent)
-
-
-@functools.cache
-def _end_with(parent: int) -> None:
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    os._exit(1)
+        end_with(parent)
 
 
 def run_task(

@@ -391,7 +391,7 @@ class Lineup:
 
     def resolve(self, name: str | None, leader: str | None) -> str | None:
         """Name of a row; where each encoder has such a row, that of the leader."""
-        if name is None or name in self.names:
+        if name is None or name in self.names or not self.encoders:
             return name
         return f"{name} ({leader or self.encoders[0]})"
 

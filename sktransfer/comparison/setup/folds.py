@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from sklearn.model_selection import (
 )
 
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.validation import explained, show
 
 __all__ = [
     "Fold",
@@ -32,6 +33,7 @@ __all__ = [
     "Splits",
     "TrainSize",
     "bind_rows",
+    "check_groups",
     "choose_sizes",
     "make_folds",
     "nest_rows",
@@ -41,6 +43,9 @@ __all__ = [
 
 
 Rows = npt.NDArray[np.intp]
+
+
+_AS_CV = "a list of (train, test), with numbers of rows"
 
 
 class Splitter(Protocol):
@@ -88,10 +93,17 @@ def choose_sizes(
     whole = TrainSize(round(float(np.mean(lengths))))
     if train_sizes is None:
         return [whole]
+    if isinstance(train_sizes, (str, Mapping)) or not isinstance(train_sizes, Iterable):
+        raise InvalidParameterError(
+            f"train_sizes={show(train_sizes)}, but None or a list of numbers of texts "
+            "is expected."
+        )
     asked = list(train_sizes)
     found = {_count(size, whole.n_texts, n_classes) for size in asked}
     if not found:
-        raise InvalidParameterError("train_sizes is empty: pass None for all texts.")
+        raise InvalidParameterError(
+            "train_sizes is empty, []: pass None for all texts, or a number of them."
+        )
     sizes = [TrainSize(size, whole=False) for size in found if size < min(lengths)]
     if len(sizes) < len(found):
         sizes.append(whole)
@@ -109,7 +121,7 @@ def _count(size: object, n_whole: int, n_classes: int) -> int:
         n_texts = -1
     if n_texts < n_classes:
         raise InvalidParameterError(
-            f"train_sizes holds {size!r}, but a number of texts of at least "
+            f"train_sizes holds {show(size)}, but a number of texts of at least "
             f"{n_classes}, one a class, or a share of them above 0 and up to 1.0, is "
             "expected."
         )
@@ -220,6 +232,28 @@ def _number(values: Iterable[Any]) -> Rows:
     return np.array([known.setdefault(value, len(known)) for value in values], np.intp)
 
 
+def check_groups(groups: object, n_texts: int) -> None:
+    """See that groups, where there are some, name one for each text."""
+    if groups is None:
+        return
+    if isinstance(groups, (str, bytes, Mapping)) or not isinstance(groups, Collection):
+        raise InvalidInputError(
+            f"groups={show(groups)}, but a list or a 1-D array with one group per text "
+            "is expected."
+        )
+    if len(groups) != n_texts:
+        raise InvalidInputError(
+            f"X has {n_texts} texts but groups has {len(groups)} entries: pass one "
+            "group per text."
+        )
+    for row, group in enumerate(groups):
+        if not isinstance(group, Hashable) or getattr(group, "ndim", False):
+            raise InvalidInputError(
+                f"groups[{row}] is {show(group)} of type {type(group).__name__}, but "
+                "one name or number per text is expected."
+            )
+
+
 def make_folds(
     labels: npt.NDArray[Any],
     bound: Rows,
@@ -296,19 +330,43 @@ def _split_by(
         splitter = check_cv(cv, labels, classifier=True)
     except ValueError as error:
         raise InvalidParameterError(
-            f"cv={cv!r}, but a number of folds, a splitter of scikit-learn or a list "
-            "of (train, test) is expected."
+            f"cv={show(cv)}, but a number of folds, a splitter of scikit-learn or a "
+            "list of (train, test) is expected."
         ) from error
-    pairs = list(splitter.split(np.zeros((len(labels), 1)), labels, groups))
+    with explained(f"cv={show(cv)} makes no folds of these texts", _AS_CV):
+        pairs = [
+            (np.asarray(train), np.asarray(test))
+            for train, test in splitter.split(
+                np.zeros((len(labels), 1)), labels, groups
+            )
+        ]
+    for position, pair in enumerate(pairs):
+        for rows in pair:
+            if not _are_rows(rows, len(labels)):
+                raise InvalidInputError(
+                    f"cv gives {show(rows)} for fold {position}, but {_AS_CV} from "
+                    f"0 to {len(labels) - 1} is expected."
+                )
+    if not pairs:
+        raise InvalidInputError(
+            f"cv={show(cv)} gives no folds, but {_AS_CV} is expected."
+        )
     n_each = len(pairs) // getattr(cv, "n_repeats", 1) or len(pairs)
     folds = []
     for number, (train, test) in enumerate(pairs):
-        train, test = np.asarray(train), np.asarray(test)
         if train.dtype == bool:
             train, test = np.flatnonzero(train), np.flatnonzero(test)
         train = train[~np.isin(bound[train], bound[test])]
         folds.append(Fold(number // n_each, number % n_each, train, test))
     return folds
+
+
+def _are_rows(rows: npt.NDArray[Any], n_rows: int) -> bool:
+    """Whether an array is numbers of rows, or says of each whether it is one."""
+    if rows.dtype == bool:
+        return rows.shape == (n_rows,)
+    in_range = rows.dtype.kind in "iu" and ((rows >= -n_rows) & (rows < n_rows)).all()
+    return rows.ndim == 1 and bool(in_range)
 
 
 def _check_fold(fold: Fold, labels: npt.NDArray[Any]) -> None:

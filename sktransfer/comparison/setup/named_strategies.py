@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
+
 from sktransfer.baselines.language import language_of
 from sktransfer.baselines.registry import GUESSING, NAMES, REFERENCE, find_baseline
 from sktransfer.classifier.classifier import TransferSentimentClassifier
@@ -37,6 +39,7 @@ from sktransfer.exceptions import (
     SktransferWarning,
 )
 from sktransfer.packages import find_packaged, require_extra
+from sktransfer.validation import did_you_mean, show
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
 __all__ = [
@@ -240,7 +243,9 @@ def choose_candidates(
         names += [c.name for c in lineup.possible if c.follows]
     for name in names:
         if names.count(name) > 1:
-            raise InvalidParameterError(f"strategies names {name!r} twice.")
+            raise InvalidParameterError(
+                f"strategies names {name!r} twice: name each strategy once."
+            )
     return lineup
 
 
@@ -256,8 +261,8 @@ def choose_baseline(baseline: str | None, lineup: Lineup) -> str | None:
         *names
     }:
         raise InvalidParameterError(
-            f"baseline={baseline!r}, but 'auto', None or one of the strategies {names} "
-            "is expected."
+            f"baseline={show(baseline)}, but 'auto', None or one of the strategies "
+            f"{names} is expected.{did_you_mean(baseline, names)}"
         )
     return baseline
 
@@ -279,6 +284,10 @@ def _named(
 ) -> list[Candidate]:
     if isinstance(strategies, str):
         strategies = [strategies]
+    if isinstance(strategies, bytes):
+        raise InvalidParameterError(
+            f"strategies={show(strategies)}, but names are expected as str: decode it."
+        )
     entries: list[tuple[str, object]]
     if isinstance(strategies, Mapping):
         entries = list(strategies.items())
@@ -298,7 +307,7 @@ def _named(
     for name, value in entries:
         if not isinstance(name, str) or not name.strip():
             raise InvalidParameterError(
-                f"strategies names one {name!r}, but a str is expected."
+                f"strategies names one {show(name)}, but a str is expected."
             )
         if isinstance(value, str):
             found += [replace(made, name=name) for made in _make(value, setting)]
@@ -310,12 +319,13 @@ def _named(
 def _make(name: str, setting: Setting) -> list[Candidate]:
     if name not in DEFAULTS:
         raise InvalidParameterError(
-            f"strategies names {name!r}, but one of {list(DEFAULTS)} is expected, or a "
-            "dict that gives an estimator for it."
+            f"strategies names {show(name)}, but one of {list(DEFAULTS)} is expected, "
+            f"or a dict that gives an estimator for it.{did_you_mean(name, DEFAULTS)}"
         )
     if name in _WITH_SOURCE and not setting.has_source:
         raise InvalidParameterError(
-            f"the strategy {name!r} needs a source domain: pass source=(X, y)."
+            f"strategies names {name!r}, which needs a source domain: pass source=(X, "
+            "y), or say --source on the command line."
         )
     return make_candidates(name, setting)
 
@@ -324,7 +334,7 @@ def _given(name: str, estimator: object, has_source: bool) -> list[Candidate]:
     """A user's estimator, and what it can make of a source."""
     if not is_text_classifier(estimator):
         raise InvalidParameterError(
-            f"strategies[{name!r}] is {estimator!r:.80}, but a classifier that takes "
+            f"strategies[{name!r}] is {show(estimator)}, but a classifier that takes "
             "texts, such as a Pipeline, or the name of a default strategy is expected."
         )
     if isinstance(estimator, TransferSentimentClassifier) and estimator.encoder is None:
@@ -360,9 +370,11 @@ def _with_grids(
     for name in grids:
         if name not in known:
             raise InvalidParameterError(
-                f"param_grids has a grid for {name!r}, which is none of the strategies "
-                f"{list(dict.fromkeys(c.name for c in candidates))}."
+                f"param_grids has a grid for {show(name)}, but one of the strategies "
+                f"{list(dict.fromkeys(c.name for c in candidates))} is expected."
+                + did_you_mean(name, known)
             )
+        _check_grid(name, grids[name])
     found = []
     for candidate in candidates:
         grid = grids.get(candidate.named_apart().name, grids.get(candidate.name))
@@ -371,6 +383,23 @@ def _with_grids(
                 grid = _one_deeper(grid)
         found.append(replace(candidate, grid=grid))
     return found
+
+
+def _check_grid(name: str, grid: object) -> None:
+    """See that a grid has values to choose from; which names fit, a fit tells."""
+    parts = grid if isinstance(grid, (list, tuple)) else [grid]
+    for part in parts:
+        if not isinstance(part, Mapping) or not part:
+            raise InvalidParameterError(
+                f"param_grids[{name!r}]={show(grid)}, but a dict of parameters and "
+                "lists of their values, or a list of such dicts, is expected."
+            )
+        for parameter, values in part.items():
+            if not isinstance(values, (list, tuple, np.ndarray)) or not len(values):
+                raise InvalidParameterError(
+                    f"param_grids[{name!r}][{parameter!r}]={show(values)}, but a list "
+                    "with at least one value is expected."
+                )
 
 
 def _one_deeper(grid: Grid) -> Grid:

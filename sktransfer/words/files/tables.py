@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sktransfer.exceptions import SktransferWarning, WordVectorsError
 from sktransfer.storage import write_json
+from sktransfer.validation import show
 from sktransfer.words.files.blocks import (
     BYTES_A_DIGEST,
     BlockArray,
@@ -134,7 +135,15 @@ def build_table(
                 "str is expected."
             )
     # A copy, so that nobody else can change it.
-    numbers = np.array(matrix, dtype=np.float32, order="C")
+    try:
+        with np.errstate(over="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            numbers = np.array(matrix, dtype=np.float32, order="C")
+    except (TypeError, ValueError, np.exceptions.ComplexWarning) as error:
+        raise WordVectorsError(
+            f"The matrix is {show(matrix)}, but numbers, a row for each word, are "
+            f"expected ({error})."
+        ) from error
     if numbers.ndim != 2 or len(numbers) != len(words) or not numbers.size:
         raise WordVectorsError(
             f"The matrix has shape {numbers.shape}, but a row for each of the "
