@@ -1,21 +1,39 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sktransfer.exceptions import InvalidParameterError
+from sktransfer.exceptions import (
+    FileError,
+    InvalidInputError,
+    InvalidParameterError,
+    MissingFileError,
+)
 from sktransfer.validation import (
+    CALLBACK,
     CLASS_WEIGHT,
     FLAG,
+    PATH,
     RANDOM_STATE,
+    SWITCH,
     VERBOSE,
     check_parameters,
+    did_you_mean,
     exactly,
+    explained,
     instance,
     number,
+    on_disk,
     one_of,
+    show,
     whole,
 )
+
+
+class Unspeakable:
+    def __repr__(self):
+        raise RuntimeError("no words")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +52,9 @@ from sktransfer.validation import (
         (RANDOM_STATE, [None, 0, np.random.RandomState(0)], [-1, 2**32, 1.5, "0"]),
         (VERBOSE, [0, 3, True], [-1, 1.5, None]),
         (exactly("auto") | whole(2), ["auto", 2], [1, "Auto", None]),
+        (SWITCH, [True, 0, 1, np.True_], ["False", None, 2, [], 1.0]),
+        (PATH, ["a", Path("a")], [None, 3, b"a", "", "a\0b", ["a"]]),
+        (CALLBACK, [None, print], [3, "print"]),
     ],
 )
 def test_a_rule_accepts_what_its_words_say(rule, right, wrong):
@@ -61,3 +82,47 @@ def test_long_values_are_cut_and_other_parameters_left_alone():
         check_parameters({"size": "x" * 999, "other": 3}, {"size": whole(0)})
     assert len(str(caught.value)) < 150
     check_parameters({"other": 3}, {"size": whole(0)})
+
+
+def test_what_cannot_be_shown_is_named_by_its_type():
+    assert show(Unspeakable()) == "<Unspeakable>"
+    with pytest.raises(InvalidParameterError, match="^size=<Unspeakable>, but"):
+        check_parameters({"size": Unspeakable()}, {"size": whole(1)})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("finetune", " Did you mean 'fine_tune'?"),
+        ("Fine-Tune", " Did you mean 'fine_tune'?"),
+        ("nothing like it", ""),
+        (3, ""),
+    ],
+)
+def test_names_that_are_like_it_are_suggested(given, said):
+    assert did_you_mean(given, ["fine_tune", "frozen", None]) == said
+
+
+def test_a_rule_of_names_suggests_one():
+    with pytest.raises(InvalidParameterError, match="Did you mean 'frozen'"):
+        check_parameters({"s": "Frozen"}, {"s": one_of("frozen") | exactly(None)})
+
+
+def test_errors_of_libraries_become_our_own():
+    with (
+        pytest.raises(InvalidInputError, match=r"^X is odd \(could .*'x'\): pass 1.$"),
+        explained("X is odd", "pass 1"),
+    ):
+        float("x")
+
+
+def test_so_do_those_of_the_system(tmp_path):
+    with (
+        pytest.raises(MissingFileError, match="^path='.*nowhere' cannot be used"),
+        on_disk("path", str(tmp_path / "nowhere")),
+    ):
+        (tmp_path / "nowhere").read_bytes()
+    with pytest.raises(FileError, match="Is a directory"), on_disk("path", tmp_path):
+        tmp_path.open("w")
+    with pytest.raises(InvalidParameterError, match="^path=3"), on_disk("path", 3):
+        pass

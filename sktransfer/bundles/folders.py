@@ -163,11 +163,13 @@ def check_place(folder: Path) -> None:
     model that was saved, or is the current one.
     """
     if folder.exists() and not folder.is_dir():
-        raise ModelFolderError(f"{folder} is a file, but a model is saved to a folder.")
+        raise ModelFolderError(
+            f"{str(folder)!r} is a file, but a model is saved to a folder: name one."
+        )
     if Path.cwd().is_relative_to(folder):
         raise ModelFolderError(
-            f"{folder} is the current directory or holds it, and saving would put "
-            "another in its place: name a new folder, such as 'model'."
+            f"{str(folder)!r} is the current directory or holds it, and saving would "
+            "put another in its place: name a new folder, such as 'model'."
         )
     there = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if there and _MANIFEST not in there:

@@ -57,7 +57,8 @@ def _are_callbacks(value: object) -> bool:
     """Whether all are callbacks, or pairs of a name and one."""
     if not isinstance(value, list):
         return False
-    bare = [entry[-1] if isinstance(entry, tuple) else entry for entry in value]
+    # A pair is that of a name and a callback.
+    bare = [part[-1] if part and isinstance(part, tuple) else part for part in value]
     return all(hasattr(entry, "initialize") for entry in bare)
 
 

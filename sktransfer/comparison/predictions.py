@@ -59,6 +59,7 @@ from sktransfer.exceptions import (
 )
 from sktransfer.packages import require_extra
 from sktransfer.texts import check_texts
+from sktransfer.validation import did_you_mean, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -402,9 +403,15 @@ def _check_details(
         unknown = [name for name in given or () if name not in said]
         if unknown:
             raise InvalidParameterError(
-                f"{what} names {unknown[0]!r}, but the strategies are {list(said)}."
+                f"{what} names {show(unknown[0])}, but one of the strategies "
+                f"{list(said)} is expected.{did_you_mean(unknown[0], said)}"
             )
     for name, columns in (details or {}).items():
+        if not isinstance(columns, Mapping):
+            raise InvalidParameterError(
+                f"details[{name!r}]={show(columns)}, but a dict of columns to values "
+                "is expected."
+            )
         for column, value in columns.items():
             about[name][column] = _check_detail(name, column, value)
     for name, told in (seconds or {}).items():

@@ -24,7 +24,15 @@ from sktransfer.comparison.findings.trust import (
 )
 from sktransfer.comparison.prediction_files import write_predictions
 from sktransfer.exceptions import InvalidParameterError
-from sktransfer.validation import SWITCH, check_parameters, on_disk
+from sktransfer.validation import (
+    SWITCH,
+    check_parameters,
+    did_you_mean,
+    exactly,
+    on_disk,
+    show,
+    whole,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -350,6 +358,7 @@ class StrategyComparison:
         InvalidParameterError
             If there are no predictions of that name, or `n` is below 1.
         """
+        check_parameters({"n": n}, {"n": whole(1)})
         table = self._predictions_of(strategy)
         return find_mistakes(table, self.texts, self.classes.tolist(), n)
 
@@ -381,6 +390,7 @@ class StrategyComparison:
             If no strategy's probabilities tell anything of the labels, or `n` is below
             1.
         """
+        check_parameters({"n": n}, {"n": exactly(None) | whole(1)})
         return find_suspects(
             self.predictions, self.texts, self.labels, self.classes.tolist(), n
         )
@@ -464,6 +474,7 @@ class StrategyComparison:
         """
         predictions = self._predictions_of(strategy)
         classes = self.classes.tolist()
+        check_parameters({"by_class": by_class}, {"by_class": SWITCH})
         return find_sets(predictions, classes, self.bound, coverage, by_class)
 
     def to_markdown(self) -> str:
@@ -538,7 +549,8 @@ class StrategyComparison:
     def _check_known(self, strategy: str, known: list[str]) -> None:
         if strategy not in known:
             raise InvalidParameterError(
-                f"strategy={strategy!r} is not in this comparison, which has {known}."
+                f"strategy={show(strategy)} is not in this comparison: one of {known} "
+                f"is expected.{did_you_mean(strategy, known)}"
             )
 
     def __repr__(self) -> str:

@@ -12,10 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.validation import explained, show
 
 __all__ = [
     "Compared",
+    "check_compared",
     "check_finished",
+    "check_names",
+    "check_numbers",
     "is_number",
     "name_scoring",
     "rows_at",
@@ -46,6 +50,39 @@ class Compared(Protocol):
         ...
 
 
+def check_compared(comparison: object) -> None:
+    """Refuse what is no comparison."""
+    if not all(hasattr(comparison, name) for name in ("results", "predictions")):
+        raise InvalidInputError(
+            f"comparison={show(comparison)}, but what compare_strategies or "
+            "compare_predictions returned is expected."
+        )
+
+
+def check_names(name: str, values: object) -> None:
+    """Refuse what is no collection of names or labels."""
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
+        raise InvalidInputError(f"{name}={show(values)}, but a list is expected.")
+
+
+def check_numbers(n: int | None = None, **columns: object) -> None:
+    """See that columns, by the names of their parameters, hold numbers, `n` each.
+
+    None is a column that is not there, and in one a number that is not known.
+    """
+    for name, values in columns.items():
+        if values is None:
+            continue
+        remedy = "pass a list with one number for each name"
+        with explained(f"{name}={show(values)} cannot be drawn", remedy):
+            numbers = np.asarray(values, dtype=float)
+        if numbers.ndim != 1 or (n is not None and len(numbers) != n):
+            raise InvalidInputError(
+                f"{name}={show(values)} of shape {numbers.shape}, but one number for "
+                "each name is expected."
+            )
+
+
 def is_number(value: Any) -> bool:
     """Whether a cell of a table holds a finite number.
 
@@ -64,6 +101,7 @@ def train_sizes_of(comparison: Compared) -> list[int]:
     One where it was run without ``train_sizes``. The 0 of strategies that learn from
     the source alone is not among them.
     """
+    check_compared(comparison)
     sizes = comparison.results["train_size"]
     return sorted({int(n) for n in sizes if is_number(n) and n > 0})
 
@@ -73,12 +111,13 @@ def rows_at(comparison: Compared, train_size: int | None = None) -> list[Row]:
 
     Those of strategies that learn from the source alone are always among them.
     """
+    check_compared(comparison)
     rows: list[Row] = comparison.results.to_dict("records")
     sizes = train_sizes_of(comparison)
     if train_size is not None and train_size not in sizes:
         raise InvalidParameterError(
-            f"train_size={train_size}, but the comparison has the sizes {sizes}: pass "
-            "one of them, or None for the largest."
+            f"train_size={show(train_size)}, but the comparison has the sizes {sizes}: "
+            "pass one of them, or None for the largest."
         )
     wanted = train_size if train_size is not None else max(sizes, default=0)
     held = [row for row in rows if is_number(row["train_size"])]

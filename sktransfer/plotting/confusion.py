@@ -9,10 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
+from sktransfer.classifier.data.checks import check_labels
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.packages import require_extra
-from sktransfer.plotting.compared import Compared, strategies_of
-from sktransfer.plotting.style import Fonts, wrap_name
+from sktransfer.plotting.compared import (
+    Compared,
+    check_compared,
+    check_names,
+    strategies_of,
+)
+from sktransfer.plotting.style import Fonts, check_axes, wrap_name
+from sktransfer.validation import explained, show
 
 __all__ = ["ConfusionDisplay"]
 
@@ -82,10 +89,12 @@ class ConfusionDisplay:
         -------
         display : ConfusionDisplay
         """
+        check_compared(comparison)
         held = comparison.predictions
         if strategies is None:
             usual = dict.fromkeys([comparison.best_strategy, comparison.baseline])
             strategies = [name for name in usual if name is not None and name in held]
+        check_names("strategies", strategies)
         unknown = [name for name in strategies if name not in held]
         if unknown or not strategies:
             raise InvalidParameterError(
@@ -151,13 +160,20 @@ class ConfusionDisplay:
         display : ConfusionDisplay
         """
         named = y_pred if isinstance(y_pred, Mapping) else {"predictions": y_pred}
-        if classes is None:
-            occurring = [np.asarray(labels) for labels in (y_true, *named.values())]
-            classes = np.unique(np.concatenate(occurring)).tolist()
-        matrices = {
-            name: confusion_matrix(y_true, labels, labels=classes)
+        check_names("y_true", y_true)
+        true = check_labels(y_true, len(y_true), name="y_true")
+        told = {
+            name: check_labels(labels, len(true), name="y_pred")
             for name, labels in named.items()
         }
+        if classes is None:
+            classes = np.unique(np.concatenate([true, *told.values()])).tolist()
+        remedy = "pass the labels that occur, each once"
+        with explained(f"classes={show(classes)} cannot be used", remedy):
+            matrices = {
+                name: confusion_matrix(true, labels, labels=classes)
+                for name, labels in told.items()
+            }
         return cls(matrices, classes).plot(ax)
 
     def plot(self, ax: Any = None, *, n_columns: int = 3) -> Self:
@@ -209,12 +225,29 @@ class ConfusionDisplay:
         self.figure_, self.ax_ = figure, axes
         return self
 
+    def _check_matrices(self) -> None:
+        n = len(self.classes)
+        matrices = self.matrices if isinstance(self.matrices, Mapping) else {"": None}
+        for name, matrix in matrices.items():
+            numbers = np.asarray(matrix)
+            if numbers.shape != (n, n) or numbers.dtype.kind not in "iuf":
+                raise InvalidInputError(
+                    f"matrices={show(self.matrices)}, but a dict is expected, and in "
+                    f"{name!r} counts of the shape ({n}, {n}): a row and a column for "
+                    f"each of classes={show(list(self.classes))}."
+                )
+
     def _open(self, ax: Any, n_columns: int) -> tuple[Any, NDArray[Any]]:
         """The figure and as many axes as there are matrices, shape (n_matrices,)."""
         require_extra("matplotlib", "plot", type(self).__name__)
+        check_names("matrices", self.matrices)
+        check_names("classes", self.classes)
         n_matrices = len(self.matrices)
         if not n_matrices:
-            raise InvalidInputError("There is no matrix to draw, and 1 is needed.")
+            raise InvalidInputError(
+                "matrices is empty: there is no matrix to draw, and 1 is needed."
+            )
+        self._check_matrices()
         if ax is not None:
             axes = np.ravel(np.asarray(ax, dtype=object))
             if len(axes) != n_matrices:
@@ -222,6 +255,8 @@ class ConfusionDisplay:
                     f"ax has {len(axes)} axes, but {n_matrices} are expected, one for "
                     f"each of {list(self.matrices)}."
                 )
+            for each in axes:
+                check_axes(each)
             return axes[0].figure, axes
         import matplotlib.pyplot as plt
 

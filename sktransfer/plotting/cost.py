@@ -12,6 +12,8 @@ from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.plotting.compared import (
     Compared,
     check_finished,
+    check_names,
+    check_numbers,
     is_number,
     name_scoring,
     rows_at,
@@ -193,6 +195,11 @@ class CostDisplay:
         -------
         self : CostDisplay
         """
+        check_names("names", self.names)
+        for name in ("seconds", "scores"):
+            check_names(name, getattr(self, name))
+            check_numbers(**{name: getattr(self, name)})
+        check_numbers(len(self.names), low=self.low, high=self.high)
         if not len(self.names) == len(self.seconds) == len(self.scores) > 0:
             raise InvalidInputError(
                 f"{len(self.names)} names, {len(self.seconds)} costs and "

@@ -24,6 +24,7 @@ from sktransfer.plotting.style import (
     open_axes,
     wrap_name,
 )
+from sktransfer.validation import explained, show
 
 __all__ = ["TransferCurveDisplay"]
 
@@ -125,14 +126,17 @@ class TransferCurveDisplay:
         """
         from matplotlib.ticker import NullLocator
 
-        drawn = {
-            name: np.array(sorted(points), float)
-            for name, points in self.curves.items()
-            if len(points)
-        }
+        remedy = "pass a dict of names to lists of (n_texts, score, low, high)"
+        with explained(f"curves={show(self.curves)} cannot be drawn", remedy):
+            drawn = {
+                name: np.array(sorted(points), float)
+                for name, points in self.curves.items()
+                if len(points)
+            }
         if not drawn:
             raise InvalidInputError(
-                "No curve has a point: at least 1 strategy with 1 score is expected."
+                "No curve has a point: in curves at least 1 strategy with 1 score is "
+                "expected."
             )
         n_lines = (len(drawn) + 1) // 2
         figure, ax = open_axes(ax, type(self).__name__, (5.2, 3.6 + 0.3 * n_lines))

@@ -12,8 +12,9 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.utils import check_random_state
 
+from sktransfer.estimators import is_estimator
 from sktransfer.exceptions import InvalidInputError
-from sktransfer.plotting.compared import Compared
+from sktransfer.plotting.compared import Compared, check_names, check_numbers
 from sktransfer.plotting.style import (
     MUTED,
     PALETTE,
@@ -23,6 +24,16 @@ from sktransfer.plotting.style import (
     wrap_name,
 )
 from sktransfer.texts import check_texts
+from sktransfer.validation import (
+    RANDOM_STATE,
+    Rule,
+    check_parameters,
+    explained,
+    show,
+    whole,
+)
+
+_AS_POINTS = "pass two numbers for each text, as an array of shape (n_texts, 2)"
 
 __all__ = ["DomainMapDisplay"]
 
@@ -181,6 +192,16 @@ class DomainMapDisplay:
         -------
         display : DomainMapDisplay
         """
+        check_parameters(
+            {
+                "estimator": estimator,
+                "source": source,
+                "reducer": reducer,
+                "max_texts": max_texts,
+                "random_state": random_state,
+            },
+            _RULES,
+        )
         generator = check_random_state(random_state)
         texts: list[str] = []
         domains: list[str] = []
@@ -208,6 +229,30 @@ class DomainMapDisplay:
             variances=getattr(reducer, "explained_variance_ratio_", None),
         ).plot(ax)
 
+    def _check(self) -> None:
+        """See that there are points, and of each what is told of it."""
+        with explained(f"points={show(self.points)} cannot be drawn", _AS_POINTS):
+            points = np.asarray(self.points, dtype=float)
+        if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+            raise InvalidInputError(
+                f"points has the shape {points.shape}: {_AS_POINTS}."
+            )
+        for name, given in (("domains", self.domains), ("labels", self.labels)):
+            if given is None and name == "labels":
+                continue
+            check_names(name, given)
+            if len(given) != len(points):  # type: ignore[arg-type]
+                raise InvalidInputError(
+                    f"{name}={show(given)}, but one for each of the {len(points)} "
+                    "points is expected."
+                )
+        check_numbers(variances=self.variances)
+        if self.variances is not None and len(self.variances) < 2:
+            raise InvalidInputError(
+                f"variances={show(self.variances)}, but a share for each of the two "
+                "directions is expected."
+            )
+
     def plot(self, ax: Any = None) -> Self:
         """Draw the map.
 
@@ -220,6 +265,7 @@ class DomainMapDisplay:
         -------
         self : DomainMapDisplay
         """
+        self._check()
         figure, ax = open_axes(ax, type(self).__name__, (5.2, 4.6))
         domains = np.asarray(self.domains)
         given = [None] * len(domains) if self.labels is None else list(self.labels)
@@ -253,6 +299,28 @@ class DomainMapDisplay:
             fonts.apply(legend_below(figure, ax, handles, n_columns=3))
         self.figure_, self.ax_ = figure, ax
         return self
+
+
+_TRANSFORMER = "a transformer with fit_transform, not a class of them,"
+_RULES = {
+    "estimator": Rule(
+        lambda value: is_estimator(value) and hasattr(value, "transform"), _TRANSFORMER
+    ),
+    "source": Rule(
+        lambda value: (
+            value is None or (isinstance(value, (tuple, list)) and len(value) == 2)
+        ),
+        "None or a pair of texts and labels",
+    ),
+    "reducer": Rule(
+        lambda value: (
+            value is None or (is_estimator(value) and hasattr(value, "fit_transform"))
+        ),
+        f"None or {_TRANSFORMER}",
+    ),
+    "max_texts": whole(1),
+    "random_state": RANDOM_STATE,
+}
 
 
 def _default_featurizer() -> Any:

@@ -11,6 +11,8 @@ from sktransfer.exceptions import InvalidInputError
 from sktransfer.plotting.compared import (
     Compared,
     check_finished,
+    check_names,
+    check_numbers,
     is_number,
     name_scoring,
     rows_at,
@@ -174,6 +176,10 @@ class ScoreDisplay:
         -------
         self : ScoreDisplay
         """
+        check_names("names", self.names)
+        check_names("scores", self.scores)
+        check_numbers(scores=self.scores)
+        check_numbers(len(self.names), low=self.low, high=self.high)
         if not len(self.names) == len(self.scores):
             raise InvalidInputError(
                 f"{len(self.names)} names and {len(self.scores)} scores were given, "

@@ -19,8 +19,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sktransfer.exceptions import FontWarning
+from sktransfer.exceptions import FontWarning, InvalidParameterError
 from sktransfer.packages import require_extra
+from sktransfer.validation import show
 
 __all__ = [
     "MUTED",
@@ -211,6 +212,14 @@ class Mark:
         )
 
 
+def check_axes(ax: object) -> None:
+    """Refuse what is no Axes of matplotlib's."""
+    if not hasattr(ax, "figure"):
+        raise InvalidParameterError(
+            f"ax={show(ax)}, but None or an Axes of matplotlib is expected."
+        )
+
+
 def open_axes(ax: Any, purpose: str, size: tuple[float, float]) -> tuple[Any, Any]:
     """The figure and axes to draw on: those given, or new ones as pyplot makes them.
 
@@ -219,6 +228,7 @@ def open_axes(ax: Any, purpose: str, size: tuple[float, float]) -> tuple[Any, An
     """
     require_extra("matplotlib", "plot", purpose)
     if ax is not None:
+        check_axes(ax)
         return ax.figure, ax
     import matplotlib.pyplot as plt
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from sktransfer.validation import (
     exactly,
     instance,
     on_disk,
+    show,
     whole,
 )
 
@@ -185,6 +187,11 @@ def _check_explanations(given: object) -> Mapping[int, Explanation]:
             "to explanations is expected, as in {3: explain(model, text)}."
         )
     for row, explanation in given.items():
+        if not isinstance(row, Integral):
+            raise InvalidInputError(
+                f"explanations has the key {show(row)}, but the number of a row, as in "
+                "{3: explain(model, text)}, is expected."
+            )
         if explanation is not None and not isinstance(explanation, Explanation):
             raise InvalidInputError(
                 f"explanations[{row!r}] is of type {type(explanation).__name__}, but "

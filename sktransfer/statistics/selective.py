@@ -24,6 +24,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -31,6 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.validation import show
 
 __all__ = [
     "ConfidenceTable",
@@ -434,9 +436,9 @@ def _least(
 
 
 def _check_share(name: str, value: float) -> None:
-    if not 0 < value < 1:
+    if not isinstance(value, Real) or not 0 < value < 1:
         raise InvalidParameterError(
-            f"{name}={value}, but a number between 0 and 1 is expected."
+            f"{name}={show(value)}, but a number between 0 and 1 is expected."
         )
 
 

@@ -76,30 +76,30 @@ WRONG_TEXTS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "nothing": (lambda: [], ("no texts", "no rows", "0")),
     "a dict": (lambda: {"a": "b"}, ("dict",)),
     "a set": (lambda: {"a", "b"}, ("set",)),
-    "numbers": (lambda: [1, 2, 3], ("1", "int")),
-    "bools": (lambda: [True, False] * 8, ("bool", "True")),
-    "a sparse matrix": (lambda: sparse.eye(16, format="csr"), ("sparse", "16")),
+    "numbers": (lambda: [1, 2, 3], ("1", "int", "numbers")),
+    "bools": (lambda: [True, False] * 8, ("bool", "True", "numbers", "1D array")),
+    "a sparse matrix": (lambda: sparse.eye(16, format="csr"), ("sparse", "16", "numbers", "table")),
     "0-d": (lambda: np.array("good"), ("0 dim", "shape ()")),
-    "2-D": (lambda: np.array([["good"]] * 16), ("2 dim", "(16, 1)")),
+    "2-D": (lambda: np.array([["good"]] * 16), ("2 dim", "(16, 1)", "table")),
     "a table": (lambda: pd.DataFrame({"text": ["good"] * 16}), ("text", "(16, 1)")),
-    "a None in it": (lambda: ["good"] * 15 + [None], ("[15]",)),
-    "a NaN in it": (lambda: ["good"] * 15 + [math.nan], ("[15]",)),
-    "bytes in it": (lambda: ["good"] * 15 + [b"bad"], ("[15]",)),
-    "a number in it": (lambda: ["good"] * 15 + [17], ("[15]",)),
-    "a list in it": (lambda: ["good"] * 15 + [["bad"]], ("[15]",)),
+    "a None in it": (lambda: ["good"] * 15 + [None], ("[15]", "position 15")),
+    "a NaN in it": (lambda: ["good"] * 15 + [math.nan], ("[15]", "position 15")),
+    "bytes in it": (lambda: ["good"] * 15 + [b"bad"], ("[15]", "position 15")),
+    "a number in it": (lambda: ["good"] * 15 + [17], ("[15]", "position 15")),
+    "a list in it": (lambda: ["good"] * 15 + [["bad"]], ("[15]", "position 15")),
     "ragged lists": (lambda: [["a"], ["b", "c"]] * 8, ("[0]",)),
     "dicts": (lambda: [{"text": "good"}] * 16, ("[0]", "dict")),
     "dates": (lambda: [datetime.date(2020, 1, 1)] * 16, ("[0]", "date")),
     "paths": (lambda: [Path("a.txt")] * 16, ("[0]", "Path")),
-    "a missing one of pandas": (lambda: _series(*["a"] * 15, pd.NA), ("[15]",)),
+    "a missing one of pandas": (lambda: _series(*["a"] * 15, pd.NA), ("[15]", "position 15")),
     "a category that is missing": (
-        lambda: _series(*["a"] * 15, None, dtype="category"), ("[15]",),
+        lambda: _series(*["a"] * 15, None, dtype="category"), ("[15]", "position 15"),
     ),
     "a masked array": (
-        lambda: np.ma.array(["a"] * 16, mask=[False] * 15 + [True]), ("[15]", "masked"),
+        lambda: np.ma.array(["a"] * 16, mask=[False] * 15 + [True]), ("[15]", "position 15"),
     ),
-    "what cannot be shown": (lambda: ["good"] * 15 + [Unspeakable()], ("[15]",)),
-    "what says too much": (lambda: ["good"] * 15 + [Verbose()], ("[15]",)),
+    "what cannot be shown": (lambda: ["good"] * 15 + [Unspeakable()], ("[15]", "position 15")),
+    "what says too much": (lambda: ["good"] * 15 + [Verbose()], ("[15]", "position 15")),
     "a generator of numbers": (lambda: (n for n in range(16)), ("[0]", "generator")),
     "a lone surrogate": (lambda: ["good \ud800"] + ["bad"] * 15, ("[0]",)),
     "NULs": (lambda: ["a\0b", "\0"] * 8, ("[0]",)),
@@ -112,10 +112,15 @@ _MAY_WORK = {
     "a lone surrogate", "NULs", "a text of 10 MB", "texts as numbers",
     "texts of two sorts of str", "a duplicate index",
 }  # fmt: skip
+_OTHERWISE = {
+    ("WordVectorFeaturizer.words_of", "nothing"),
+    ("compare_predictions texts", "None"),
+}
 # A classifier of numbers takes them.
 _NUMBERS = {"numbers", "bools", "a sparse matrix"}
 
 LABELS = ["pos", "neg"] * 8
+OTHERS = [f"book no {n}, {'dull' if n % 2 else 'fun'}" for n in range(16)]
 TEXTS = [f"film no {n} is {'bad' if n % 2 else 'good'}" for n in range(16)]
 
 WRONG_LABELS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
@@ -128,22 +133,22 @@ WRONG_LABELS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "0-d": (lambda: np.array("pos"), ("0", "()")),
     "2-D": (lambda: np.array([LABELS, LABELS]).T, ("(16, 2)",)),
     "one class": (lambda: ["pos"] * 16, ("'pos'",)),
-    "a NaN": (lambda: [0.0, 1.0] * 7 + [1.0, math.nan], ("[15]",)),
-    "infinity": (lambda: [0.0, 1.0] * 7 + [1.0, math.inf], ("[15]", "inf")),
-    "a None": (lambda: [*LABELS[:-1], None], ("[15]",)),
-    "two kinds": (lambda: [*LABELS[:-1], 3], ("mix", "int", "[15]")),
+    "a NaN": (lambda: [0.0, 1.0] * 7 + [1.0, math.nan], ("[15]", "position 15")),
+    "infinity": (lambda: [0.0, 1.0] * 7 + [1.0, math.inf], ("[15]", "position 15")),
+    "a None": (lambda: [*LABELS[:-1], None], ("[15]", "position 15")),
+    "two kinds": (lambda: [*LABELS[:-1], 3], ("mixes", "type int")),
     "fractions": (lambda: np.linspace(0, 1, 16), ("0.0", "continuous", "float")),
     "lists": (lambda: [["pos"], ["neg"]] * 8, ("list", "(16, 1)")),
     "ragged lists": (lambda: [["pos"], ["neg", "a"]] * 8, ("list", "ragged")),
     "a dict": (lambda: dict.fromkeys(range(16), "pos"), ("dict",)),
     "dicts": (lambda: [{"a": 1}, {"b": 1}] * 8, ("dict",)),
     "sparse": (lambda: sparse.eye(16, format="csr"), ("sparse",)),
-    "a missing one of pandas": (lambda: _series(*LABELS[:-1], pd.NA), ("[15]",)),
+    "a missing one of pandas": (lambda: _series(*LABELS[:-1], pd.NA), ("[15]", "position 15")),
     "a category that is missing": (
-        lambda: _series(*LABELS[:-1], None, dtype="category"), ("[15]",),
+        lambda: _series(*LABELS[:-1], None, dtype="category"), ("[15]", "position 15"),
     ),
     "a masked array": (
-        lambda: np.ma.array([0, 1] * 8, mask=[False] * 15 + [True]), ("[15]", "masked"),
+        lambda: np.ma.array(LABELS, mask=[False] * 15 + [True]), ("[15]", "position 15"),
     ),
     "what cannot be shown": (lambda: [*LABELS[:-1], Unspeakable()], ("[15]", "type")),
     "complex": (lambda: [1j, 2j] * 8, ("complex",)),
@@ -151,7 +156,9 @@ WRONG_LABELS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "bools": (lambda: [True, False] * 8, ()),
     "a generator": (lambda: (label for label in LABELS), ("generator",)),
 }  # fmt: skip
-_LABELS_MAY_WORK = {"a duplicate index", "bools", "a generator"}
+# scikit-learn takes a column, and probabilities are fractions.
+_LABELS_OTHERWISE = {("a", "fractions"), ("a", "one class"), ("y_val", "one class")}
+_LABELS_MAY_WORK = {"a duplicate index", "bools", "a generator", "lists"}
 
 WRONG_WEIGHTS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "too few": (lambda: [1.0] * 15, ("15",)),
@@ -245,7 +252,7 @@ TEXT_TAKERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     ),
     "TransferSentimentClassifier.fit": ("X", lambda X: transfer().fit(X, LABELS)),
     "TransferSentimentClassifier.partial_fit": (
-        "X", lambda X: transfer().partial_fit(X, LABELS),
+        "X", lambda X: transfer().partial_fit(X, LABELS, ["neg", "pos"]),
     ),
     "TransferSentimentClassifier.fit X_val": (
         "X_val", lambda X: transfer().fit(TEXTS, LABELS, X_val=X, y_val=LABELS),
@@ -272,14 +279,14 @@ LABEL_TAKERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     ),
     "TransferSentimentClassifier.partial_fit": (
         "y",
-        lambda y: transfer().partial_fit(TEXTS, y),
+        lambda y: transfer().partial_fit(TEXTS, y, ["neg", "pos"]),
     ),
     "NBSVMClassifier.fit": ("y", lambda y: sk.NBSVMClassifier().fit(np.eye(16), y)),
     "VaderClassifier.fit": ("y", lambda y: sk.VaderClassifier().fit(TEXTS, y)),
     "compare_strategies": ("y", lambda y: compare(TEXTS, y)),
     "compare_strategies source": (
         "source",
-        lambda y: compare(strategies=["tfidf"], source=(TEXTS, y)),
+        lambda y: compare(strategies=["tfidf"], source=(OTHERS, y)),
     ),
     "compare_predictions y": ("y", lambda y: predictions({"a": LABELS}, y)),
     "compare_predictions labels": ("a", lambda y: predictions({"a": y})),
@@ -694,7 +701,47 @@ PARAMETERS: dict[str, tuple[Callable[..., Any], dict[str, tuple[Any, ...]]]] = {
 }  # fmt: skip
 
 # Values that may do: what the parameter means there.
-FINE: set[tuple[str, str, str]] = set()
+FINE = {
+    ("TransferSentimentClassifier", "encoder_learning_rate", "0"),
+    ("TransferSentimentClassifier", "head_learning_rate", "0"),
+    ("BertFeaturizer", "max_length", "1"),
+    ("compare_strategies", "cv", "None"),  # five folds, as in scikit-learn
+    ("compare_strategies", "train_sizes", "[99]"),  # the whole training part
+    ("compare_strategies", "n_jobs", "-99"),  # one, as in joblib
+    # What a strategy cannot do becomes the error in its row.
+    ("compare_strategies", "scoring", "'r2'"),
+    ("compare_strategies", "param_grids", "{'nbsvm': {'q': [1]}}"),
+    ("compare_predictions", "scoring", "'r2'"),
+    ("compare_predictions", "seconds", "{'a': nan}"),  # it is not told
+    ("WordVectors", "words", "['a', '']"),
+    ("explain", "text", "''"),
+    ("suggest", "n", "99"),  # all of them
+    ("save", "confidence", "{'n': 1}"),
+    ("write_report", "explanations", "{'a': None}"),
+    ("write_report", "explanations", "{99: None}"),
+    ("ScoreDisplay", "scores", "[None]"),  # a row without a score
+    ("ScoreDisplay", "baseline", "'x'"),  # one that is not drawn
+    ("ScoreDisplay", "baseline", "3"),
+    ("CostDisplay", "seconds", "[-1.0]"),  # the cheapest
+}
+
+# How messages call the place of a parameter that stands for something.
+PLACES = {
+    ("TransferSentimentClassifier", "init_from"): ("init_from", "folder"),
+    ("BertFeaturizer", "model"): ("model", "weights"),
+    ("WordVectorTrainer", "start_from"): ("start_from", "vectors"),
+    ("WordVectorTrainer", "min_count"): ("min_count",),
+    ("compare_strategies", "encoder"): ("encoder", "weights", "model", "hub id"),
+    ("compare_strategies", "cv"): ("cv", "fold"),
+    ("WordVectors", "words"): ("words", "word"),
+    ("WordVectors", "matrix"): ("matrix", "vector"),
+    ("WordVectors.load", "source"): ("source", "vectors", "format"),
+    ("suggest", "model"): ("model", "not fitted"),
+    ("explain", "estimator"): ("estimator", "not fitted"),
+    ("save", "estimator"): ("estimator", "not fitted"),
+    ("StrategyComparison.save_predictions", "path"): ("path", "file"),
+    ("CostDisplay", "seconds"): ("seconds", "costs"),
+}
 
 
 def make_cases() -> list[Case]:
@@ -710,9 +757,7 @@ def _texts() -> Iterator[Case]:
                 f"{taker}: {what}",
                 lambda take=take, make=make: take(make()),
                 tuple(filter(None, (place, told))),
-                what in _MAY_WORK or takes_numbers or (
-                    what == "nothing" and taker.endswith("words_of")
-                ),
+                what in _MAY_WORK or takes_numbers or (taker, what) in _OTHERWISE,
             )  # fmt: skip
 
 
@@ -723,7 +768,7 @@ def _labels() -> Iterator[Case]:
                 f"{taker}: labels, {what}",
                 lambda take=take, make=make: take(make()),
                 tuple(filter(None, (place, told))),
-                what in _LABELS_MAY_WORK,
+                what in _LABELS_MAY_WORK or (place, what) in _LABELS_OTHERWISE,
             )
 
 
@@ -734,6 +779,7 @@ def _weights() -> Iterator[Case]:
                 f"{taker}: weights, {what}",
                 lambda take=take, make=make: take(make()),
                 ("sample_weight", told),
+                what == "strings",  # scikit-learn reads them as numbers
             )
 
 
@@ -745,7 +791,7 @@ def _parameters() -> Iterator[Case]:
                 yield Case(
                     f"{owner}({name}={shown})",
                     lambda call=call, name=name, value=value: call(**{name: value}),
-                    (name, told),
+                    (PLACES.get((owner, name), (name,)), told),
                     (owner, name, shown) in FINE,
                 )
 
@@ -759,9 +805,17 @@ def _words_of(value: Any) -> tuple[str, tuple[str, ...]]:
         return kind, (kind,)
     first = repr(value)[:12].strip("([{ ").split(",")[0].rstrip(")]}")
     told = [kind, first, shown]
+    if isinstance(value, str):
+        told += [value[:40]]
     if hasattr(value, "__len__"):
         told += [str(len(value)), "empty"]
         told += [repr(entry)[:12] for entry in itertools.islice(value, 20)]
+    if isinstance(value, tuple):
+        told += [str(len(entry)) for entry in value if hasattr(entry, "__len__")]
+    if isinstance(value, (list, np.ndarray)):
+        told += ["[0]", "shape", "groups"]
+    if value is None or isinstance(value, int):
+        told += ["shape ()"]
     if isinstance(value, dict):
         told += [repr(entry)[:12] for entry in value.values()]
     told += [str(part) for part in getattr(value, "shape", ())]

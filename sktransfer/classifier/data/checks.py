@@ -70,7 +70,9 @@ def check_labels(y: object, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]
             f"{name} mixes labels of the types {', '.join(kinds)}, which have no "
             "common order: write all of them as one type, as in list(map(str, y))."
         )
-    with explained(f"{name} holds no classes", "pass one label per row"):
+    first = labels.tolist()[0] if len(labels) else None
+    what = f"{name} holds no classes but {show(first, 40)} of {type(first).__name__}"
+    with explained(what, "pass one label per row"):
         check_classification_targets(labels)
     return labels
 
@@ -140,7 +142,8 @@ def check_weights(
     They are scaled to a mean of 1, so that their common size does not matter. `X`
     stands for the rows: only its length counts.
     """
-    shown = show(sample_weight, 40)
+    _check_each_weight(sample_weight)
+    shown = f"{show(sample_weight, 40)} {getattr(sample_weight, 'shape', '')}"
     remedy = "pass one number per row, at least 0, of which one is positive"
     with explained(f"sample_weight={shown} cannot be used", remedy):
         weight = _check_sample_weight(
@@ -171,6 +174,22 @@ def check_weights(
     if np.ptp(weight) == 0:
         return None
     return np.asarray(weight / weight.mean())
+
+
+def _check_each_weight(sample_weight: object) -> None:
+    """Tell which weight is none; what is no list of numbers is told of by others."""
+    if not isinstance(sample_weight, (list, tuple, np.ndarray)):
+        return
+    try:
+        numbers = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError):
+        return
+    bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
+    if numbers.ndim == 1 and bad.size:
+        raise InvalidInputError(
+            f"sample_weight[{bad[0]}] is {numbers[bad[0]]}, but a finite number of at "
+            "least 0 is expected: drop the row, or give it the weight 0."
+        )
 
 
 def _weigh_classes(

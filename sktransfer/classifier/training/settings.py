@@ -29,6 +29,8 @@ from sktransfer.classifier.training.callbacks import (
 )
 from sktransfer.classifier.training.net import TransferNet
 from sktransfer.encoders.compute.devices import resolve_dtype
+from sktransfer.exceptions import InvalidParameterError
+from sktransfer.validation import show
 
 __all__ = [
     "FROZEN",
@@ -359,4 +361,13 @@ def make_net(
         # skorch's table has a line an epoch; 1 is our progress bar.
         "verbose": max(0, int(options.verbose) - 1),
     }
-    return kind(network, **(parameters | (options.net_params or {})))
+    given = options.net_params or {}
+    try:
+        return kind(network, **(parameters | given))
+    except (TypeError, ValueError) as error:
+        if not given:
+            raise
+        raise InvalidParameterError(
+            f"net_params={show(given)} cannot be used ({error}): names of parameters "
+            "of skorch.NeuralNet are expected."
+        ) from error

@@ -117,8 +117,8 @@ def _explain_absence(name: str, hub: str) -> CheckpointNotFoundError:
         else f"it is not among the packaged weights ({list_packaged()})"
     )
     return CheckpointNotFoundError(
-        f"No weights named {name!r} were found: {_explain_folder(name)}{package}, the "
-        f"local hub cache {constants.HF_HUB_CACHE} lacks it, and {hub}. Pass an "
+        f"No weights named {name!r:.200} were found: {_explain_folder(name)}{package}, "
+        f"the local hub cache {constants.HF_HUB_CACHE} lacks it, and {hub}. Pass an "
         f"existing folder or another name.{explain_bare_name(name)}"
     )
 

@@ -1,9 +1,11 @@
 import datetime as dt
+import math
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import sparse
 
 from sktransfer.classifier.data.checks import (
     check_labels,
@@ -49,6 +51,19 @@ class TestLabels:
             ([0.0, np.nan], "y contains NaN or infinity, first at position 1"),
             (np.array(["a", 1], dtype=object), "y mixes labels of the types int, str"),
             ([np.inf, 0.0], "y contains NaN or infinity, first at position 0"),
+            # numpy would make a label "nan" and one "1" of these.
+            (["a", math.nan], "y contains a missing value, first at position 1"),
+            (["a", 1], "y mixes labels of the types int, str"),
+            (
+                np.ma.array(["a", "b"], mask=[0, 1]),
+                "missing value, first at position 1",
+            ),
+            ("ab", "y is a single str"),
+            ({"a": 1, "b": 2}, "y is a single dict"),
+            (3, "y, of type int, cannot be read as labels"),
+            (sparse.eye(2, format="csr"), "y, of type csr_matrix, cannot be read"),
+            ([["a"], ["b", "c"]], "y, of type list, cannot be read as labels"),
+            ([{"a": 1}, {"b": 2}], "y holds no classes but {'a': 1} of type dict"),
         ],
     )
     def test_unusable_labels_are_named(self, y, message):
@@ -133,6 +148,11 @@ class TestWeights:
         )
         np.testing.assert_allclose(weight, [2 / 3, 2 / 3, 2 / 3, 2])
 
+    @pytest.mark.parametrize("weight", [-1, math.nan, math.inf, "x", None])
+    def test_a_class_weight_that_is_no_weight_is_refused(self, weight):
+        with pytest.raises(InvalidParameterError, match="class_weight={'a': "):
+            self.weigh(class_weight={"a": weight, "b": 1})
+
     def test_a_class_without_a_weight_of_its_own_is_named(self):
         with pytest.raises(ValueError, match=r"'b'.*not in class_weight"):
             self.weigh(class_weight={"a": 1, "typo": 2})
@@ -144,10 +164,12 @@ class TestWeights:
     @pytest.mark.parametrize(
         ("weight", "message"),
         [
-            ([1, 1, 1, -1], "Negative values"),
+            ([1, 1, 1, -1], r"sample_weight\[3\] is -1"),
             ([0, 0, 0, 0], "0 for every row|at least one non-zero"),
             ([1, 1, 1], "sample_weight"),
-            ([1, 1, 1, np.nan], "NaN"),
+            ([1, 1, 1, np.nan], r"sample_weight\[3\] is nan"),
+            ({"a": 1}, "sample_weight={'a': 1}"),
+            (np.ones((4, 1)), r"\(4, 1\)"),
         ],
     )
     def test_unusable_weights_are_refused(self, weight, message):

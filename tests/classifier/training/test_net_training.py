@@ -139,7 +139,7 @@ class TestWeights:
 
     def test_negative_weights_are_refused(self, make, numbers):
         X, y = numbers
-        with pytest.raises(ValueError, match="Negative values"):
+        with pytest.raises(ValueError, match=r"sample_weight\[0\] is -1"):
             make(encoder=None).fit(X, y, sample_weight=-np.ones(60))
 
 

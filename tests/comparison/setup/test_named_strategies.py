@@ -167,6 +167,9 @@ class TestNaming:
         [
             ([], "strategies is empty"),
             (["frozzen"], "strategies names 'frozzen', but one of"),
+            (["frozzen"], "Did you mean 'frozen'"),
+            (["TF-IDF"], "Did you mean 'tfidf'"),
+            (b"tfidf", "strategies=b'tfidf', but names are expected as str"),
             (["transferred"], "'transferred' needs a source domain"),
             (5, "strategies is a int"),
             ({"mine": DummyClassifier}, "strategies\\['mine'\\] is"),
