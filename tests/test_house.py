@@ -232,7 +232,7 @@ TESTED_IN = {
     ],
     "classifier/network/adapters": ["classifier/strategies/lora"],
     "cli/app": ["cli/encode", "cli/options", "cli/terminal"],
-    "cli/predict": ["cli/growing_file", "cli/table_writers"],
+    "cli/predict": ["cli/tables/table_writers"],
     "comparison/encoders": ["comparison/setup/named_encoders"],
     "comparison/findings/summary": ["comparison/findings/sentences"],
     "comparison/result": [

@@ -29,6 +29,7 @@ from sktransfer.cli.options import (
     Format,
     Fresh,
     Overwrite,
+    Quotes,
     option,
     parse_duration,
     parse_names,
@@ -36,6 +37,7 @@ from sktransfer.cli.options import (
 )
 from sktransfer.cli.outputs import (
     MODEL_FILE,
+    check_beside_report,
     check_free,
     check_inputs_stay,
     check_report,
@@ -49,6 +51,7 @@ from sktransfer.cli.terminal import (
     stdout_console,
 )
 from sktransfer.exceptions import TruncationWarning
+from sktransfer.formulas import restore_formula
 
 __all__ = ["EXAMPLES", "LabelledTable", "compare", "compare_tables", "read_labelled"]
 
@@ -228,6 +231,7 @@ def compare(
     ] = True,
     format: Format = None,
     encoding: Encoding = None,
+    quotes: Quotes = "auto",
     fresh: Fresh = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -237,6 +241,9 @@ def compare(
         inputs[f"encoder {number} of {len(encoder or ())}"] = name
     if suspects is not None:
         _check_suspects(Path(suspects).expanduser(), inputs, overwrite=overwrite)
+    if suspects is not None and report is not None:
+        place, folder = (Path(name).expanduser() for name in (suspects, report))
+        check_beside_report(place, folder, option="--suspects")
     if report is not None:
         check_report(
             Path(report).expanduser(),
@@ -252,7 +259,13 @@ def compare(
         "train_sizes": parse_sizes(train_sizes),
     }
     table = read_labelled(
-        file, text=text, label=label, group=group, format=format, encoding=encoding
+        file,
+        text=text,
+        label=label,
+        group=group,
+        format=format,
+        encoding=encoding,
+        quotes=quotes,
     )
     drawn = table.draw(max_rows, seed)
     if len(drawn.texts) < len(table.texts):
@@ -266,6 +279,7 @@ def compare(
             text=source_text,
             label=source_label,
             encoding=encoding,
+            quotes=quotes,
             prefix="source_",
             likely=table.columns,
         )
@@ -324,17 +338,19 @@ def read_labelled(
     group: str | None = None,
     format: str | None = None,
     encoding: str | None = None,
+    quotes: str = "auto",
     prefix: str = "",
     likely: tuple[str, str] = ("text", "label"),
 ) -> LabelledTable:
     """Read texts and labels; rows that lack one of them are left out, and counted.
 
-    Labels are str, whatever they were. Columns that are not named are found, `likely`
+    Labels are str, whatever they were, without the apostrophe that keeps a spreadsheet
+    from running them. Columns that are not named are found, `likely`
     ones first, see `find_columns`. `prefix` is that of the options which name the
     columns, for messages.
     """
     texts, labels, groups, n_left_out = [], [], [], 0
-    with open_input(name, format, encoding) as reader:
+    with open_input(name, format, encoding, quotes) as reader:
         text, label = find_columns(reader, text, label, prefix=prefix, likely=likely)
         check_columns(reader, group=group)
         for chunk in reader.chunks(_N_ROWS):
@@ -344,7 +360,7 @@ def read_labelled(
                     n_left_out += 1
                     continue
                 texts.append(str(cells[0]))
-                labels.append(str(cells[1]).strip())
+                labels.append(restore_formula(str(cells[1]).strip()))
                 groups.append(str(row.get(group)) if group is not None else "")
         shown = reader.name
     if n_left_out:
@@ -434,6 +450,7 @@ def compare_tables(
         return
     folder = Path(report).expanduser()
     model = _save_best(comparison, folder) if best_model else None
+    from sktransfer.comparison.findings.rendering import render_csv
     from sktransfer.comparison.prediction_files import render_predictions
     from sktransfer.report.page_folder import FOLDS, PREDICTIONS, write_files
     from sktransfer.report.writing import write_report
@@ -441,8 +458,7 @@ def compare_tables(
     page = write_report(
         comparison, folder, model_folder=model, title=title, overwrite=overwrite
     )
-    folds = comparison.folds.to_csv(index=False).encode("utf-8", "replace")
-    files = {FOLDS: folds}
+    files = {FOLDS: render_csv(comparison.folds)}
     if comparison.predictions:
         # Without texts, as a report is sent around.
         lines = render_predictions(comparison, texts=False)

@@ -9,9 +9,23 @@ from typing import Annotated, Any
 import typer
 
 from sktransfer.cli.input_file import check_columns, is_missing, open_input
-from sktransfer.cli.options import OUTPUT, Encoding, Format, Overwrite, Text, option
-from sktransfer.cli.outputs import check_free, check_inputs_stay, check_writable
-from sktransfer.cli.table_readers import Reader
+from sktransfer.cli.options import (
+    OUTPUT,
+    Encoding,
+    Format,
+    Overwrite,
+    Quotes,
+    Text,
+    option,
+)
+from sktransfer.cli.outputs import (
+    check_apart,
+    check_free,
+    check_inputs_stay,
+    check_no_part,
+    check_writable,
+)
+from sktransfer.cli.tables.table_readers import Reader
 from sktransfer.cli.terminal import named, note, stderr_console
 from sktransfer.packages import DEFAULT_ENCODER
 
@@ -50,6 +64,7 @@ def encode(
     ] = "auto",
     format: Format = None,
     encoding: Encoding = None,
+    quotes: Quotes = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Turn texts into vectors with a frozen transformer."""
@@ -59,6 +74,7 @@ def encode(
         output=output,
         format=format,
         encoding=encoding,
+        quotes=quotes,
         overwrite=overwrite,
         model=model,
         pooling=pooling,
@@ -77,6 +93,7 @@ def encode_file(
     output: str,
     format: str | None = None,
     encoding: str | None = None,
+    quotes: str = "auto",
     overwrite: bool = False,
     **parameters: Any,
 ) -> tuple[int, int]:
@@ -97,10 +114,12 @@ def encode_file(
 
     inputs = {"the table": name, "the encoder": parameters.get("model")}
     check_inputs_stay(inputs, [path, *names_beside(path)], option="--output")
+    check_apart(path, parameters.get("model"), "the encoder", option="--output")
+    check_no_part(path, names_beside, option="--output")
     check_free(path, overwrite=overwrite, option="--output")
     from sktransfer.encoders.featurizer import BertFeaturizer
 
-    with open_input(name, format, encoding) as reader:
+    with open_input(name, format, encoding, quotes) as reader:
         check_columns(reader, text=text)
         n_texts = sum(len(chunk.rows) for chunk in reader.chunks(_N_ROWS))
         if not n_texts:

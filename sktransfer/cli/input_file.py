@@ -12,51 +12,26 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import Any
 
 import typer
 
-from sktransfer.cli.table_readers import Reader, open_reader
+from sktransfer.cli.tables.encodings import detect_file, find_fault
+from sktransfer.cli.tables.table_readers import Reader, open_reader
 from sktransfer.cli.terminal import named, note
+from sktransfer.exceptions import InvalidInputError
 from sktransfer.packages import existing_path
 
 __all__ = [
     "FORMATS",
     "check_columns",
     "choose_format",
-    "detect_encoding",
     "digest_input",
     "find_columns",
     "is_missing",
-    "is_utf8",
     "known_encoding",
     "open_input",
 ]
-
-# Found by hand: of 395 Chinese and western samples of 1 to 5000 lines this decodes all,
-# charset-normalizer 3.5 decodes 352, or 394 if it chooses among these encodings, and it
-# fails where a sample ends within a character. It would add Japanese.
-
-# UTF-32 first: its little-endian mark begins with that of UTF-16.
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-# Every third character of a Chinese text is one of these, in the two ways to write.
-_COMMON = frozenset(
-    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下"
-    "自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部"
-    "这个们来为国说时会对过发后里经么学现当没动还进开给电买东质量酒店房间服务很非常手机书"
-    "這個們來為國說時會對過發後裡經麼學現當沒動還進開給電買東質量酒店房間服務很非常手機書"
-    "，。！？、；：（）"
-)
-_CHINESE = ("gb18030", "big5")
-
-# From this share of common characters among those that are not ASCII on, it is Chinese.
-_ENOUGH = 0.15
 
 _BY_SUFFIX = {
     ".csv": "csv",
@@ -69,9 +44,8 @@ _BY_SUFFIX = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+_QUOTES = ("auto", "trust", "none")
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
-
-_N_SAMPLED = 1 << 20
 
 # Of host names, and one that decodes nothing.
 _NO_ENCODINGS_OF_FILES = frozenset({"idna", "punycode", "undefined"})
@@ -99,62 +73,6 @@ def known_encoding(name: str) -> str | None:
     except (LookupError, ValueError):
         return None
     return None if found in _NO_ENCODINGS_OF_FILES else found
-
-
-def detect_encoding(sample: bytes, *, fits_utf8: bool | None = None) -> str:
-    """Name the encoding of a text by its beginning, which may end within a character.
-
-    UTF-8, -16 or -32 by their marks; UTF-8 where that fits; GB18030 or Big5 where it
-    makes common Chinese characters; else Windows' western one. `fits_utf8` is for the
-    whole text, where that is known; None asks the sample.
-
-    Examples
-    --------
-    >>> from sktransfer.cli.input_file import detect_encoding
-    >>> [detect_encoding("很好的酒店".encode(name)) for name in ("utf-8", "gbk")]
-    ['utf-8', 'gb18030']
-    """
-    for mark, name in _MARKS.items():
-        if sample.startswith(mark):
-            return name
-    if fits_utf8 is None:
-        fits_utf8 = _decode(sample, "utf-8") is not None
-    if fits_utf8:
-        return "utf-8"
-    shares = {name: _share_of_common(sample, name) for name in _CHINESE}
-    best = max(shares, key=lambda name: shares[name])
-    if shares[best] >= _ENOUGH:
-        return best
-    return "cp1252" if _decode(sample, "cp1252") is not None else "latin-1"
-
-
-def is_utf8(file: BinaryIO, n_bytes: int = 1 << 20) -> bool:
-    """Whether all that is left of a file is UTF-8; read `n_bytes` at a time."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        while piece := file.read(n_bytes):
-            decoder.decode(piece)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _decode(sample: bytes, encoding: str) -> str | None:
-    """Text of a sample whose last character may be cut, or None if it does not fit."""
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(sample)
-    except UnicodeDecodeError:
-        return None
-
-
-def _share_of_common(sample: bytes, encoding: str) -> float:
-    """Share of common Chinese characters among those beyond ASCII."""
-    text = _decode(sample, encoding)
-    if text is None:
-        return 0.0
-    beyond = [character for character in text if ord(character) > 127]
-    return sum(character in _COMMON for character in beyond) / max(len(beyond), 1)
 
 
 def choose_format(name: str, given: str | None, *, option: str) -> str:
@@ -189,12 +107,20 @@ def choose_format(name: str, given: str | None, *, option: str) -> str:
 
 @contextmanager
 def open_input(
-    name: str, format: str | None = None, encoding: str | None = None
+    name: str,
+    format: str | None = None,
+    encoding: str | None = None,
+    quotes: str = "auto",
 ) -> Iterator[Reader]:
     """Open a file, or for "-" the standard input, which is put into a temporary file.
 
     Without an encoding the bytes are looked at; where it is not UTF-8, that is said.
+    `quotes` are those of `Reader`.
     """
+    if quotes not in _QUOTES:
+        raise typer.BadParameter(
+            f"{quotes!r} is none of {', '.join(_QUOTES)}", param_hint="--quotes"
+        )
     chosen = choose_format(name, format, option="--format")
     with ExitStack() as stack:
         if name == "-":
@@ -205,7 +131,8 @@ def open_input(
         else:
             path = _find_file(name)
         shown = "the standard input" if name == "-" else name
-        yield open_reader(path, chosen, _find(path, chosen, encoding, shown), shown)
+        found = _find(path, chosen, encoding, shown)
+        yield open_reader(path, chosen, found, shown, quotes)
 
 
 def _find_file(name: str) -> Path:
@@ -226,7 +153,8 @@ def _find(path: Path, format: str, encoding: str | None, shown: str) -> str:
     if format == "parquet":
         return "utf-8"
     if encoding is not None:
-        known = known_encoding(encoding)
+        base = encoding.removesuffix("-replace")
+        known = known_encoding(base)
         if known is None:
             raise typer.BadParameter(
                 f"{encoding!r:.80} is no encoding of texts that Python knows: say "
@@ -236,14 +164,25 @@ def _find(path: Path, format: str, encoding: str | None, shown: str) -> str:
         if known == "utf-8":
             # Its mark, if there is one, is none of the first column's name.
             known = "utf-8-sig"
-        return known
-    with path.open("rb") as file:
-        sample = file.read(_N_SAMPLED)
-        file.seek(0)
-        found = detect_encoding(sample, fits_utf8=is_utf8(file))
+        return known + encoding[len(base) :]
+    found, count = detect_file(path)
+    if found is None:
+        raise _damaged(path, shown, count.n_others)
     if not found.startswith("utf-8"):
         note(f"{shown} is read as {found}; name another encoding by --encoding.")
     return found
+
+
+def _damaged(path: Path, shown: str, n_bytes: int) -> InvalidInputError:
+    """Error that says where a text is not the UTF-8 that the rest of it is."""
+    line, column, byte = find_fault(path, "utf-8") or (0, 0, 0)
+    more = f", and so are {n_bytes - 1:,} more" if n_bytes > 1 else ""
+    return InvalidInputError(
+        f"{shown} is UTF-8, but the byte {byte:#04x} in line {line:,}, column "
+        f"{column:,} is no part of a character{more}. Mend it, or have such bytes "
+        "replaced by --encoding utf-8-replace, or name another encoding, as --encoding "
+        "cp1252."
+    )
 
 
 def _like(name: str) -> str:

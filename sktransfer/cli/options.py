@@ -14,9 +14,11 @@ __all__ = [
     "DATA",
     "OUTPUT",
     "Encoding",
+    "EscapeFormulas",
     "Format",
     "Fresh",
     "Overwrite",
+    "Quotes",
     "Text",
     "option",
     "parse_duration",
@@ -56,9 +58,30 @@ Encoding = Annotated[
     str | None,
     option(
         "--encoding",
-        "Of the input, as utf-8 or gb18030; found by looking if not given.",
+        "Of the input, as utf-8 or gb18030; found by looking if not given. Bytes that "
+        "do not fit are replaced by utf-8-replace and the like.",
         "NAME",
         DATA,
+    ),
+]
+Quotes = Annotated[
+    str,
+    option(
+        "--quotes",
+        "auto: refuse a quote without a partner; trust: take them as they are; none: "
+        "quotes are characters of texts.",
+        "HOW",
+        DATA,
+    ),
+]
+EscapeFormulas = Annotated[
+    bool | None,
+    option(
+        "--escape-formulas/--no-escape-formulas",
+        "In CSV: an apostrophe before texts that spreadsheets would run, as =1+1. If "
+        "neither is said, all but cells that stood in a CSV before; never numbers.",
+        None,
+        OUTPUT,
     ),
 ]
 Fresh = Annotated[

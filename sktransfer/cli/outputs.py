@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,8 +12,11 @@ import typer
 
 __all__ = [
     "MODEL_FILE",
+    "check_apart",
+    "check_beside_report",
     "check_free",
     "check_inputs_stay",
+    "check_no_part",
     "check_report",
     "check_writable",
 ]
@@ -84,6 +87,51 @@ def check_inputs_stay(
                 elif path.samefile(read):
                     inside = "" if read == source else f"part of {name!r}, "
                     _refuse(f"{str(path)!r} is {inside}{what}", option)
+
+
+def check_apart(path: Path, folder: str | None, what: str, *, option: str) -> None:
+    """Refuse to write into a folder that is read, and that is replaced as a whole."""
+    source = Path(folder).expanduser() if folder is not None else None
+    if source is None or not source.is_dir():
+        return
+    place = path.resolve()
+    if any(above.exists() and above.samefile(source) for above in place.parents):
+        raise typer.BadParameter(
+            f"{str(path)!r} is in {folder!r}, {what}, where nothing else belongs and "
+            "whatever is saved next replaces it: name another place",
+            param_hint=option,
+        )
+
+
+def check_no_part(
+    path: Path, names: Callable[[Path], tuple[Path, ...]], *, option: str
+) -> None:
+    """Refuse the name of what another run has left, or is writing.
+
+    `names` are those of the files that stand beside an output while it is made.
+    """
+    base = path.with_name(path.stem)
+    beside = names(base) if path.suffix else ()
+    if path in beside and any(other.exists() for other in beside if other != path):
+        raise typer.BadParameter(
+            f"{str(path)!r} belongs to an unfinished run that makes "
+            f"{str(base)!r}: name another file",
+            param_hint=option,
+        )
+
+
+def check_beside_report(path: Path, folder: Path, *, option: str) -> None:
+    """Refuse a file that a report in the folder would want for itself."""
+    from sktransfer.report.page_folder import list_names
+
+    place = path.resolve()
+    for name in (*list_names(), "model", "journal"):
+        own = (folder / name).resolve()
+        if own in (place, *place.parents):
+            raise typer.BadParameter(
+                f"{str(path)!r} is the report's own {name}: name another file",
+                param_hint=option,
+            )
 
 
 def check_report(

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from sktransfer.cli.growing_file import GrowingFile
 from sktransfer.cli.input_file import (
     check_columns,
     choose_format,
@@ -22,15 +21,24 @@ from sktransfer.cli.input_file import (
 from sktransfer.cli.options import (
     OUTPUT,
     Encoding,
+    EscapeFormulas,
     Format,
     Fresh,
     Overwrite,
+    Quotes,
     Text,
     option,
 )
-from sktransfer.cli.outputs import check_free, check_inputs_stay, check_writable
-from sktransfer.cli.table_readers import Chunk, Reader
-from sktransfer.cli.table_writers import Writer, make_writer
+from sktransfer.cli.outputs import (
+    check_apart,
+    check_free,
+    check_inputs_stay,
+    check_no_part,
+    check_writable,
+)
+from sktransfer.cli.tables.growing_file import GrowingFile
+from sktransfer.cli.tables.table_readers import Chunk, Reader
+from sktransfer.cli.tables.table_writers import Writer, make_writer
 from sktransfer.cli.terminal import RowCounter, named, note
 
 __all__ = ["EXAMPLES", "predict", "predict_file"]
@@ -51,7 +59,8 @@ EXAMPLES = """
   cat new.jsonl | sktransfer predict out/model - --format jsonl -o - | head
 
 Every row of the input is in the output, in the same order, with the columns
-"predicted" and "probability_..." added. With --abstain 0.95 "predicted" is
+"predicted" and "probability_..." added. In CSV a label such as =1+1 has an
+apostrophe before it, so that no spreadsheet runs it. With --abstain 0.95 "predicted" is
 empty where the model is not sure enough for 95 % of its labels to be right.
 
 After a crash or Ctrl-C the same command goes on where it was.
@@ -89,6 +98,8 @@ def predict(
         ),
     ] = None,
     encoding: Encoding = None,
+    quotes: Quotes = "auto",
+    escape_formulas: EscapeFormulas = None,
     fresh: Fresh = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -103,6 +114,8 @@ def predict(
         format=format,
         output_format=output_format,
         encoding=encoding,
+        quotes=quotes,
+        escape_formulas=escape_formulas,
         fresh=fresh,
         overwrite=overwrite,
     )
@@ -121,6 +134,8 @@ def predict_file(
     format: str | None = None,
     output_format: str | None = None,
     encoding: str | None = None,
+    quotes: str = "auto",
+    escape_formulas: bool | None = None,
     fresh: bool = False,
     overwrite: bool = False,
 ) -> int:
@@ -128,7 +143,8 @@ def predict_file(
 
     "-" is the standard input or output. Formats go by the names where they are None,
     the encoding by the bytes. Where `abstain` is given, labels are left empty that are
-    too uncertain to be right so often.
+    too uncertain to be right so often. `quotes` and `escape_formulas` are those of
+    `Reader` and `Writer`.
     """
     if abstain is not None and not 0 < abstain < 1:
         raise typer.BadParameter(
@@ -142,26 +158,42 @@ def predict_file(
     if path is not None:
         _check_place(path, name, model, overwrite=overwrite)
     written_as = choose_format(output, output_format, option="--output-format")
-    with open_input(name, format, encoding) as reader:
+    with open_input(name, format, encoding, quotes) as reader:
         check_columns(reader, text=text)
         labeller = _Labeller(model, text, prefix, abstain)
         _check_free(reader, list(labeller.samples))
-        writer = make_writer(written_as, reader, labeller.samples)
+        writer = make_writer(written_as, reader, labeller.samples, escape_formulas)
         if path is None:
             n_rows = _write_stream(reader, labeller, writer)
-            labeller.tell_abstained()
+            _tell(labeller, writer)
             return n_rows
         made_of = {
             "input": digest_input(reader.path),
             "model": labeller.digest,
             "columns": f"{text!r} to {prefix!r} as {written_as}",
+            "way of reading": (
+                f"{reader.format}, {reader.encoding}, {reader.errors}, {quotes}"
+            ),
+            "--escape-formulas": str(escape_formulas),
         }
         if abstain is not None:
             made_of["--abstain"] = repr(abstain)
         growing = GrowingFile(path, made_of, fresh=fresh)
         n_rows = _write_file(reader, labeller, writer, growing, overwrite=overwrite)
-        labeller.tell_abstained()
+        if not growing.is_done:
+            _tell(labeller, writer)
         return n_rows
+
+
+def _tell(labeller: _Labeller, writer: Writer) -> None:
+    """Say what is not to be seen in the output."""
+    labeller.tell_abstained()
+    if writer.n_formulas:
+        told = f"{writer.n_formulas:,} cells of the input may be run by a spreadsheet"
+        if writer.escapes_input:
+            note(f"{told}: they got an apostrophe; --no-escape-formulas leaves it out.")
+        elif writer.escape is None:
+            note(f"{told}: --escape-formulas puts an apostrophe before them.")
 
 
 def _check_place(path: Path, name: str, model: str, *, overwrite: bool) -> None:
@@ -169,7 +201,10 @@ def _check_place(path: Path, name: str, model: str, *, overwrite: bool) -> None:
     inputs = {"the table": name, "the model": model}
     written = [path, *GrowingFile.names(path)]
     check_inputs_stay(inputs, written, option="--output")
-    check_free(path, overwrite=overwrite, option="--output")
+    check_apart(path, model, "the model", option="--output")
+    check_no_part(path, GrowingFile.names, option="--output")
+    if not GrowingFile.is_left_whole(path):
+        check_free(path, overwrite=overwrite, option="--output")
 
 
 def _write_file(
@@ -183,6 +218,15 @@ def _write_file(
     with ExitStack() as stack:
         stack.enter_context(named(growing.path))
         stack.enter_context(growing)
+        if growing.is_done:
+            note("An earlier run was stopped when all was done but to say so.")
+            return growing.n_rows
+
+        # Hours may have passed since it was looked at.
+        def check() -> None:
+            check_free(growing.path, overwrite=overwrite, option="--output")
+
+        check()
         if growing.is_resumed:
             note(f"Going on after {growing.n_rows:,} rows of an earlier run.")
             labeller.scope = " of this run"
@@ -199,11 +243,7 @@ def _write_file(
             counter.stop()
             note(f"{growing.n_rows:,} rows are done; the same command goes on.")
             raise
-        part = growing.close_part()
-        # Hours may have passed since it was looked at.
-        check_free(growing.path, overwrite=overwrite, option="--output")
-        writer.finish(part, growing.path)
-        growing.forget()
+        growing.finish(check, writer.converter())
     return growing.n_rows
 
 

@@ -6,9 +6,13 @@ another digest, is somebody else's, or was edited since, and stays as it is.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+from filelock import FileLock
 
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.storage import digest_file, read_json, write_file_beside, write_json
@@ -69,8 +73,13 @@ def write_files(
     Where one would replace a file that no report has written, nothing is written and
     that is an error, unless `overwrite`.
     """
-    if not overwrite:
-        check_folder(folder, files)
+    with _writing(folder):
+        if not overwrite:
+            check_folder(folder, files)
+        _write(folder, files)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     known = _read_notes(folder)
     for name, content in files.items():
         path, digest = folder / name, hashlib.sha256(content).hexdigest()
@@ -79,14 +88,41 @@ def write_files(
         known[name] = sorted(old | {digest})
     _write_notes(folder, known)
     for name, content in files.items():
-        with write_file_beside(folder / name) as beside:
-            beside.write_bytes(content)
+        try:
+            with write_file_beside(folder / name) as beside:
+                beside.write_bytes(content)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror}: what was there before stays there, and the same "
+                "command goes on once there is room",
+                str(folder / name),
+            ) from error
 
 
 def note_file(folder: Path, name: str) -> None:
     """Make a file known as the report's that another function has put there."""
-    known = _read_notes(folder)
-    _write_notes(folder, known | {name: [digest_file(folder / name)]})
+    with _writing(folder):
+        known = _read_notes(folder)
+        _write_notes(folder, known | {name: [digest_file(folder / name)]})
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Be the only one who writes into a folder; what killed ones have left goes."""
+    lock = folder / f".{_NOTES}.lock"
+    with FileLock(lock):
+        own = "|".join(map(re.escape, list_names()))
+        torn = re.compile(rf"\.({own})\.[0-9a-f]{{8}}")
+        for path in folder.iterdir():
+            if torn.fullmatch(path.name) and path.is_file():
+                path.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            # Before it is free: later it may be another one's. Windows keeps it.
+            with contextlib.suppress(OSError):
+                lock.unlink()
 
 
 def _write_notes(folder: Path, known: Mapping[str, list[str]]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import os
 import re
 import resource
@@ -438,7 +437,6 @@ def make_world(folder: Path) -> None:
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from conftest import build_tiny_bert
-
     from sktransfer import WordVectorFeaturizer, WordVectors, save
 
     good, bad = ["good", "great", "lovely", "fun"], ["bad", "awful", "poor", "broken"]
@@ -544,9 +542,9 @@ def _call(folder: str, case: Case) -> tuple[int, str, str]:
             os.dup2(given.fileno(), 0)
         os.dup2(out.fileno(), 1)
         os.dup2(err.fileno(), 2)
-        sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         from sktransfer.cli import main
 
         code = main(case.arguments)

@@ -351,7 +351,8 @@ class TestRefusals:
 # Kills or interrupts its own process before a chunk, once those before it are written.
 SCRIPT = """
 import os, signal, sys
-from sktransfer.cli import growing_file, main, predict
+from sktransfer.cli import main, predict
+from sktransfer.cli.tables import growing_file
 
 how, n_before = sys.argv[1], int(sys.argv[2])
 predict.N_ROWS = 10
@@ -515,7 +516,7 @@ class TestGoingOn:
         assert [line.split(",")[0] for line in lines] == ["n", "0"]
 
     def test_two_at_a_time_are_refused(self, stopped, predict, tmp_path):
-        from sktransfer.cli.growing_file import GrowingFile
+        from sktransfer.cli.tables.growing_file import GrowingFile
 
         with GrowingFile(tmp_path / "other.csv", {}):
             result = predict(stopped, tmp_path / "other.csv")

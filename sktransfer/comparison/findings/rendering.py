@@ -15,6 +15,7 @@ from sktransfer.comparison.columns import (
     rank_rows,
     varied_names,
 )
+from sktransfer.formulas import escape_formula
 from sktransfer.storage import write_file_beside
 
 if TYPE_CHECKING:
@@ -78,7 +79,12 @@ def write_csv(results: pd.DataFrame, path: Path) -> None:
 
 
 def render_csv(results: pd.DataFrame) -> bytes:
-    """Return all columns of the results as CSV, in UTF-8."""
+    """Return all columns of the results as CSV, in UTF-8.
+
+    Texts that spreadsheets would take for formulas have an apostrophe before them.
+    """
+    from pandas.api.types import is_numeric_dtype
+
     # Numbers of parameters may differ from fold to fold, and a mean be no whole number.
     whole = [
         column.name
@@ -87,6 +93,11 @@ def render_csv(results: pd.DataFrame) -> bytes:
         and column.name in results
         and (results[column.name].dropna() % 1 == 0).all()
     ]
-    written: str = results.astype(dict.fromkeys(whole, "Int64")).to_csv(index=False)
+    table = results.astype(dict.fromkeys(whole, "Int64"))
+    for name in table:
+        if not is_numeric_dtype(table[name]):
+            # People open it with a spreadsheet, which would run a text such as =1+1.
+            table[name] = table[name].map(escape_formula)
+    written: str = table.to_csv(index=False)
     # Half a character, as broken decoders leave it, is no UTF-8.
     return written.encode("utf-8", "replace")

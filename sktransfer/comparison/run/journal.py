@@ -1,8 +1,9 @@
 """A journal of finished work: one line of JSON a fold, safe against kill -9.
 
 A line is appended, flushed and put on disk before the next fold begins. Each has a
-digest, so that one that was cut short, or changed, is seen and its work done again:
-what counts is told by the lines, not by notes beside them as of an `Unfinished` file.
+digest, which depends on the first line, too, so that one that was cut short, changed,
+or is another comparison's is seen, and its work done again: what counts is told by the
+lines, not by notes beside them as of an `Unfinished` file.
 
 Data and estimators are put down as digests and parameters, which tell whether two
 comparisons are the same one.
@@ -57,7 +58,8 @@ __all__ = [
     "recorded_seed",
 ]
 
-_FORMAT = 1
+# In format 1 the digest of a line did not tell which journal it is of.
+_FORMAT, _FORMAT_1 = 2, 1
 JOURNAL = "journal.jsonl"
 # How the first line goes on behind its digest.
 _HEAD = b' {"entry":"header",'
@@ -106,6 +108,7 @@ class Journal:
     ) -> None:
         self._file = file
         self.entries = list(entries or [])
+        self._key = _key_of(self.entries)
 
     @property
     def is_kept(self) -> bool:
@@ -116,9 +119,18 @@ class Journal:
         """Add an entry, which JSON can hold; it is on the disk when this returns."""
         self.entries.append(entry)
         if self._file is not None:
-            self._file.write(_seal(entry))
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            try:
+                self._file.write(_seal(entry, self._key))
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise OSError(
+                    error.errno,
+                    f"{error.strerror}: what was compared stays there, and the same "
+                    "call goes on once there is room",
+                    self._file.name,
+                ) from error
+        self._key = self._key or _key_of(self.entries)
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """Entries with that value of "entry"."""
@@ -198,28 +210,40 @@ def _not_ours(path: Path) -> InvalidParameterError:
     )
 
 
-def _seal(entry: dict[str, Any]) -> bytes:
-    body = json.dumps(entry, ensure_ascii=True, separators=(",", ":")).encode()
-    return _digest(body) + b" " + body + b"\n"
+def _seal(entry: dict[str, Any], key: bytes = b"") -> bytes:
+    body = _body(entry)
+    return _digest(body, key) + b" " + body + b"\n"
 
 
-def _digest(body: bytes) -> bytes:
-    return hashlib.sha256(body).hexdigest()[:16].encode()
+def _body(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def _digest(body: bytes, key: bytes = b"") -> bytes:
+    return hashlib.sha256(key + body).hexdigest()[:16].encode()
+
+
+def _key_of(entries: list[dict[str, Any]]) -> bytes:
+    """What digests of further lines depend on: the first one, from format 2 on."""
+    if not entries or entries[0].get("format") == _FORMAT_1:
+        return b""
+    return hashlib.sha256(_body(entries[0])).digest()
 
 
 def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
     """Intact lines of a journal, and where the last whole line ends."""
     if not path.exists():
         return [], 0
-    entries, n_bytes, n_damaged = [], 0, 0
+    entries: list[dict[str, Any]] = []
+    n_bytes, n_damaged, key = 0, 0, b""
     content = path.read_bytes()
-    for line in content.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            break
-        digest, _, body = line[:-1].partition(b" ")
-        n_bytes += len(line)
-        if digest == _digest(body):
+    # What follows the last line feed was cut short.
+    for line in content.split(b"\n")[:-1]:
+        digest, _, body = line.partition(b" ")
+        n_bytes += len(line) + 1
+        if digest == _digest(body, key):
             entries.append(json.loads(body))
+            key = key or _key_of(entries)
         else:
             n_damaged += 1
     if n_damaged:
@@ -232,7 +256,8 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 def _check_header(found: dict[str, Any], expected: dict[str, Any], path: Path) -> None:
-    if found.get("entry") != "header" or found.get("format") != _FORMAT:
+    known = (_FORMAT, _FORMAT_1)
+    if found.get("entry") != "header" or found.get("format") not in known:
         raise _not_ours(path)
     old, new = found["settings"], expected["settings"]
     others = [name for name in new if old.get(name) != new[name]]

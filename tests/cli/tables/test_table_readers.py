@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from sktransfer.cli.table_readers import open_reader
+from sktransfer.cli.tables.table_readers import open_reader
 from sktransfer.exceptions import InvalidInputError
 
 
@@ -82,7 +82,7 @@ class TestCsv:
             ("", "table is empty"),
             ("\n1,2\n", "table is empty"),
             ("a,b,a\n1,2,3\n", "has the column 'a' twice"),
-            ("a,b\n1,2\n1,2,3\n", "row with 3 fields shortly before line 4, but 2"),
+            ("a,b\n1,2\n1,2,3\n", "row with 3 fields in line 3, but 2"),
         ],
     )
     def test_what_cannot_be_read_is_named(self, reader, content, message):
