@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kills_of_commands_attack import command, make_model, write_table
+from kills_of_commands_attack import LONG, command, make_model, write_table
 from ledger import Ledger, in_child, parse
 
 N_TRIES = 150
@@ -172,10 +172,12 @@ def prepare(place: Path) -> dict[str, Any]:
                 write_table(folder / f"table{number}.csv", 200 + 20 * number, number)
             if what.startswith("predict"):
                 n = 6 if what == "predict" else None
-                told = in_child(predict_some, str(folder), made["model"], seed, n)
+                told = in_child(
+                    predict_some, str(folder), made["model"], seed, n, seconds=LONG
+                )
             else:
                 n = 6 if what == "compare" else None
-                told = in_child(compare_some, str(folder), seed, n)
+                told = in_child(compare_some, str(folder), seed, n, seconds=LONG)
             assert told.kind == "value", told
             assert told.value[0] == (130 if n else 0), told
     made["labelled"] = (place / "predicted0" / "out.csv").read_bytes()
@@ -233,9 +235,11 @@ def attack(number: int, place: Path, made: dict[str, Any], ledger: Ledger) -> No
     how = " and ".join(damage(folder / n, other / n, drawn) for n in names)
     before = {name: read_if(folder / name) for name in names}
     if kind == "journal":
-        answer = in_child(compare_some, str(folder), 0, None)
+        answer = in_child(compare_some, str(folder), 0, None, seconds=LONG)
     else:
-        answer = in_child(predict_some, str(folder), made["model"], 0, None)
+        answer = in_child(
+            predict_some, str(folder), made["model"], 0, None, seconds=LONG
+        )
     detail = f"{kind}: {how}"
     if answer.fault:
         ledger.note(answer.fault, number, f"{detail}: {answer.name} {answer.text}")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kills_of_commands_attack import command, make_model
+from kills_of_commands_attack import LONG, command, make_model
 from ledger import Ledger, in_child, parse
 
 N_TRIES = 120
@@ -297,7 +297,7 @@ def attack(number: int, place: Path, model: str, ledger: Ledger) -> None:
     path.write_bytes(content)
     ends = ("jsonl", "parquet") if format in ("jsonl", "parquet") else ("csv", "jsonl")
     out = folder / f"out.{drawn.choice(ends)}"
-    answer = in_child(label, str(folder), model, path.name, out.name)
+    answer = in_child(label, str(folder), model, path.name, out.name, seconds=LONG)
     if answer.fault:
         ledger.note(answer.fault, number, f"{kind.__name__}: {answer.text}")
         return

@@ -159,12 +159,13 @@ _REMEDY = (
 def _judge(cell: _Cell, shown: list[_Column], dialect: dict[str, Any]) -> str:
     """Whether a row of several lines is several rows: "sure", "doubtful" or "no"."""
     lines = [line for line in cell.lines if line.strip()]
+    if _has_text_behind_quote(cell, dialect):
+        # The quote was another cell's first one, if that was a row's.
+        new = [_Column() for _ in shown]
+        n_alike = sum(_looks_like_row(line, new, dialect) for line in lines)
+        return "sure" if n_alike >= 2 else "no"
     n_alike = sum(_looks_like_row(line, shown, dialect) for line in lines)
     is_telling = any(column.is_telling for column in shown)
-    if _has_text_behind_quote(cell, dialect):
-        # The quote was another cell's first one.
-        is_sure = n_alike >= 2 or len(shown) == 1
-        return "sure" if is_sure else "no"
     if len(shown) == 1 or n_alike < len(lines) / 2:
         return "no"
     if is_telling and n_alike >= max(_SURELY, 0.9 * len(lines)):
