@@ -101,7 +101,7 @@ class Crowd:
             thread.start()
         self.in_main()
         for thread in threads:
-            thread.join(max(0.0, self._end - time.monotonic()) + 120)
+            thread.join(max(0.0, self._end - time.monotonic()) + 900)
         sys.setswitchinterval(interval)
         for number, thread in enumerate(threads):
             if thread.is_alive():
@@ -184,8 +184,9 @@ def meanwhile(seconds: float, kit: Kit, ledger: Ledger) -> None:
         kit.bert(model=random.choice(folders), cache=None).fit_transform(kit.texts[:1])
 
     def load_in_half_precision(random: np.random.Generator) -> None:
-        loaded_models._modules.clear()
-        loaded_models._encoders.clear()
+        with loaded_models._loading:
+            loaded_models._modules.clear()
+            loaded_models._encoders.clear()
         half.transform(kit.texts[:1])
 
     def forget_vectors(random: np.random.Generator) -> None:
@@ -283,7 +284,7 @@ def first_use(seconds: float, kit: Kit, ledger: Ledger) -> None:
     end, number = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         folder = folders[number % len(folders)]
-        answer = in_child(_use_first, folder, texts, seconds=180)
+        answer = in_child(_use_first, folder, texts, seconds=900)
         problem = answer.text if answer.kind == "error" else answer.value
         outcome = answer.fault or ("wrong" if problem else RIGHT)
         ledger.note(outcome, number, f"{Path(folder).name}: {problem}")
