@@ -1,6 +1,6 @@
 """Change one thing in the code at a time, and see whether a test notices.
 
-    python tests/mutants/run.py [group ...] [--sample 80] [--seed 0] [--again]
+    python tests/mutants/run.py [group ...] [--sample 60] [--seed 0] [--again]
 
 The groups are those of ``groups.toml``. mutmut makes the mutants, in a copy of the tree
 that is removed afterwards, and runs each in a process that is forked from one which has
@@ -41,11 +41,14 @@ SETTINGS = {
         *("-k", "not __mutmut_ or __mutmut_orig"),
     ],
     "process_isolation": "forkserver",
+    # A mutant hangs after five times the seconds of its tests and of this.
     "timeout_multiplier": 5.0,
-    "timeout_constant": 12.0,
+    "timeout_constant": 60.0,
 }
-# What mutmut calls "timeout" hung, which a run of the tests would show as well.
-KILLED = {"killed", "timeout", "segfault"}
+HUNG = "timeout"
+# A run of the tests would hang as well; on a machine that is busy with other things,
+# look at those again.
+KILLED = {"killed", HUNG, "segfault"}
 
 
 def main() -> int:
@@ -74,7 +77,9 @@ def _parse(groups: list[str]) -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=0, help="of a group; 0 for all")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument(
-        "--again", action="store_true", help="only those that survived last time"
+        "--again",
+        action="store_true",
+        help="only those that survived or hung last time",
     )
     found = parser.parse_args()
     if unknown := sorted(set(found.groups) - set(groups)):
@@ -91,28 +96,27 @@ def run_group(group: dict[str, list[str]], n_sampled: int, seed: int) -> dict[st
         tried = names
         if 0 < n_sampled < len(names):
             tried = sorted(random.Random(seed).sample(names, n_sampled))
-        survivors, n_hung = _try(folder, tried)
+        survivors, hung = _try(folder, tried)
     return {
         "mutants": len(names),
         "tried": len(tried),
         "killed": len(tried) - len(survivors),
-        "hung": n_hung,
+        "hung": hung,
         "seconds": round(time.monotonic() - start),
         "survivors": survivors,
     }
 
 
 def try_again(group: dict[str, list[str]], earlier: dict[str, Any]) -> dict[str, Any]:
-    """Try those that survived, once there are more tests of the same code."""
-    names = [survivor["name"] for survivor in earlier["survivors"]]
+    """Try those that survived or hung, once there are more tests of the same code."""
+    names = [survivor["name"] for survivor in earlier["survivors"]] + earlier["hung"]
     if not names:
         return earlier
     with _copy(group) as folder:
         if gone := set(names) - set(_names()):
             raise SystemExit(f"the code has changed, try all again: {sorted(gone)}")
-        survivors, n_hung = _try(folder, names)
+        survivors, hung = _try(folder, names)
     killed = earlier["tried"] - len(survivors)
-    hung = earlier["hung"] + n_hung
     return {**earlier, "killed": killed, "hung": hung, "survivors": survivors}
 
 
@@ -165,8 +169,8 @@ def _names() -> list[str]:
     )
 
 
-def _try(folder: Path, names: list[str]) -> tuple[list[dict[str, str]], int]:
-    """The survivors among the mutants, and how many of the others hung."""
+def _try(folder: Path, names: list[str]) -> tuple[list[dict[str, str]], list[str]]:
+    """The survivors among the mutants, and the names of those that hung."""
     # Processes that tests start have to see the mutant as well. Python remembers that a
     # folder of its path was missing at the start.
     (folder / "mutants").mkdir()
@@ -188,7 +192,7 @@ def _try(folder: Path, names: list[str]) -> tuple[list[dict[str, str]], int]:
         for name in names
         if statuses[name] not in KILLED
     ]
-    return survivors, sum(statuses[name] == "timeout" for name in names)
+    return survivors, [name for name in names if statuses[name] == HUNG]
 
 
 def _statuses() -> dict[str, str]:

@@ -53,7 +53,7 @@ def _row(name: str, found: dict[str, Any]) -> str:
     tried, killed = found["tried"], found["killed"]
     low, high = binomtest(killed, tried).proportion_ci(method="wilson")
     interval = f"{low:.0%} to {high:.0%}" if tried < found["mutants"] else ""
-    cells = [name, found["mutants"], tried, killed, found["hung"]]
+    cells = [name, found["mutants"], tried, killed, len(found["hung"])]
     cells += [f"{killed / tried:.0%}", interval]
     return "| " + " | ".join(map(str, cells)) + " |"
 
