@@ -8,21 +8,28 @@ never half of the new one. This module knows files and digests, and no estimator
 from __future__ import annotations
 
 import contextlib
-import functools
+import errno
 import hashlib
+import io
 import json
 import os
 import secrets
-import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 from filelock import FileLock
+
+from sktransfer.exchange import exchange
+from sktransfer.turns import hidden_name, remove_whole, take_turn
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "Unfinished",
@@ -30,6 +37,7 @@ __all__ = [
     "digest_file",
     "is_filled",
     "locked",
+    "read_file",
     "read_json",
     "write_file_beside",
     "write_folder_beside",
@@ -40,6 +48,8 @@ __all__ = [
 # seconds for which it must have been left alone.
 _WORTH_A_NOTE = 2**22
 _SETTLED = 2.0
+_MOST_KNOWN = 256
+_KNOWN: dict[tuple[object, ...], str] = {}
 
 
 def cache_folder(*parts: str) -> Path:
@@ -74,46 +84,113 @@ def digest_file(path: Path) -> str:
     'e3b0c442'
     """
     path = path.resolve()
-    state = path.stat()
-    facts = (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-    return _digest_file(path, *facts)
-
-
-@functools.lru_cache(maxsize=256)
-def _digest_file(
-    path: Path, inode: int, size: int, mtime_ns: int, ctime_ns: int
-) -> str:
-    note = _note_of_digest(path) if size >= _WORTH_A_NOTE else None
-    if note is not None and (noted := _read_note(note)):
-        return noted
+    known = _Known(path, path.stat())
+    if found := known.find():
+        return found
     with path.open("rb") as file:
+        known = _Known(path, os.fstat(file.fileno()))
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    # A cache that cannot be written to costs time only.
-    with contextlib.suppress(OSError):
-        if note is not None and note == _note_of_digest(path):
-            with write_file_beside(note) as beside:
-                beside.write_text(_seal(note, digest), encoding="ascii")
+        known.keep(digest, os.fstat(file.fileno()))
     return digest
 
 
-def _note_of_digest(path: Path) -> Path | None:
-    """Where the digest of a file in its present state is noted, if it may be."""
+def read_file(path: Path, handle: int) -> tuple[NDArray[np.uint8], str]:
+    """All bytes of an open file, which stands at `path`, and their SHA-256.
+
+    The digest is of these very bytes, whatever becomes of the file meanwhile. It is
+    remembered as `digest_file` does, for files that nobody changes.
+    """
+    import numpy as np
+
+    state = os.fstat(handle)
+    content = np.empty(state.st_size, np.uint8)
+    with io.FileIO(handle, closefd=False) as file:
+        n_bytes = 0
+        while n_read := file.readinto(content[n_bytes:].data):
+            n_bytes += n_read
+    content = content[:n_bytes]
+    known = _Known(path.resolve(), state)
+    is_same = _facts(os.fstat(handle)) == _facts(state) and n_bytes == state.st_size
+    if is_same and (found := known.find()):
+        return content, found
+    digest = hashlib.sha256(content.data).hexdigest()
+    if is_same:
+        known.keep(digest, state)
+    return content, digest
+
+
+def _facts(state: os.stat_result) -> tuple[int, ...]:
+    times = (state.st_mtime_ns, state.st_ctime_ns)
+    return (state.st_ino, state.st_size, *times, state.st_dev)
+
+
+class _Known:
+    """What is known of a file in the state that it has now."""
+
+    def __init__(self, path: Path, state: os.stat_result) -> None:
+        self.path, self.facts = path, _facts(state)
+        # Of two writes within a tick of the clock the second leaves the times as they
+        # are. The system sets the one that counts, but on Windows.
+        changed = state.st_mtime if os.name == "nt" else state.st_ctime
+        self.is_settled = time.time() - changed >= _SETTLED
+        self.is_large = state.st_size >= _WORTH_A_NOTE
+
+    def find(self) -> str | None:
+        """The digest that was kept in this state."""
+        if not self.is_settled:
+            return None
+        key = (self.path, *self.facts)
+        if key not in _KNOWN and self.is_large and (note := self._note()):
+            noted = _read_note(note)
+            if noted is not None:
+                _remember(key, noted)
+        return _KNOWN.get(key)
+
+    def keep(self, digest: str, state: os.stat_result) -> None:
+        """Keep a digest, if the file was in one state while it was read."""
+        if not self.is_settled or _facts(state) != self.facts:
+            return
+        _remember((self.path, *self.facts), digest)
+        if self.is_large and (note := self._note()):
+            # A cache that cannot be written to costs time only.
+            with contextlib.suppress(OSError), write_file_beside(note) as beside:
+                beside.write_text(_seal(note, digest), encoding="ascii")
+
+    def _note(self) -> Path | None:
+        """Where the digest is noted, if it may be."""
+        try:
+            folder = cache_folder("digests")
+            if not _is_own(folder):
+                return None
+        except OSError:
+            return None
+        facts = (str(self.path), *self.facts[:-1])
+        return folder / hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _remember(key: tuple[object, ...], digest: str) -> None:
+    while len(_KNOWN) >= _MOST_KNOWN:
+        _KNOWN.pop(next(iter(_KNOWN)), None)
+    _KNOWN[key] = digest
+
+
+def _is_own(path: Path) -> bool:
+    """Whether nobody but this user may put anything into a folder, or ever might."""
+    if os.name == "nt":
+        return True
     state = path.stat()
-    # Of two writes within a tick of the clock the second leaves the times as they are.
-    if time.time() - max(state.st_mtime, state.st_ctime) < _SETTLED:
-        return None
-    facts = (str(path), state.st_ino, state.st_size, state.st_mtime_ns)
-    name = hashlib.sha256(repr((*facts, state.st_ctime_ns)).encode()).hexdigest()
-    try:
-        return cache_folder("digests") / name
-    except OSError:
-        return None
+    if state.st_uid == os.geteuid() and state.st_mode & 0o022:
+        path.chmod(0o700)
+    return state.st_uid == os.geteuid()
 
 
 def _read_note(note: Path) -> str | None:
-    """The digest in a note; None where there is none or it is damaged."""
+    """The digest in a note; None where there is none, or it is not of this user."""
     try:
-        content = note.read_text(encoding="ascii")
+        with note.open(encoding="ascii") as file:
+            if os.name != "nt" and os.fstat(file.fileno()).st_uid != os.geteuid():
+                return None
+            content = file.read(200)
     except (OSError, UnicodeDecodeError):
         return None
     return content[:64] if content == _seal(note, content[:64]) else None
@@ -140,49 +217,109 @@ def locked(path: Path, timeout: float = -1) -> Iterator[None]:
 def write_file_beside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on leaving, it becomes `path`.
 
-    An error inside the block removes the temporary file and leaves `path` as it was.
-    The folder must exist.
+    An error inside the block removes the temporary file and leaves `path` as it was. Of
+    several writers the last one wins. The folder must exist.
     """
-    beside = _make_beside(path, _make_file)
-    usual = beside.stat().st_mode
-    try:
-        yield beside
-        _give_mode(beside, usual)
-        _flush(beside)
-        beside.replace(path)
-        _flush(path.parent)
-    finally:
-        beside.unlink(missing_ok=True)
+    with take_turn(path, alone=False):
+        beside = _make_beside(path, _make_file)
+        usual = beside.stat().st_mode
+        try:
+            yield beside
+            _give_mode(beside, usual)
+            _flush(beside)
+            beside.replace(path)
+            _flush(path.parent)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def write_folder_beside(path: Path) -> Iterator[Path]:
+def write_folder_beside(
+    path: Path, *, check: Callable[[Path], None] | None = None
+) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on leaving, it becomes `path`.
 
-    A folder already at `path` is moved away first and removed last, so that at every
-    moment either the old or the new one is complete on the disk. A process that is
-    killed between the two renames leaves nothing at `path`, and the old folder beside
-    it under a hidden name that ends in ``.old``.
+    At every moment either the old or the new one is complete at `path`, where the
+    system can exchange folders. Elsewhere a kill between two renames leaves the old one
+    under a hidden name, from where the next writer, or `turns.put_back`, puts it back.
+    A link stays, and what it points to is replaced. Another writer is waited for, with
+    a TimeoutError in the end.
+
+    `check` is called with the old folder in its last state, out of the way of others,
+    before it is removed; where it raises an error, all stays as it was.
     """
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _make_beside(path, os.mkdir)
-    usual = beside.stat().st_mode
-    retired = beside.with_name(beside.name + ".old")
+    _check_replaceable(path)
+    with take_turn(path, alone=True):
+        beside = _make_beside(path, os.mkdir)
+        made, is_done = beside.stat(), False
+        try:
+            yield beside
+            for entry in sorted(beside.rglob("*"), reverse=True):
+                _give_mode(entry, made.st_mode)
+                _flush(entry)
+            _flush(beside)
+            if path.exists():
+                _replace_folder(beside, path, check)
+            else:
+                _move_folder(beside, path)
+            is_done = True
+        finally:
+            # Once done it is the old one; else it could be that, where no step works.
+            if is_done or _is_same(beside, made):
+                remove_whole(beside)
+
+
+def _is_same(path: Path, state: os.stat_result) -> bool:
+    return path.exists() and os.path.samestat(path.stat(), state)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse to replace what is no folder, or one that this user may not remove."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        number = errno.ENOTDIR
+        raise NotADirectoryError(number, "a file is in the way of a folder", str(path))
+    is_own = os.name == "nt" or path.stat().st_uid == os.geteuid()
+    if not is_own and not os.access(path, os.W_OK | os.X_OK):
+        what = "it belongs to another user, who alone may change it"
+        raise PermissionError(errno.EACCES, what, str(path))
+
+
+def _move_folder(beside: Path, path: Path) -> None:
+    beside.rename(path)
     try:
-        yield beside
-        for entry in sorted(beside.rglob("*"), reverse=True):
-            _give_mode(entry, usual)
-            _flush(entry)
-        _flush(beside)
-        if path.exists():
-            path.rename(retired)
-        beside.rename(path)
         _flush(path.parent)
-    finally:
-        if retired.exists() and not path.exists():
-            retired.rename(path)
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(retired, ignore_errors=True)
+    except OSError:
+        path.rename(beside)
+        raise
+
+
+def _replace_folder(
+    beside: Path, path: Path, check: Callable[[Path], None] | None
+) -> None:
+    """Put a new folder in the place of an old one, which is removed."""
+    if exchange(beside, path):
+        try:
+            if check is not None:
+                check(beside)
+            _flush(path.parent)
+        except BaseException:
+            exchange(beside, path)
+            raise
+        return
+    retired = beside.with_name(beside.name + ".old")
+    path.rename(retired)
+    try:
+        if check is not None:
+            check(retired)
+        _move_folder(beside, path)
+    except BaseException:
+        retired.rename(path)
+        raise
+    remove_whole(retired)
 
 
 @dataclass(frozen=True)
@@ -265,7 +402,7 @@ def _make_beside(path: Path, make: Callable[[Path], None]) -> Path:
     the eyes of its other threads.
     """
     while True:
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        beside = hidden_name(path, secrets.token_hex(4))
         with contextlib.suppress(FileExistsError):
             make(beside)
             return beside

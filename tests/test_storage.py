@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -96,13 +97,29 @@ class TestWriteBeside:
     def test_a_name_that_is_taken_is_not_used(
         self, tmp_path, monkeypatch, write_beside
     ):
-        names = iter(["taken", "taken", "free"])
+        names = iter(["taken", "free"])
         monkeypatch.setattr(storage.secrets, "token_hex", lambda n: next(names))
-        with write_beside(tmp_path / "result") as first:
-            fill(first, "old")
-            with write_beside(tmp_path / "result") as second:
-                assert second != first
-                fill(second, "new")
+        (tmp_path / ".result.sktransfer-taken").write_text("mine")
+        with write_beside(tmp_path / "result") as beside:
+            assert beside.name == ".result.sktransfer-free"
+            fill(beside, "new")
+        assert (tmp_path / ".result.sktransfer-taken").read_text() == "mine"
+
+    def test_what_a_killed_writer_left_is_removed_by_the_next(
+        self, tmp_path, write_beside
+    ):
+        path = tmp_path / "result"
+        code = (
+            "import os, pathlib, signal, sys\n"
+            "from sktransfer import storage\n"
+            f"with storage.{write_beside.__name__}(pathlib.Path(sys.argv[1])):\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        subprocess.run([sys.executable, "-c", code, str(path)])
+        assert len(list(tmp_path.iterdir())) == 2  # a temporary one, and a lock
+        with write_beside(path) as beside:
+            fill(beside, "new")
+        assert list(tmp_path.iterdir()) == [path]
 
 
 class TestFolders:
@@ -112,30 +129,141 @@ class TestFolders:
             fill(beside, "new")
         assert content_of(path) == "new"
 
-    def test_the_old_one_comes_back_if_the_last_step_fails(self, tmp_path, monkeypatch):
+    @pytest.fixture
+    def path(self, tmp_path):
+        """A folder that is there already."""
         path = tmp_path / "result"
         with storage.write_folder_beside(path) as beside:
             fill(beside, "old")
+        return path
+
+    @pytest.fixture(params=["exchange", "two renames"])
+    def way(self, request, monkeypatch):
+        """How one folder takes the place of another."""
+        if request.param == "two renames":
+            monkeypatch.setattr(storage, "exchange", lambda first, second: False)
+
+    @staticmethod
+    def replace(path, **named):
+        with storage.write_folder_beside(path, **named) as beside:
+            fill(beside, "new")
+
+    @pytest.mark.usefixtures("way")
+    def test_an_old_one_is_replaced_either_way(self, path):
+        self.replace(path)
+        assert content_of(path) == "new"
+        assert list(path.parent.iterdir()) == [path]
+
+    @pytest.mark.usefixtures("way")
+    def test_the_old_one_comes_back_if_the_last_step_fails(self, path, monkeypatch):
+        flush = storage._flush
+
+        def fail(place):
+            if place == path.parent:
+                raise OSError("the disk is gone")
+            flush(place)
+
+        monkeypatch.setattr(storage, "_flush", fail)
+        with pytest.raises(OSError, match="the disk is gone"):
+            self.replace(path)
+        assert content_of(path) == "old"
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_the_old_one_comes_back_if_the_second_rename_fails(self, path, monkeypatch):
         rename = type(path).rename
 
-        def rename_but_fail_once(source, target):
-            if source.name.startswith(".") and not source.name.endswith(".old"):
+        def fail(source, target):
+            if not source.name.endswith(".old") and target == path:
                 raise OSError("the disk is gone")
             return rename(source, target)
 
-        monkeypatch.setattr(type(path), "rename", rename_but_fail_once)
+        monkeypatch.setattr(storage, "exchange", lambda first, second: False)
+        monkeypatch.setattr(type(path), "rename", fail)
+        with pytest.raises(OSError, match="the disk is gone"):
+            self.replace(path)
+        assert content_of(path) == "old"
+        assert list(path.parent.iterdir()) == [path]
+
+    @pytest.mark.usefixtures("way")
+    def test_what_came_into_the_old_one_meanwhile_is_not_lost(self, path):
+        def check(old):
+            assert old != path
+            if (old / "mine").exists():
+                raise ValueError("it holds mine")
 
         def replace():
-            with storage.write_folder_beside(path) as beside:
+            with storage.write_folder_beside(path, check=check) as beside:
                 fill(beside, "new")
+                (path / "mine").write_text("kept")
 
-        with pytest.raises(OSError, match="the disk is gone"):
+        with pytest.raises(ValueError, match="it holds mine"):
             replace()
         assert content_of(path) == "old"
-        assert list(tmp_path.iterdir()) == [path]
+        assert (path / "mine").read_text() == "kept"
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_it_is_there_at_every_moment(self, path):
+        missing, ends = [], threading.Event()
+
+        def look():
+            while not ends.is_set():
+                if not path.exists():
+                    missing.append(1)
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        for _ in range(20):
+            self.replace(path)
+        ends.set()
+        thread.join()
+        assert missing == []
+
+    @pytest.mark.parametrize("end", ["", "/"])
+    def test_a_link_stays_and_what_it_points_to_is_replaced(self, path, end):
+        link = path.with_name("link")
+        link.symlink_to(path.name + end)
+        self.replace(link)
+        assert link.is_symlink()
+        assert content_of(path) == "new"
+        assert sorted(path.parent.iterdir()) == [link, path]
+
+    def test_a_file_is_not_replaced_by_a_folder(self, tmp_path):
+        (tmp_path / "result").write_text("mine")
+        with pytest.raises(NotADirectoryError, match="in the way of a folder"):
+            self.replace(tmp_path / "result")
+        assert (tmp_path / "result").read_text() == "mine"
+
+    def test_a_folder_that_was_made_read_only_is_replaced_whole(self, path):
+        for folder in (path / "part", path):
+            folder.chmod(0o555)
+        self.replace(path)
+        assert content_of(path) == "new"
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_another_users_folder_is_let_alone(self, path, monkeypatch):
+        monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+        monkeypatch.setattr(os, "access", lambda place, mode: False)
+        with pytest.raises(PermissionError, match="belongs to another user"):
+            self.replace(path)
+        assert content_of(path) == "old"
+        assert list(path.parent.iterdir()) == [path]
+
+    @pytest.mark.parametrize("n", [1, 200, 250])
+    def test_names_may_be_as_long_as_the_system_allows(self, tmp_path, n):
+        path = tmp_path / ("a" * n)
+        for _ in range(2):
+            self.replace(path)
+        with storage.write_file_beside(tmp_path / ("b" * n)) as beside:
+            fill(beside, "new")
+        assert {entry.name for entry in tmp_path.iterdir()} == {"a" * n, "b" * n}
 
 
 class TestDigest:
+    @pytest.fixture(autouse=True)
+    def nothing_known(self):
+        """A process that has read nothing yet."""
+        self.forget()
+
     def test_it_is_the_sha256_of_the_content(self, tmp_path):
         path = tmp_path / "file"
         path.write_bytes(b"content")
@@ -152,9 +280,68 @@ class TestDigest:
     def test_an_unchanged_file_is_not(self, tmp_path, monkeypatch):
         path = tmp_path / "file"
         path.write_bytes(b"content")
+        monkeypatch.setattr(storage, "_SETTLED", -1.0)
         storage.digest_file(path)
         monkeypatch.setattr(hashlib, "file_digest", None)
         storage.digest_file(path)
+
+    def test_a_file_changed_within_a_tick_of_the_clock_is_read_again(
+        self, tmp_path, monkeypatch
+    ):
+        path = tmp_path / "file"
+        path.write_bytes(b"content")
+        # As where the clock ticks slowly: no change of the times is to be seen.
+        monkeypatch.setattr(storage, "_facts", lambda state: (state.st_ino,))
+        before = storage.digest_file(path)
+        path.write_bytes(b"another")
+        assert storage.digest_file(path) != before
+
+    def test_a_file_that_changes_while_it_is_read_is_not_remembered(
+        self, large, monkeypatch
+    ):
+        digest = hashlib.file_digest
+
+        def change(file, name):
+            found = digest(file, name)
+            large.write_bytes(b"another and longer")
+            return found
+
+        monkeypatch.setattr(hashlib, "file_digest", change)
+        storage.digest_file(large)
+        assert storage._KNOWN == {}
+
+    def test_no_more_than_some_digests_are_remembered(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(storage, "_SETTLED", -1.0)
+        monkeypatch.setattr(storage, "_MOST_KNOWN", 3)
+        for number in range(5):
+            (tmp_path / str(number)).touch()
+            storage.digest_file(tmp_path / str(number))
+        assert len(storage._KNOWN) == 3
+
+    def test_bytes_are_read_with_their_own_digest(self, large, monkeypatch):
+        with large.open("rb") as file:
+            content, digest = storage.read_file(large, file.fileno())
+        assert content.tobytes() == b"content"
+        assert digest == hashlib.sha256(b"content").hexdigest()
+        self.forget()
+        monkeypatch.setattr(hashlib, "file_digest", None)
+        assert storage.digest_file(large) == digest
+
+    def test_bytes_of_a_file_that_changes_are_not_taken_for_others(
+        self, large, monkeypatch
+    ):
+        storage.digest_file(large)
+        readinto = io.FileIO.readinto
+
+        class Slow(io.FileIO):
+            def readinto(self, view):
+                large.write_bytes(b"another")
+                return readinto(self, view)
+
+        monkeypatch.setattr(io, "FileIO", Slow)
+        with large.open("rb") as file:
+            content, digest = storage.read_file(large, file.fileno())
+        assert digest == hashlib.sha256(content.tobytes()).hexdigest()
 
     @pytest.fixture
     def large(self, tmp_path, monkeypatch):
@@ -169,7 +356,7 @@ class TestDigest:
     @staticmethod
     def forget():
         """As a new process has forgotten it."""
-        storage._digest_file.cache_clear()
+        storage._KNOWN.clear()
 
     def test_another_process_reads_a_large_file_no_more(self, large, monkeypatch):
         before = storage.digest_file(large)
@@ -192,6 +379,25 @@ class TestDigest:
             self.forget()
             note.write_bytes(content)
             assert storage.digest_file(large) == before
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such owners")
+    def test_notes_of_others_are_not_believed(self, large, tmp_path, monkeypatch):
+        storage.digest_file(large)
+        [note] = (tmp_path / "cache" / "digests").iterdir()
+        forged = storage._seal(note, "0" * 64)
+        note.write_text(forged)
+        self.forget()
+        assert storage.digest_file(large) == "0" * 64  # of this user's
+        self.forget()
+        monkeypatch.setattr(os, "geteuid", lambda: note.stat().st_uid + 1)
+        assert storage.digest_file(large) != "0" * 64
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+    def test_notes_are_where_nobody_else_may_write(self, large, tmp_path):
+        (tmp_path / "cache" / "digests").mkdir(parents=True)
+        (tmp_path / "cache" / "digests").chmod(0o777)
+        storage.digest_file(large)
+        assert (tmp_path / "cache" / "digests").stat().st_mode & 0o777 == 0o700
 
     def test_a_file_changed_just_now_gets_no_note(self, large, tmp_path, monkeypatch):
         monkeypatch.setattr(storage, "_SETTLED", 3600.0)

@@ -8,18 +8,30 @@ say what programs should know beside the object.
 
 from __future__ import annotations
 
+import errno
+import json
 import os
-from collections.abc import Mapping
+import re
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import safetensors
 import safetensors.numpy
 
 from sktransfer.bundles.card import installed_versions
+from sktransfer.bundles.opened_folder import OpenedFolder
 from sktransfer.bundles.packing import Packer, Unpacker
+from sktransfer.bundles.tensors import parse_tensors
 from sktransfer.exceptions import ModelFolderError, SktransferError
-from sktransfer.storage import digest_file, read_json, write_folder_beside, write_json
+from sktransfer.storage import digest_file, write_folder_beside, write_json
+from sktransfer.turns import find_retired, put_back
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "OF_SYSTEMS",
@@ -36,8 +48,13 @@ _MANIFEST, _MODEL, _CARD = "manifest.json", "model.json", "README.md"
 _TENSORS = "tensors.safetensors"
 # What systems put into folders that people look at.
 OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
-_MOST_TRIES = 5
-_MOST_MANIFEST = 2**24
+# Bytes that no manifest has.
+_LONGEST_MANIFEST = 2**24
+# Seconds after which a reader gives up, that lie between two renames at the most, and
+# between two looks.
+_PATIENCE = 10.0
+_BETWEEN_RENAMES = 2.0
+_PAUSE = 0.002
 # What comes of files whose digests are right and whose content is not.
 _MISFITS = (
     ArithmeticError,
@@ -49,6 +66,9 @@ _MISFITS = (
     ValueError,
     safetensors.SafetensorError,
 )
+
+
+_Answer = TypeVar("_Answer")
 
 
 def write_bundle(
@@ -65,24 +85,64 @@ def write_bundle(
     holds something else, or is the current one, or if the object cannot be saved.
     """
     # Through links: what they point to is replaced, and they stay.
-    folder = Path(folder).expanduser().resolve()
-    check_place(folder)
-    packer = Packer()
-    model = packer.pack(value)
-    with write_folder_beside(folder) as place:
-        write_json(place / _MODEL, {"model": model, "objects": packer.objects})
-        safetensors.numpy.save_file(packer.tensors, place / _TENSORS)
-        for name, data in packer.parts.items():
-            (place / name).write_bytes(data)
-        for name, content in (beside or {}).items():
-            write_json(place / name, content)
-        (place / _CARD).write_text(card, encoding="utf-8")
-        files = {path.name: digest_file(path) for path in sorted(place.iterdir())}
-        manifest = {"format": _FORMAT, "format_version": _FORMAT_VERSION}
-        write_json(
-            place / _MANIFEST,
-            manifest | {"files": files, "versions": installed_versions()},
-        )
+    folder = Path(os.path.realpath(_absolute(folder)))
+    name = ""  # of the file that an error is about
+    try:
+        put_back(folder, earlier=False)
+        check_place(folder)
+        packer = Packer()
+        model = packer.pack(value)
+        with write_folder_beside(folder, check=_checks(folder)) as place:
+            for name, write in _writers(model, packer, card, beside or {}).items():
+                write(place / name)
+            name = _MANIFEST
+            write_json(place / name, _make_manifest(place))
+    except SktransferError:
+        raise
+    except (OSError, safetensors.SafetensorError) as error:
+        raise _explain(folder / name, error) from error
+
+
+def _writers(
+    model: Any, packer: Packer, card: str, beside: Mapping[str, Any]
+) -> dict[str, Callable[[Path], object]]:
+    """What writes each file, to the path that it is called with."""
+    content = {_MODEL: {"model": model, "objects": packer.objects}, **beside}
+    parts = packer.parts.items()
+    return {
+        **{n: partial(write_json, content=c) for n, c in content.items()},
+        _TENSORS: partial(safetensors.numpy.save_file, packer.tensors),
+        **{n: partial(Path.write_bytes, data=data) for n, data in parts},
+        _CARD: partial(Path.write_text, data=card, encoding="utf-8"),
+    }
+
+
+def _make_manifest(place: Path) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "format_version": _FORMAT_VERSION,
+        "files": {path.name: digest_file(path) for path in sorted(place.iterdir())},
+        "versions": installed_versions(),
+    }
+
+
+def _explain(path: Path, error: Exception) -> ModelFolderError:
+    """What to do about an error of the system's in a save."""
+    # The library of tensors gives the number in its words alone.
+    told = re.search(r"os error (\d+)", str(error))
+    number = int(told[1]) if told else getattr(error, "errno", None)
+    what = getattr(error, "strerror", None) or str(error)
+    remedy = "name another folder"
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        remedy = "make room there, or name a folder on another disk"
+    elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "name a folder in a place where you may write"
+    elif number == errno.ETIMEDOUT:
+        remedy = "wait for it, or name another folder"
+    return ModelFolderError(
+        f"{path} cannot be written ({what}): {remedy}. What was there before is as it "
+        "was."
+    )
 
 
 def read_bundle(folder: str | os.PathLike[str]) -> Any:
@@ -91,44 +151,110 @@ def read_bundle(folder: str | os.PathLike[str]) -> Any:
     Raises ModelFolderError if the folder is missing, damaged, of a later format, or
     asks for anything but plain values and known types.
     """
-    path = Path(folder).expanduser().absolute()
-    for _ in range(_MOST_TRIES):
-        manifest = _read_manifest(path)
-        try:
-            value = _read_objects(path, _check_files(path, manifest))
-        except (ModelFolderError, FileNotFoundError):
-            if _is_still(path, manifest):
-                raise
-        else:
-            # Of two models, one of which replaced the other meanwhile, none is made.
-            if _is_still(path, manifest):
-                return value
-    raise ModelFolderError(
-        f"{folder} was replaced again and again while it was read: load it when nobody "
-        "saves to it."
-    )
+    path = _absolute(folder)
+    return _make_objects(path, _read_in_peace(path, _read_files))
 
 
 def read_beside(folder: str | os.PathLike[str], name: str) -> Any:
     """What stands beside an object under that name, or None where nothing does.
 
-    Raises ModelFolderError if the folder is missing or damaged, or the file is not as
-    it was written.
+    Raises ModelFolderError if the folder is missing, or the file is not as it was
+    written.
     """
-    path = Path(folder).expanduser().absolute()
-    if name not in _check_files(path, _read_manifest(path)):
-        return None
+    path = _absolute(folder)
+
+    def read(opened: OpenedFolder) -> Any:
+        manifest, _ = _read_manifest(opened)
+        if name not in _listed(opened, manifest):
+            return None
+        return _read_checked(opened, manifest, name).tobytes()
+
+    found = _read_in_peace(path, read)
     try:
-        return read_json(path / name)
-    except (OSError, ValueError, RecursionError) as error:
+        return None if found is None else json.loads(found)
+    except (ValueError, RecursionError) as error:
         raise ModelFolderError(f"{path / name} is damaged: {error}.") from error
 
 
-def _read_objects(folder: Path, names: list[str]) -> Any:
-    parts = {n: (folder / n).read_bytes() for n in names if n.endswith(".skops")}
+def _absolute(folder: str | os.PathLike[str]) -> Path:
+    if "\0" in str(folder):
+        raise ModelFolderError(f"{folder!r} is no path: name a folder without '\\0'.")
     try:
-        tensors = safetensors.numpy.load_file(folder / _TENSORS)
-        content = read_json(folder / _MODEL)
+        return Path(folder).expanduser().absolute()
+    except RuntimeError as error:  # there is no such user
+        raise ModelFolderError(f"{folder} is nowhere ({error}).") from error
+    except OSError as error:
+        raise ModelFolderError(
+            f"{folder} cannot be found, as the current directory was removed: go to "
+            "another one, or give an absolute path."
+        ) from error
+
+
+def _read_in_peace(path: Path, read: Callable[[OpenedFolder], _Answer]) -> _Answer:
+    """Read from a folder; where another one takes its place meanwhile, from that."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        with _open(path) as opened:
+            try:
+                return read(opened)
+            except (OSError, MemoryError) as error:
+                # Of a folder that was replaced, files are gone, and nothing is wrong.
+                if opened.is_in_place():
+                    if isinstance(error, ModelFolderError):
+                        raise
+                    raise ModelFolderError(
+                        f"{path} cannot be read ({error or type(error).__name__}): see "
+                        "to that, or save the model again."
+                    ) from error
+        if time.monotonic() > deadline:
+            raise ModelFolderError(
+                f"{path} was replaced again and again while it was read: load it when "
+                "nobody saves to it."
+            )
+
+
+def _open(path: Path) -> OpenedFolder:
+    """Open a folder, which is put back if a killed process had moved it away."""
+    real = Path(os.path.realpath(path))
+    deadline = time.monotonic() + _BETWEEN_RENAMES
+    while True:
+        try:
+            put_back(real)
+            return OpenedFolder(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            retired = find_retired(real)
+            # Where folders cannot be exchanged, one is missing between two renames.
+            if time.monotonic() < deadline and (retired or path.is_dir()):
+                time.sleep(_PAUSE)
+                continue
+            if retired:
+                raise ModelFolderError(
+                    f"{path} was being replaced by a process that was killed, and "
+                    f"cannot be put back: rename {retired[0]} to {real.name}."
+                ) from error
+            raise ModelFolderError(
+                f"there is no folder {path}: check the path."
+            ) from error
+        except OSError as error:  # such as of a path that is too long
+            raise ModelFolderError(
+                f"{path} cannot be read ({error.strerror}): check the path, and who "
+                "may read it."
+            ) from error
+
+
+def _read_files(opened: OpenedFolder) -> dict[str, NDArray[np.uint8]]:
+    """Content of all files but the card, each as it was written."""
+    manifest, _ = _read_manifest(opened)
+    names = _listed(opened, manifest)
+    # People may edit the card, and nobody reads it here.
+    return {n: _read_checked(opened, manifest, n) for n in names if n != _CARD}
+
+
+def _make_objects(folder: Path, files: dict[str, NDArray[np.uint8]]) -> Any:
+    parts = {n: files[n].tobytes() for n in files if n.endswith(".skops")}
+    try:
+        tensors = parse_tensors(files.pop(_TENSORS))
+        content = json.loads(files.pop(_MODEL).tobytes())
         unpacker = Unpacker(content["objects"], tensors, parts)
         return unpacker.unpack(content["model"])
     except ModelFolderError as error:
@@ -142,18 +268,9 @@ def _read_objects(folder: Path, names: list[str]) -> Any:
         ) from error
 
 
-def _is_still(folder: Path, manifest: dict[str, Any]) -> bool:
-    try:
-        return _read_manifest(folder) == manifest
-    except ModelFolderError:
-        return False
-
-
 def manifest_digest(folder: str | os.PathLike[str]) -> str:
     """SHA-256 that changes with whatever is in the folder of a saved model."""
-    path = Path(folder).expanduser().absolute()
-    _read_manifest(path)
-    return digest_file(path / _MANIFEST)
+    return _read_in_peace(_absolute(folder), lambda opened: _read_manifest(opened)[1])
 
 
 def check_place(folder: Path) -> None:
@@ -162,51 +279,74 @@ def check_place(folder: Path) -> None:
     Raises ModelFolderError if the folder, which may be missing, holds anything but a
     model that was saved, or is the current one.
     """
-    if folder.exists() and not folder.is_dir():
+    if os.path.lexists(folder) and not folder.is_dir():
         raise ModelFolderError(
             f"{str(folder)!r} is a file, but a model is saved to a folder: name one."
         )
-    if Path.cwd().is_relative_to(folder):
+    if _holds_current(folder):
         raise ModelFolderError(
             f"{str(folder)!r} is the current directory or holds it, and saving would "
             "put another in its place: name a new folder, such as 'model'."
         )
-    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if there and _MANIFEST not in there:
-        raise ModelFolderError(
-            f"{folder} holds files that are no saved model, and saving would remove "
-            "them: choose a new folder."
-        )
-    if there:
-        try:
-            listed = _read_manifest(folder).get("files")
-        except ModelFolderError as error:
+    if folder.exists():
+        _checks(folder)(folder)
+
+
+def _holds_current(folder: Path) -> bool:
+    try:
+        here = Path.cwd()
+        return any(map(folder.samefile, (here, *here.parents)))
+    except OSError:  # one of them is not there
+        return False
+
+
+def _checks(folder: Path) -> Callable[[Path], None]:
+    """What raises ModelFolderError where a place, once `folder`, has foreign files."""
+
+    def check(place: Path) -> None:
+        there = {path.name for path in place.iterdir()}
+        if there and _MANIFEST not in there:
             raise ModelFolderError(
-                f"{error} Saving would remove what the folder holds: choose a new one."
-            ) from error
-        ours = {_MANIFEST, *OF_SYSTEMS, *(listed if isinstance(listed, dict) else ())}
-        if others := sorted(there - ours):
+                f"{folder} holds files that are no saved model, and saving would "
+                "remove them: choose a new folder."
+            )
+        if there and (others := sorted(there - _own_names(place))):
             raise ModelFolderError(
                 f"{folder} holds {', '.join(others[:5])} beside a saved model, and "
                 "saving would remove that too: move it, or choose a new folder."
             )
 
+    return check
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise ModelFolderError(f"there is no folder {folder}: check the path.")
-    path = folder / _MANIFEST
-    if path.exists() and not (path.is_file() and path.stat().st_size < _MOST_MANIFEST):
-        raise ModelFolderError(f"{path} is no small file, so it is none of a model.")
+
+def _own_names(place: Path) -> set[str]:
+    """Names in a saved model's folder that saving may remove."""
     try:
-        manifest = read_json(path)
-        if not isinstance(manifest, dict):
-            raise TypeError("no JSON object")
-    except FileNotFoundError as error:
+        with OpenedFolder(place) as opened:
+            listed = _read_manifest(opened)[0].get("files")
+    except ModelFolderError as error:
+        raise ModelFolderError(
+            f"{error} Saving would remove what the folder holds: choose a new one."
+        ) from error
+    return {_MANIFEST, *OF_SYSTEMS, *(listed if isinstance(listed, dict) else ())}
+
+
+def _read_manifest(opened: OpenedFolder) -> tuple[dict[str, Any], str]:
+    """The manifest, if it is one of ours, and its SHA-256."""
+    folder, path = opened.path, opened.path / _MANIFEST
+    size = opened.size(_MANIFEST)
+    if size is None:
         raise ModelFolderError(
             f"{folder} has no {_MANIFEST}, so it is no model that sktransfer saved: "
             "name the folder that save or the command compare has written."
-        ) from error
+        )
+    if size > _LONGEST_MANIFEST:
+        raise ModelFolderError(f"{path} is damaged: it has {size} bytes.")
+    content, digest = opened.read(_MANIFEST)
+    try:
+        manifest = json.loads(content.tobytes())
+        if not isinstance(manifest, dict):
+            raise TypeError("no JSON object")
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFolderError(f"{path} is damaged: {error}.") from error
     version = manifest.get("format_version")
@@ -217,30 +357,31 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} has format {version}, and this sktransfer reads up to format "
             f"{_FORMAT_VERSION}: install a later one."
         )
-    return manifest
+    return manifest, digest
 
 
-def _check_files(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    """Names of the files, if each is in the folder and as it was written."""
+def _listed(opened: OpenedFolder, manifest: dict[str, Any]) -> list[str]:
+    """Names of the files, each of which is in the folder."""
     files = manifest.get("files")
     if not isinstance(files, dict) or not {_MODEL, _TENSORS} <= set(files):
-        raise ModelFolderError(f"{folder / _MANIFEST} does not list the model's files.")
-    there = {path.name: path for path in folder.iterdir()}
-    for name, digest in files.items():
-        path = there.get(name)
-        outside = Path(name).name != name or name in ("", ".", "..")
-        if outside or (path is not None and path.is_symlink()):
+        path = opened.path / _MANIFEST
+        raise ModelFolderError(f"{path} does not list the model's files.")
+    for name in files:
+        if opened.size(name) is None and name != _CARD:
             raise ModelFolderError(
-                f"{folder} names the file {name!r}, which is not in the folder itself: "
-                "it is not read."
-            )
-        if name == _CARD:  # people may edit it
-            continue
-        if path is None or not path.is_file():
-            raise ModelFolderError(f"{folder} lacks the file {name}: save it again.")
-        if digest_file(path) != digest:
-            raise ModelFolderError(
-                f"{path} is not as it was written (another SHA-256 than in "
-                f"{_MANIFEST}), so nothing of it is used: save the model again."
+                f"{opened.path} lacks the file {name}: save it again."
             )
     return list(files)
+
+
+def _read_checked(
+    opened: OpenedFolder, manifest: dict[str, Any], name: str
+) -> NDArray[np.uint8]:
+    """Content of a file, as it was written."""
+    content, digest = opened.read(name)
+    if digest != manifest["files"][name]:
+        raise ModelFolderError(
+            f"{opened.path / name} is not as it was written (another SHA-256 than in "
+            f"{_MANIFEST}), so nothing of it is used: save the model again."
+        )
+    return content

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,10 @@ import pytest
 import safetensors.numpy
 from sklearn.linear_model import LogisticRegression
 
+from sktransfer import storage
+from sktransfer.bundles import folders
 from sktransfer.bundles.folders import manifest_digest, read_bundle, write_bundle
+from sktransfer.bundles.opened_folder import OpenedFolder
 from sktransfer.exceptions import ModelFolderError
 
 VALUE = {"numbers": np.arange(5.0), "name": "first", "nested": [(1, None)]}
@@ -51,7 +57,9 @@ class TestWriting:
         }
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
-    @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+    @pytest.mark.parametrize(
+        ("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)]
+    )
     def test_others_may_read_each_file_as_the_umask_says(self, tmp_path, umask, mode):
         before = os.umask(umask)
         try:
@@ -122,15 +130,105 @@ class TestWriting:
         with pytest.raises(ModelFolderError, match="is a file, but a model is saved"):
             write_bundle(tmp_path / "model", 1, "")
 
-    def test_a_full_disk_leaves_the_older_model(self, folder, monkeypatch):
+    @pytest.mark.parametrize(
+        ("error", "words"),
+        [
+            (
+                OSError(errno.ENOSPC, "No space left on device"),
+                r"tensors.safetensors cannot be written \(No space.*make room there",
+            ),
+            (
+                safetensors.SafetensorError("I/O error: full (os error 28)"),
+                r"tensors.safetensors cannot be written .*make room there",
+            ),
+            (PermissionError(errno.EACCES, "Denied"), "in a place where you may write"),
+            (OSError(errno.EIO, "Input/output error"), "name another folder"),
+        ],
+    )
+    def test_a_full_disk_leaves_the_older_model(
+        self, folder, monkeypatch, error, words
+    ):
         def full(*arguments, **named):
-            raise OSError(28, "No space left on device")
+            raise error
 
         monkeypatch.setattr(safetensors.numpy, "save_file", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(ModelFolderError, match=words):
             write_bundle(folder, {"name": "second"}, "")
         assert read_bundle(folder)["name"] == "first"
         assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="a limit of Linux's")
+    def test_a_file_that_may_not_grow_is_named(self, folder):
+        script = f"""
+            import resource, signal
+            import numpy as np
+            from sktransfer.bundles.folders import write_bundle
+
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+            write_bundle({str(folder)!r}, np.zeros(10_000), "")
+        """
+        command = [sys.executable, "-c", textwrap.dedent(script)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert "tensors.safetensors cannot be written" in done.stderr
+        assert "make room there" in done.stderr.splitlines()[-1]
+        assert read_bundle(folder)["name"] == "first"
+        assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+    def test_no_error_of_the_systems_comes_out_bare(self, folder, tmp_path):
+        (tmp_path / "loop").symlink_to("loop")
+        for place in (tmp_path / "loop", tmp_path / ("a" * 300), folder / "README.md"):
+            with pytest.raises(ModelFolderError, match=re.escape(str(place))):
+                write_bundle(place, 1, "")
+            with pytest.raises(ModelFolderError, match=re.escape(str(place))):
+                read_bundle(place)
+        with pytest.raises(ModelFolderError, match="is no path"):
+            read_bundle("a\0b")
+        with pytest.raises(ModelFolderError, match="cannot be written"):
+            write_bundle(folder / "README.md" / "model", 1, "")
+
+    def test_what_comes_beside_the_model_while_it_is_saved_is_not_lost(
+        self, folder, monkeypatch
+    ):
+        save_file = safetensors.numpy.save_file
+
+        def come(tensors, path):
+            (folder / "notes.md").write_text("kept")
+            save_file(tensors, path)
+
+        monkeypatch.setattr(safetensors.numpy, "save_file", come)
+        with pytest.raises(ModelFolderError, match=r"holds notes.md beside"):
+            write_bundle(folder, {"name": "second"}, "")
+        assert (folder / "notes.md").read_text() == "kept"
+        assert read_bundle(folder)["name"] == "first"
+
+    def test_a_second_saver_waits(self, folder, monkeypatch):
+        save_file = safetensors.numpy.save_file
+        thread = threading.Thread(
+            target=write_bundle, args=(folder, {"name": "second"}, "")
+        )
+
+        def come(tensors, path):
+            if not thread.ident:
+                thread.start()
+                thread.join(0.2)
+                assert thread.is_alive()
+                assert read_bundle(folder)["name"] == "first"
+            save_file(tensors, path)
+
+        monkeypatch.setattr(safetensors.numpy, "save_file", come)
+        write_bundle(folder, {"name": "other"}, "")
+        thread.join()
+        assert read_bundle(folder) == {"name": "second"}
+        assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+    def test_a_saver_that_waits_too_long_is_told_so(self, folder, monkeypatch):
+        def wait(*arguments, **named):
+            raise TimeoutError(errno.ETIMEDOUT, "another process has been writing")
+
+        monkeypatch.setattr(storage, "take_turn", wait)
+        with pytest.raises(ModelFolderError, match=r"another process.*wait for it"):
+            write_bundle(folder, {"name": "second"}, "")
 
     def test_what_cannot_be_saved_leaves_the_older_model(self, folder):
         with pytest.raises(ModelFolderError, match="cannot be saved"):
@@ -157,32 +255,85 @@ class TestWriting:
 
 
 class TestReading:
+    @staticmethod
+    def replace_while_reading(monkeypatch, folder, most):
+        """Have the folder replaced before a file of it is read, so many times."""
+        read, numbers = OpenedFolder.read, iter(range(most))
+
+        def replace(opened, name):
+            if name == "tensors.safetensors":
+                for number in numbers:
+                    value = VALUE | {"numbers": np.full(2, number)}
+                    write_bundle(folder, value, "")
+                    break
+            return read(opened, name)
+
+        monkeypatch.setattr(OpenedFolder, "read", replace)
+
     def test_a_model_that_is_replaced_meanwhile_is_not_mixed(self, folder, monkeypatch):
-        load_file = safetensors.numpy.load_file
-
-        def replace(path):
-            tensors = load_file(path)
-            if folder.name not in replaced:
-                replaced.append(folder.name)
-                write_bundle(folder, VALUE | {"numbers": np.ones(2)}, "")
-            return tensors
-
-        replaced = []
-        monkeypatch.setattr(safetensors.numpy, "load_file", replace)
-        np.testing.assert_array_equal(read_bundle(folder)["numbers"], np.ones(2))
+        self.replace_while_reading(monkeypatch, folder, 3)
+        np.testing.assert_array_equal(read_bundle(folder)["numbers"], np.full(2, 2))
 
     def test_it_gives_up_where_it_is_replaced_all_the_time(self, folder, monkeypatch):
-        load_file = safetensors.numpy.load_file
-
-        def replace(path):
-            replaced.append(0)
-            write_bundle(folder, VALUE | {"name": str(len(replaced))}, "")
-            return load_file(path)
-
-        replaced = []
-        monkeypatch.setattr(safetensors.numpy, "load_file", replace)
+        monkeypatch.setattr(folders, "_PATIENCE", 0.1)
+        self.replace_while_reading(monkeypatch, folder, 1000)
         with pytest.raises(ModelFolderError, match="replaced again and again"):
             read_bundle(folder)
+
+    def test_what_is_read_is_what_was_checked(self, folder, monkeypatch):
+        read = OpenedFolder.read
+
+        def damage(opened, name):
+            found = read(opened, name)
+            (folder / name).write_bytes(b"damaged after it was read")
+            return found
+
+        monkeypatch.setattr(OpenedFolder, "read", damage)
+        np.testing.assert_array_equal(read_bundle(folder)["numbers"], VALUE["numbers"])
+
+    @pytest.mark.parametrize("name", ["manifest.json", "model.json"])
+    @pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+    def test_what_is_no_file_is_not_read(self, folder, name, kind):
+        (folder / name).unlink()
+        if kind == "folder":
+            (folder / name).mkdir()
+        elif kind == "pipe":
+            os.mkfifo(folder / name)
+        else:
+            (folder / name).symlink_to("/dev/zero")
+        with pytest.raises(ModelFolderError, match=r"has no man|lacks the|not in the"):
+            read_bundle(folder)
+
+    @pytest.mark.parametrize("name", ["manifest.json", "tensors.safetensors"])
+    def test_a_file_larger_than_any_memory_is_refused_at_once(self, folder, name):
+        os.truncate(folder / name, 2**42)
+        with pytest.raises(ModelFolderError, match=r"damaged: it has|cannot be read"):
+            read_bundle(folder)
+
+    def test_what_a_killed_process_had_moved_away_is_put_back(self, folder):
+        for end in ("sktransfer-12345678.old", "12345678.old"):
+            folder.rename(folder.with_name(f".model.{end}"))
+            assert read_bundle(folder)["name"] == "first"
+            assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+    def test_where_it_cannot_be_put_back_it_is_named(self, folder, monkeypatch):
+        def refuse(source, target):
+            raise PermissionError
+
+        monkeypatch.setattr(Path, "rename", refuse)
+        monkeypatch.setattr(folders, "_BETWEEN_RENAMES", 0.1)
+        os.rename(folder, folder.with_name(".model.sktransfer-12345678.old"))  # noqa: PTH104
+        with pytest.raises(ModelFolderError, match=r"rename .*12345678.old to model"):
+            read_bundle(folder)
+
+    def test_a_directory_that_was_removed_is_said(self, tmp_path, monkeypatch):
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        (tmp_path / "here").rmdir()
+        with pytest.raises(ModelFolderError, match="current directory was removed"):
+            read_bundle("model")
+        write_bundle(tmp_path / "model", VALUE, "")
+        assert read_bundle(tmp_path / "model")["name"] == "first"
 
     @pytest.mark.parametrize("text", ["[" * 10**5, "9" * 5000, '"\\ud800'])
     def test_a_manifest_that_json_cannot_read_is_damaged(self, folder, text):

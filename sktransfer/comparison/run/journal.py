@@ -68,10 +68,12 @@ _HEX = frozenset(b"0123456789abcdef")
 _LOCK = f"{JOURNAL}.lock"
 _MODEL = re.compile(r"sources/[0-9a-f]{16}")
 # Models that a killed process was writing or replacing; vectors, and their locks.
-_UNFINISHED = r"sources/\.[0-9a-f]{16}\.\w{8}(\.old)?/[^/]+"
+_HIDDEN = r"(sktransfer-)?[0-9a-f]{8}(\.old)?"
+_UNFINISHED = rf"sources/\.[0-9a-f]{{16}}\.({_HIDDEN}/[^/]+|sktransfer-lock)"
 _VECTORS = (
     r"vectors/sktransfer-vectors-\d+/[0-9a-f]{32}/"
-    r"([0-9a-f]{32}\.vec|\.[0-9a-f]{32}\.vec\.\w{8}|(turn-\d+|merge)\.lock)"
+    r"([0-9a-f]{32}\.vec|\.[0-9a-f]{32}\.vec\.(sktransfer-)?(lock|[0-9a-f]{8})|"
+    r"(turn-\d+|merge)\.lock)"
 )
 _BY_NAME = re.compile(f"{_UNFINISHED}|{_VECTORS}")
 
