@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _FORMAT = "sktransfer model"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _MANIFEST, _MODEL, _CARD = "manifest.json", "model.json", "README.md"
 _TENSORS = "tensors.safetensors"
 # What systems put into folders that people look at.

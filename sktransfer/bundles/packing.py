@@ -2,12 +2,16 @@
 
 What JSON has is written as it is. Everything else is an object whose key "is" says
 what it stands for: a tuple, a dict, an array, an estimator. Arrays of numbers go to a
-file of tensors, parts that are scikit-learn's alone to files of skops.
+file of tensors, and what is left, such as the losses of scikit-learn, to files of
+skops.
+
+Estimators of scikit-learn are taken apart as those of this package are. With 20,000
+terms of TF-IDF a file of skops had 12.8 MB and took .73 s to read; these have 1.3 MB
+and take .02 s, and skops, which imports all of scikit-learn, stays out of the process.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,16 +19,33 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
+from scipy import sparse
 from sklearn.utils import Bunch
 
 from sktransfer.bundles.kinds import kind_named, kind_of
+from sktransfer.bundles.proving.values import sparse_fault
 from sktransfer.bundles.sklearn_parts import read_part, write_part
 from sktransfer.exceptions import ModelFolderError
 
 __all__ = ["Packer", "Unpacker"]
 
 _TENSOR_KINDS = "biuf"
+_NUMBERS = ("float16", "float32", "float64", "int32", "int64")
+_PLAIN = frozenset({bool, float, int, str, type(None)})
+# Types that stand for themselves, as the numbers of a vectorizer.
+_TYPES: dict[str, type[Any]] = {
+    one.__name__: one
+    for one in (bool, int, float, str, *(getattr(np, name) for name in _NUMBERS))
+}
+_SPARSE: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        sparse.csr_matrix,
+        sparse.csr_array,
+        sparse.csc_matrix,
+        sparse.csc_array,
+    )
+}
 # Letters of a text in an array, which takes as many bytes for each of its texts.
 _MOST_LETTERS = 10**6
 
@@ -78,12 +99,16 @@ class Packer:
         if isinstance(value, tuple) and type(value) is tuple:
             return {"is": "tuple", "items": self.pack(list(value), where)}
         if type(value) in (dict, Bunch):
-            items = [
-                [self.pack(key, where), self.pack(item, f"{where}.{key}")]
-                for key, item in value.items()
-            ]
             name = "bunch" if isinstance(value, Bunch) else "dict"
-            return {"is": name, "items": items}
+            values = [self.pack(item, f"{where}.{key}") for key, item in value.items()]
+            return {"is": name, "keys": self.pack([*value], where), "values": values}
+        if type(value) in (set, frozenset):
+            items = self.pack(list(value), where)
+            return {"is": type(value).__name__, "items": items}
+        if isinstance(value, type) and value in _TYPES.values():
+            return {"is": "type", "name": value.__name__}
+        if type(value) in _SPARSE.values():
+            return self._pack_sparse(value, where)
         if isinstance(value, np.ma.MaskedArray):  # such as the results of a search
             parts = [np.asarray(value.data), np.ma.getmaskarray(value)]
             return {"is": "masked", "parts": self.pack(parts, where)}
@@ -94,10 +119,6 @@ class Packer:
         named = kind_of(value)
         if named is None:
             return self._pack_by_skops(value, where)
-        if _is_only_sklearns(value):
-            # As one file, or part by part where skops does not know one of them.
-            with contextlib.suppress(ModelFolderError):
-                return self._pack_by_skops(value, where)
         name, kind = named
         number = len(self.objects)
         self.objects.append(None)
@@ -129,6 +150,14 @@ class Packer:
         # A copy, where it is a view or memory-mapped: the file wants it in one piece.
         self.tensors[name] = np.ascontiguousarray(array, dtype=native)
         return {"is": "tensor", "name": name, "shape": list(array.shape)}
+
+    def _pack_sparse(self, matrix: Any, where: str) -> dict[str, Any]:
+        arrays = [matrix.data, matrix.indices, matrix.indptr]
+        packed = {"is": "sparse", "type": type(matrix).__name__}
+        return packed | {
+            "shape": list(matrix.shape),
+            "arrays": self.pack(arrays, f"{where}.sparse"),
+        }
 
     def _pack_by_skops(self, value: Any, where: str) -> dict[str, Any]:
         try:
@@ -162,8 +191,9 @@ class Unpacker:
 
         Raises ModelFolderError if it asks for a type that is not made from files.
         """
-        if isinstance(packed, list):
-            return [self.unpack(item) for item in packed]
+        if isinstance(packed, list):  # of many thousand words, perhaps
+            unpack = self.unpack
+            return [one if type(one) in _PLAIN else unpack(one) for one in packed]
         if not isinstance(packed, dict):
             return packed
         way: Callable[[dict[str, Any]], Any] | None = {
@@ -171,20 +201,34 @@ class Unpacker:
             "bunch": lambda p: Bunch(**self._dict(p)),
             "dict": self._dict,
             "float": lambda p: float(p["value"]),
+            "frozenset": lambda p: frozenset(self.unpack(p["items"])),
             "masked": lambda p: np.ma.MaskedArray(*self.unpack(p["parts"])),
             "object": self._object,
             "path": lambda p: Path(p["value"]),
             "scalar": self._scalar,
+            "set": lambda p: set(self.unpack(p["items"])),
             "skops": self._skops,
+            "sparse": self._sparse,
             "tensor": self._tensor,
             "tuple": lambda p: tuple(self.unpack(p["items"])),
+            "type": lambda p: _TYPES[p["name"]],
         }.get(packed.get("is", ""))
         if way is None:
             raise ModelFolderError(f"it holds something unknown: {str(packed)[:80]}.")
         return way(packed)
 
     def _dict(self, packed: dict[str, Any]) -> dict[Any, Any]:
-        return {self.unpack(key): self.unpack(item) for key, item in packed["items"]}
+        if "items" in packed:  # as the first version of the format had them
+            return dict(map(self.unpack, packed["items"]))
+        keys, values = self.unpack(packed["keys"]), self.unpack(packed["values"])
+        return dict(zip(keys, values, strict=True))
+
+    def _sparse(self, packed: dict[str, Any]) -> Any:
+        made = _SPARSE[packed["type"]](_shape(packed["shape"]))
+        made.data, made.indices, made.indptr = self.unpack(packed["arrays"])
+        if (fault := sparse_fault(made)) is not None:
+            raise ModelFolderError(f"a sparse matrix has {fault}: save it again.")
+        return made
 
     def _object(self, packed: dict[str, Any]) -> Any:
         number = packed["number"]
@@ -259,31 +303,6 @@ def _dtype(name: Any) -> np.dtype[Any]:
     ):
         raise ModelFolderError(f"it holds an array of the type {name!r}.")
     return dtype
-
-
-def _is_only_sklearns(value: Any) -> bool:
-    """Whether an estimator is scikit-learn's and holds nothing of this package."""
-    is_theirs = isinstance(value, BaseEstimator) and _package(value) == "sklearn"
-    return is_theirs and not _holds_ours(value, set())
-
-
-def _holds_ours(value: Any, seen: set[int]) -> bool:
-    if id(value) in seen:
-        return False
-    seen.add(id(value))
-    if _package(value) == "sktransfer":
-        return True
-    if isinstance(value, (list, tuple, set)):
-        return any(_holds_ours(item, seen) for item in value)
-    if isinstance(value, dict):
-        return any(_holds_ours(item, seen) for item in value.values())
-    if isinstance(value, BaseEstimator):
-        return any(_holds_ours(item, seen) for item in vars(value).values())
-    return False
-
-
-def _package(value: Any) -> str:
-    return type(value).__module__.partition(".")[0]
 
 
 def _unsaveable(value: Any, where: str, why: str) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from sklearn.linear_model import LogisticRegression
 
 from sktransfer import storage
 from sktransfer.bundles import folders
@@ -63,7 +62,9 @@ class TestWriting:
     def test_others_may_read_each_file_as_the_umask_says(self, tmp_path, umask, mode):
         before = os.umask(umask)
         try:
-            write_bundle(tmp_path / "model", VALUE | {"part": LogisticRegression()}, "")
+            write_bundle(
+                tmp_path / "model", VALUE | {"part": np.random.RandomState(0)}, ""
+            )
         finally:
             os.umask(before)
         modes = {p.name: p.stat().st_mode & 0o777 for p in tmp_path.glob("model/*")}
@@ -71,7 +72,7 @@ class TestWriting:
         assert set(modes.values()) == {mode}
 
     def test_an_older_model_is_replaced_with_all_its_files(self, folder):
-        write_bundle(folder, {"part": LogisticRegression()}, "")
+        write_bundle(folder, {"part": np.random.RandomState(0)}, "")
         assert (folder / "part-0.skops").exists()
         (folder / ".DS_Store").touch()
         before = manifest_digest(folder)
@@ -434,7 +435,10 @@ class TestReading:
     )
     def test_nonsense_with_a_right_digest_is_one_clear_error(self, folder, content):
         forge(folder, "model.json", content)
-        with pytest.raises(ModelFolderError, match=r"model cannot be loaded: what it"):
+        with pytest.raises(
+            ModelFolderError,
+            match=r"model cannot be loaded: (what it|it has no object)",
+        ):
             read_bundle(folder)
 
     def test_an_object_that_contains_itself_is_refused(self, folder):
@@ -443,7 +447,7 @@ class TestReading:
         fields = {"parameters": itself, "fitted": itself}
         content = {"model": itself, "objects": [{"type": name, "fields": fields}]}
         forge(folder, "model.json", json.dumps(content).encode())
-        with pytest.raises(ModelFolderError, match="RecursionError"):
+        with pytest.raises(ModelFolderError, match="its object 0 holds itself"):
             read_bundle(folder)
 
     def test_people_may_edit_the_card(self, folder):

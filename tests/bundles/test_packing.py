@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
 from sktransfer.bundles.packing import Packer, Unpacker
+from sktransfer.bundles.sklearn_parts import write_part
 from sktransfer.exceptions import ModelFolderError
 from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.vectors import WordVectors
@@ -121,12 +122,51 @@ class TestEstimators:
         assert again.predict(["good", "bad"]).tolist() == ["yes", "no"]
         assert again.estimator.steps[0][1].vectors.words == ("good", "bad")
 
-    def test_what_is_scikit_learns_alone_goes_to_skops(self):
+    @pytest.mark.parametrize("is_sparse", [False, True])
+    def test_estimators_of_scikit_learn_need_no_file_of_skops(self, is_sparse):
+        pipe = make_pipeline(CountVectorizer(stop_words=["a"]), LogisticRegression())
+        pipe.fit(["good", "a bad"], [1, 0])
+        if is_sparse:
+            pipe[-1].sparsify()
         packer = Packer()
+        packer.pack(pipe)
+        assert not packer.parts
+        assert there_and_back(pipe).predict(["bad", "good"]).tolist() == [0, 1]
+
+    def test_files_of_skops_that_earlier_versions_wrote_are_read(self):
         pipe = make_pipeline(CountVectorizer(), LogisticRegression())
-        packed = packer.pack(pipe.fit(["good", "bad"], [1, 0]))
-        assert packed == {"is": "skops", "file": "part-0.skops"}
-        assert not packer.objects
+        data = write_part(pipe.fit(["good", "bad"], [1, 0]))
+        again = Unpacker([], {}, {"part": data}).unpack({"is": "skops", "file": "part"})
+        assert again.predict(["bad", "good"]).tolist() == [0, 1]
+
+    def test_so_are_dicts_as_earlier_versions_wrote_them(self):
+        packed = {"is": "dict", "items": [["a", 1], [{"is": "tuple", "items": []}, 2]]}
+        assert Unpacker([], {}, {}).unpack(packed) == {"a": 1, (): 2}
+
+    @pytest.mark.parametrize(
+        "arrays",
+        [
+            ([1.0], [9], [0, 1]),
+            ([1.0], [0], [0, 7]),
+            ([1.0], [0], [1, 1]),
+            ([1.0, 2.0], [0], [0, 1]),
+            ([1.0], [0], [0, 1, 1]),
+            ([1.0], [-1], [0, 1]),
+        ],
+    )
+    def test_a_sparse_matrix_whose_indices_lead_out_of_it_is_refused(self, arrays):
+        data, indices, pointers = arrays
+        packer = Packer()
+        parts = [np.array(data), np.array(indices, np.int32), np.array(pointers)]
+        parts[2] = parts[2].astype(np.int32)
+        packed = {
+            "is": "sparse",
+            "type": "csr_matrix",
+            "shape": [1, 3],
+            "arrays": packer.pack(parts),
+        }
+        with pytest.raises(ModelFolderError, match="a sparse matrix has"):
+            Unpacker([], packer.tensors, {}).unpack(packed)
 
     def test_a_part_held_twice_is_one_object_again(self):
         random_state = np.random.RandomState(0)
