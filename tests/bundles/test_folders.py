@@ -437,7 +437,7 @@ class TestReading:
         forge(folder, "model.json", content)
         with pytest.raises(
             ModelFolderError,
-            match=r"model cannot be loaded: (what it|it has no object)",
+            match=r"cannot be loaded: (what|it has no)",
         ):
             read_bundle(folder)
 
