@@ -107,7 +107,9 @@ _RIDGE = Rule(
         "intercept_": _INTERCEPT,
     },
     _NOTES | {"classes_": LABELS},
-    together=lambda model, sizes: _same_classes(model._label_binarizer, model),
+    together=lambda model, sizes: (
+        _intercept_fault(model, sizes) or _same_classes(model._label_binarizer, model)
+    ),
 )
 _REGRESSION = Rule(
     {
@@ -115,7 +117,16 @@ _REGRESSION = Rule(
         "intercept_": AnyOf((REAL, Numbers("?", finite=True))),
     },
     _NOTES | _SGD,
+    together=lambda model, sizes: _intercept_fault(model, sizes),
 )
+
+
+def _intercept_fault(model: Any, sizes: Sizes) -> str | None:
+    del sizes
+    n_rows = 1 if model.coef_.ndim == 1 else model.coef_.shape[0]
+    if np.ndim(model.intercept_) == 0 or len(model.intercept_) == n_rows:
+        return None
+    return f"it has {len(model.intercept_)} intercepts for {n_rows} decisions"
 
 
 def _same_classes(binarizer: Any, model: Any) -> str | None:
@@ -156,6 +167,13 @@ _SVM_NOTES: dict[str, Field] = dict.fromkeys(
     ),
     ANY,
 )
+_SVM_NOTES |= {
+    "class_weight_": Numbers("?"),
+    "_effective_probability": FLAG,
+    "nu": REAL,
+    "C": REAL,
+    "epsilon": REAL,
+}
 _SVM: dict[str, Field] = {
     "_sparse": FLAG,
     "_gamma": REAL,
@@ -185,9 +203,13 @@ def _svm_fault(model: Any, sizes: Sizes) -> str | None:
         return "its coefficients are not those of its classes"
     if sizes["p"] != n_pairs or sizes["q"] not in (0, n_pairs):
         return f"it has {sizes['p']} intercepts for {n_pairs} pairs of classes"
+    effective = vars(model).get("_effective_probability", model.probability)
+    if sizes["q"] != n_pairs and (effective is True or model.probability is True):
+        return "it is to have probabilities, but learnt none"
     n_listed = int(model._n_support.astype(np.int64).sum())
-    is_one = not isinstance(model.__dict__.get("classes_"), np.ndarray)
-    if n_listed != n_vectors and not (is_one and n_listed >= 0):
+    if "K" not in sizes:  # of one class, or of none
+        n_listed = int(model._n_support[0])
+    if n_listed != n_vectors:
         return f"_n_support counts {n_listed} of {n_vectors} support vectors"
     if n_vectors and not (model.support_.min() >= 0 and model.support_.max() < n_rows):
         return f"support_ names rows outside of the {n_rows} that it was fitted on"
@@ -302,6 +324,13 @@ def _projection_fault(model: Any, sizes: Sizes) -> str | None:
     return None if n_out <= max(width, 1) else f"it gives {n_out} of {width} columns"
 
 
+def _rotation_fault(model: Any, sizes: Sizes) -> str | None:
+    del sizes
+    pairs = zip(model.rotations_, model.scalings_, strict=True)
+    fits = all(rotation.shape[1] == len(scaling) for rotation, scaling in pairs)
+    return None if fits else "its rotations have other scalings"
+
+
 _DUMMY = Rule(
     {"n_outputs_": Choice((1,))},
     {
@@ -312,7 +341,7 @@ _DUMMY = Rule(
         "_strategy": Choice(
             ("prior", "most_frequent", "stratified", "uniform", "constant")
         ),
-        "constant_": ANY,
+        "constant_": Numbers("1 1", "biuf"),
     },
 )
 
@@ -367,6 +396,7 @@ RULES: dict[str, Rule] = {
             "rotations_": ListOf(Numbers("m ?"), "K"),
         },
         {"covariance_": ANY},
+        together=_rotation_fault,
     ),
     "NearestCentroid": Rule(
         {"classes_": LABELS, "centroids_": Numbers("K m", finite=True)},
@@ -379,5 +409,5 @@ RULES: dict[str, Rule] = {
     ),
     "DummyClassifier": _DUMMY,
     "DummyRegressor": _DUMMY,
-    "_ConstantPredictor": Rule({"y_": ANY}),
+    "_ConstantPredictor": Rule({"y_": Numbers("1", "biuf")}),
 }

@@ -35,6 +35,7 @@ __all__ = [
     "ListOf",
     "Numbers",
     "Plain",
+    "Real",
     "Sizes",
     "Words",
 ]
@@ -56,7 +57,8 @@ def _size(letter: str, sizes: Sizes) -> int | None:
     if letter.isdigit():
         return int(letter)
     if letter == "r" and "r" not in sizes and "K" in sizes:
-        return 1 if sizes["K"] <= 2 else sizes["K"]
+        # A decision needs two classes: no row fits one.
+        return {1: -1, 2: 1}.get(sizes["K"], sizes["K"])
     return sizes.get(letter)
 
 
@@ -101,7 +103,9 @@ class Numbers:
             data = value
         else:
             return expected
-        is_number = data.dtype.kind in self.kinds and data.dtype.itemsize <= 8
+        # Compiled code knows floats of 32 and of 64 bits.
+        sizes_known = (4, 8) if data.dtype.kind == "f" else (1, 2, 4, 8)
+        is_number = data.dtype.kind in self.kinds and data.dtype.itemsize in sizes_known
         if not (is_number and data.dtype.isnative):
             return expected
         if not _fits(value.shape, self.shape, sizes):
@@ -145,6 +149,22 @@ class Count:
         if self.letter != "?":
             sizes[self.letter] = int(value)
         return None
+
+
+@dataclass(frozen=True)
+class Real:
+    """A number of a range."""
+
+    low: float
+    high: float
+
+    def fault(self, value: Any, sizes: Sizes) -> str | None:
+        """See `Field`."""
+        del sizes
+        is_number = isinstance(value, (int, float, np.integer, np.floating))
+        if is_number and self.low <= value <= self.high:
+            return None
+        return f"a number from {self.low:g} to {self.high:g}"
 
 
 @dataclass(frozen=True)

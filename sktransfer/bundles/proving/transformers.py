@@ -17,9 +17,11 @@ from sktransfer.bundles.proving.fields import (
     Choice,
     Count,
     Field,
+    Instance,
     Labels,
     ListOf,
     Numbers,
+    Real,
     Sizes,
     Words,
 )
@@ -77,7 +79,6 @@ _DECOMPOSED: dict[str, Field] = {
         (
             "explained_variance_ratio_",
             "singular_values_",
-            "noise_variance_",
             "n_samples_",
             "n_samples_seen_",
             "var_",
@@ -91,8 +92,6 @@ _DECOMPOSED: dict[str, Field] = {
             "topic_word_prior_",
             "bound_",
             "_batch_size",
-            "_rho",
-            "_gamma",
             "_ewa_cost",
             "_ewa_cost_min",
             "_no_improvement",
@@ -105,7 +104,10 @@ _DECOMPOSED: dict[str, Field] = {
         ),
         ANY,
     ),
-    "_beta_loss": REAL,
+    "noise_variance_": AnyOf((REAL, Numbers("m", finite=True))),
+    "_beta_loss": Real(-100, 100),
+    "_gamma": Real(0, 1e6),
+    "_rho": Real(0, 1),
     "_transform_max_iter": Count(high=10**7),
 }
 
@@ -165,6 +167,24 @@ _RARE: dict[str, Field] = {
 _DROPPED = AnyOf((_NONE, Numbers("?", "iu"), Labels("?")))
 
 
+def _labels_fault(model: Any, sizes: Sizes) -> str | None:
+    if model.sparse_input_ and model.classes_.dtype.kind not in "biuf":
+        return "its labels are no numbers, and were in a sparse matrix"
+    kinds = {True: "binary", False: "multiclass"}
+    expected = kinds[sizes["K"] <= 2]
+    if model.y_type_ in (expected, "multilabel-indicator"):
+        return None
+    return f"{sizes['K']} labels are {expected}, not {model.y_type_}"
+
+
+def _columns_fault(model: Any, sizes: Sizes) -> str | None:
+    """A label is written to the column that the dict has for it."""
+    known = vars(model).get("_cached_dict")
+    if known in (None, dict(zip(model.classes_, range(sizes["K"]), strict=True))):
+        return None
+    return "it has other columns than labels"
+
+
 def _bins_fault(model: Any, sizes: Sizes) -> str | None:
     edges, counts = model.bin_edges_, model.n_bins_
     if len(edges) != sizes["m"] or not all(
@@ -185,7 +205,8 @@ def _imputer_fault(model: Any, sizes: Sizes) -> str | None:
     if indicator is None:
         return None
     width = width_in(indicator)
-    return None if width in (None, sizes["m"]) else "its indicator reads other columns"
+    fits = width in (None, sizes["m"]) and vars(indicator).get("_precomputed")
+    return None if fits else "its indicator reads other columns"
 
 
 def _polynomial_fault(model: Any, sizes: Sizes) -> str | None:
@@ -196,6 +217,15 @@ def _polynomial_fault(model: Any, sizes: Sizes) -> str | None:
         interaction_only=model.interaction_only,
         include_bias=model.include_bias,
     )
+    full = model._num_combinations(
+        n_features=sizes["m"],
+        min_degree=0,
+        max_degree=model._max_degree,
+        interaction_only=model.interaction_only,
+        include_bias=model.include_bias,
+    )
+    if model._n_out_full != full:
+        return f"it reckons with {model._n_out_full} columns instead of {full}"
     if model._max_degree > _MOST_DEGREE or expected != model.n_output_features_:
         return f"it gives {model.n_output_features_} columns instead of {expected}"
     return None
@@ -235,11 +265,16 @@ RULES: dict[str, Rule] = {
     "LabelBinarizer": Rule(
         {
             "classes_": Labels("K"),
-            "y_type_": TEXT,
+            "y_type_": Choice(("binary", "multiclass", "multilabel-indicator")),
             "sparse_input_": FLAG,
-        }
+        },
+        together=_labels_fault,
     ),
-    "MultiLabelBinarizer": Rule({"classes_": Labels("K")}, {"_cached_dict": ANY}),
+    "MultiLabelBinarizer": Rule(
+        {"classes_": Labels("K")},
+        {"_cached_dict": Instance((dict, type(None)))},
+        together=_columns_fault,
+    ),
     # Of numbers, column by column.
     "StandardScaler": _scaler("mean_", "var_", "scale_"),
     "MinMaxScaler": _scaler("scale_", "min_", "data_min_", "data_max_", "data_range_"),

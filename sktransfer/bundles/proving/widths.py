@@ -18,6 +18,7 @@ _PASSED = (None, "passthrough")
 # Transformers that give as many columns as they read.
 _SAME = {
     "Binarizer",
+    "FunctionTransformer",
     "KernelCenterer",
     "MaxAbsScaler",
     "MinMaxScaler",
@@ -69,6 +70,9 @@ def width_out(step: Any) -> int | None:
         return _pipeline_out(step)
     if name == "FrozenEstimator":
         return width_out(step.estimator)
+    if name == "ColumnTransformer":
+        parts = attributes.get("transformers_", [("", None, [])])
+        return _sum_of([one for _, one, _ in parts if one != "passthrough"], None)
     if name == "FeatureUnion":
         return _sum_of([one for _, one in step.transformer_list], width_in(step))
     found = attributes.get("n_features_out_", attributes.get("_n_features_out"))

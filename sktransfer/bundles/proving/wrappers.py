@@ -48,6 +48,7 @@ class Held:
 
 _HELD = Held()
 _MODELS = ListOf(MODEL, "e")
+_METHOD = Choice(("predict", "predict_proba", "predict_log_proba", "decision_function"))
 _OR_TEXT = AnyOf((MODEL, Plain((str,))))
 _NAMED: dict[str, Field] = {"named_estimators_": _HELD}
 _CLASSES: dict[str, Field] = {"classes_": LABELS}
@@ -77,8 +78,18 @@ def _voting_fault(model: Any, sizes: Sizes) -> str | None:
     n_voices = sum(1 for _, one in model.estimators if one != "drop")
     if n_voices != len(model.estimators_):
         return f"{len(model.estimators_)} of its {n_voices} estimators are fitted"
-    # What votes has learnt numbers of labels.
-    return _alike(model.estimators_, sizes)
+    return _numbered(model.estimators_, sizes) or _alike(model.estimators_, sizes)
+
+
+def _numbered(models: list[Any], sizes: Sizes) -> str | None:
+    """What is wrong with models that learnt the numbers of labels, not the labels."""
+    for model in models:
+        if n_classes(model) is None:
+            continue
+        whole = model.classes_.dtype.kind in "iu"
+        if not whole or model.classes_.tolist() != list(range(sizes["K"])):
+            return f"{type(model).__name__} answers with other numbers than its labels'"
+    return None
 
 
 def _stacking_fault(model: Any, sizes: Sizes) -> str | None:
@@ -89,6 +100,8 @@ def _stacking_fault(model: Any, sizes: Sizes) -> str | None:
     if (
         fault := _alike([*model.estimators_, model.final_estimator_], sizes)
     ) is not None:
+        return fault
+    if (fault := _numbered([model.final_estimator_], sizes)) is not None:
         return fault
     pairs = zip(model.estimators_, model.stack_method_, strict=True)
     widths = [answers(one, method) for one, method in pairs]
@@ -119,6 +132,8 @@ def _bagging_fault(model: Any, sizes: Sizes) -> str | None:
 def _rest_fault(model: Any, sizes: Sizes) -> str | None:
     classes = model.label_binarizer_.classes_
     one = model.label_binarizer_.y_type_.startswith("multilabel")
+    if len(vars(model).get("classes_", classes)) != len(classes):
+        return "its labels are not those of its encoder"
     expected = len(classes) if one or len(classes) != 2 else 1
     if sizes["e"] != expected and len(classes) > 1:
         return f"it has {sizes['e']} estimators for {len(classes)} classes"
@@ -306,6 +321,7 @@ _SEARCH_NOTES: dict[str, Field] = dict.fromkeys(
         "n_possible_iterations_",
         "n_required_iterations_",
         "_n_samples_orig",
+        "pre_dispatch",
     ),
     _HELD,
 )
@@ -387,9 +403,7 @@ RULES: dict[str, Rule] = {
             "_label_encoder": MODEL,
             "final_estimator_": MODEL,
             "estimators_": _MODELS,
-            "stack_method_": ListOf(
-                Choice(("predict_proba", "decision_function", "predict"))
-            ),
+            "stack_method_": ListOf(_METHOD),
         },
         _NAMED | {"_n_feature_outs": ListOf(WHOLE, "e")},
         together=_stacking_fault,
@@ -458,7 +472,7 @@ RULES: dict[str, Rule] = {
             "order_": AnyOf((Numbers("e", "iu"), ListOf(WHOLE, "e"))),
             "classes_": ListOf(Labels()),
         },
-        {"chain_method_": TEXT},
+        {"chain_method_": _METHOD},
         together=_chained_fault,
     ),
     "SelfTrainingClassifier": Rule(
