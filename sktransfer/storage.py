@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "DigestedReader",
     "Unfinished",
     "cache_folder",
     "digest_file",
     "is_filled",
     "locked",
-    "read_file",
     "read_json",
     "write_file_beside",
     "write_folder_beside",
@@ -94,29 +94,41 @@ def digest_file(path: Path) -> str:
     return digest
 
 
-def read_file(path: Path, handle: int) -> tuple[NDArray[np.uint8], str]:
-    """All bytes of an open file, which stands at `path`, and their SHA-256.
+class DigestedReader:
+    """Reads an open file from its beginning, and tells the digest of what was read.
 
-    The digest is of these very bytes, whatever becomes of the file meanwhile. It is
-    remembered as `digest_file` does, for files that nobody changes.
+    It is of these very bytes, whatever becomes of the file meanwhile. It is remembered
+    as `digest_file` does, for files that nobody changes.
     """
-    import numpy as np
 
-    state = os.fstat(handle)
-    content = np.empty(state.st_size, np.uint8)
-    with io.FileIO(handle, closefd=False) as file:
-        n_bytes = 0
-        while n_read := file.readinto(content[n_bytes:].data):
-            n_bytes += n_read
-    content = content[:n_bytes]
-    known = _Known(path.resolve(), state)
-    is_same = _facts(os.fstat(handle)) == _facts(state) and n_bytes == state.st_size
-    if is_same and (found := known.find()):
-        return content, found
-    digest = hashlib.sha256(content.data).hexdigest()
-    if is_same:
-        known.keep(digest, state)
-    return content, digest
+    def __init__(self, path: Path, handle: int) -> None:
+        self._handle = handle
+        self._known = _Known(path.resolve(), os.fstat(handle))
+        self._found = self._known.find()
+        self._hash = None if self._found else hashlib.sha256()
+        self.size = os.fstat(handle).st_size
+
+    def read(self, n_bytes: int) -> NDArray[np.uint8]:
+        """So many of the next bytes, or all that are left where those are fewer."""
+        import numpy as np
+
+        content, n_read = np.empty(n_bytes, np.uint8), 0
+        with io.FileIO(self._handle, closefd=False) as file:
+            while n_new := file.readinto(content[n_read:].data):
+                n_read += n_new
+        if self._hash is not None:
+            self._hash.update(content[:n_read].data)
+        return content[:n_read]
+
+    def digest(self) -> str:
+        """SHA-256 of what was read, which is all; empty if the file was changed."""
+        state = os.fstat(self._handle)
+        if self._hash is None:
+            is_same = _facts(state) == self._known.facts
+            return self._found or "" if is_same else ""
+        digest = self._hash.hexdigest()
+        self._known.keep(digest, state)
+        return digest
 
 
 def _facts(state: os.stat_result) -> tuple[int, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import subprocess
 import sys
@@ -318,30 +317,31 @@ class TestDigest:
             storage.digest_file(tmp_path / str(number))
         assert len(storage._KNOWN) == 3
 
-    def test_bytes_are_read_with_their_own_digest(self, large, monkeypatch):
+    @pytest.mark.parametrize("parts", [[7], [3, 4], [3, 100]])
+    def test_bytes_are_read_with_their_own_digest(self, large, monkeypatch, parts):
         with large.open("rb") as file:
-            content, digest = storage.read_file(large, file.fileno())
-        assert content.tobytes() == b"content"
-        assert digest == hashlib.sha256(b"content").hexdigest()
+            reader = storage.DigestedReader(large, file.fileno())
+            content = b"".join(reader.read(n).tobytes() for n in parts)
+            assert content == b"content"
+            assert reader.digest() == hashlib.sha256(b"content").hexdigest()
         self.forget()
         monkeypatch.setattr(hashlib, "file_digest", None)
-        assert storage.digest_file(large) == digest
+        assert storage.digest_file(large) == hashlib.sha256(content).hexdigest()
 
+    @pytest.mark.parametrize("is_known", [False, True])
     def test_bytes_of_a_file_that_changes_are_not_taken_for_others(
-        self, large, monkeypatch
+        self, large, is_known
     ):
-        storage.digest_file(large)
-        readinto = io.FileIO.readinto
-
-        class Slow(io.FileIO):
-            def readinto(self, view):
-                large.write_bytes(b"another")
-                return readinto(self, view)
-
-        monkeypatch.setattr(io, "FileIO", Slow)
+        if is_known:
+            storage.digest_file(large)
         with large.open("rb") as file:
-            content, digest = storage.read_file(large, file.fileno())
-        assert digest == hashlib.sha256(content.tobytes()).hexdigest()
+            reader = storage.DigestedReader(large, file.fileno())
+            large.write_bytes(b"another")
+            content = reader.read(7).tobytes()
+            digest = reader.digest()
+        own = hashlib.sha256(content).hexdigest()
+        assert digest == ("" if is_known else own)
+        assert storage.digest_file(large) == own
 
     @pytest.fixture
     def large(self, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import safetensors
 import safetensors.numpy
@@ -24,7 +24,7 @@ import safetensors.numpy
 from sktransfer.bundles.card import installed_versions
 from sktransfer.bundles.opened_folder import OpenedFolder
 from sktransfer.bundles.packing import Packer, Unpacker
-from sktransfer.bundles.tensors import parse_tensors
+from sktransfer.bundles.tensors import read_tensors
 from sktransfer.exceptions import ModelFolderError, SktransferError
 from sktransfer.storage import digest_file, write_folder_beside, write_json
 from sktransfer.turns import find_retired, put_back
@@ -69,6 +69,7 @@ _MISFITS = (
 
 
 _Answer = TypeVar("_Answer")
+_Tensors: TypeAlias = "dict[str, NDArray[np.generic]]"
 
 
 def write_bundle(
@@ -152,7 +153,7 @@ def read_bundle(folder: str | os.PathLike[str]) -> Any:
     asks for anything but plain values and known types.
     """
     path = _absolute(folder)
-    return _make_objects(path, _read_in_peace(path, _read_files))
+    return _make_objects(path, *_read_in_peace(path, _read_files))
 
 
 def read_beside(folder: str | os.PathLike[str], name: str) -> Any:
@@ -167,7 +168,7 @@ def read_beside(folder: str | os.PathLike[str], name: str) -> Any:
         manifest, _ = _read_manifest(opened)
         if name not in _listed(opened, manifest):
             return None
-        return _read_checked(opened, manifest, name).tobytes()
+        return _read_checked(opened, manifest, name)
 
     found = _read_in_peace(path, read)
     try:
@@ -242,19 +243,36 @@ def _open(path: Path) -> OpenedFolder:
             ) from error
 
 
-def _read_files(opened: OpenedFolder) -> dict[str, NDArray[np.uint8]]:
-    """Content of all files but the card, each as it was written."""
+def _read_files(opened: OpenedFolder) -> tuple[dict[str, bytes], _Tensors | Exception]:
+    """Content of all files but the card, each as it was written; and the tensors.
+
+    Instead of tensors there is an error, if the file is as it was written and none.
+    """
     manifest, _ = _read_manifest(opened)
-    names = _listed(opened, manifest)
     # People may edit the card, and nobody reads it here.
-    return {n: _read_checked(opened, manifest, n) for n in names if n != _CARD}
-
-
-def _make_objects(folder: Path, files: dict[str, NDArray[np.uint8]]) -> Any:
-    parts = {n: files[n].tobytes() for n in files if n.endswith(".skops")}
+    names = [n for n in _listed(opened, manifest) if n not in (_CARD, _TENSORS)]
+    files = {name: _read_checked(opened, manifest, name) for name in names}
     try:
-        tensors = parse_tensors(files.pop(_TENSORS))
-        content = json.loads(files.pop(_MODEL).tobytes())
+        tensors, digest = opened.read_by(
+            _TENSORS, lambda file: read_tensors(file.read, file.size)
+        )
+    except _MISFITS as error:
+        if isinstance(error, MemoryError):
+            raise
+        _read_checked(opened, manifest, _TENSORS)
+        return files, error
+    _check_digest(opened, manifest, _TENSORS, digest)
+    return files, tensors
+
+
+def _make_objects(
+    folder: Path, files: dict[str, bytes], tensors: _Tensors | Exception
+) -> Any:
+    parts = {n: files[n] for n in files if n.endswith(".skops")}
+    try:
+        if isinstance(tensors, Exception):
+            raise tensors
+        content = json.loads(files[_MODEL])
         unpacker = Unpacker(content["objects"], tensors, parts)
         return unpacker.unpack(content["model"])
     except ModelFolderError as error:
@@ -344,7 +362,7 @@ def _read_manifest(opened: OpenedFolder) -> tuple[dict[str, Any], str]:
         raise ModelFolderError(f"{path} is damaged: it has {size} bytes.")
     content, digest = opened.read(_MANIFEST)
     try:
-        manifest = json.loads(content.tobytes())
+        manifest = json.loads(content)
         if not isinstance(manifest, dict):
             raise TypeError("no JSON object")
     except (TypeError, ValueError, RecursionError) as error:
@@ -374,14 +392,18 @@ def _listed(opened: OpenedFolder, manifest: dict[str, Any]) -> list[str]:
     return list(files)
 
 
-def _read_checked(
-    opened: OpenedFolder, manifest: dict[str, Any], name: str
-) -> NDArray[np.uint8]:
+def _read_checked(opened: OpenedFolder, manifest: dict[str, Any], name: str) -> bytes:
     """Content of a file, as it was written."""
     content, digest = opened.read(name)
+    _check_digest(opened, manifest, name, digest)
+    return content
+
+
+def _check_digest(
+    opened: OpenedFolder, manifest: dict[str, Any], name: str, digest: str
+) -> None:
     if digest != manifest["files"][name]:
         raise ModelFolderError(
             f"{opened.path / name} is not as it was written (another SHA-256 than in "
             f"{_MANIFEST}), so nothing of it is used: save the model again."
         )
-    return content

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self, TypeVar
 
 from sktransfer.exceptions import ModelFolderError
-from sktransfer.storage import read_file
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from sktransfer.storage import DigestedReader
 
 __all__ = ["OpenedFolder"]
 
+_Answer = TypeVar("_Answer")
 _BY_HANDLE = {os.open, os.stat} <= os.supports_dir_fd
 # Those that only some systems have: no link is followed, and no pipe waited for.
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -79,16 +77,26 @@ class OpenedFolder:
             )
         return state.st_size if stat.S_ISREG(state.st_mode) else None
 
-    def read(self, name: str) -> tuple[NDArray[np.uint8], str]:
+    def read(self, name: str) -> tuple[bytes, str]:
         """Bytes of a regular file, and their SHA-256.
 
         Raises OSError if it cannot be read, or is no regular file any more.
+        """
+        return self.read_by(name, lambda file: file.read(file.size).tobytes())
+
+    def read_by(
+        self, name: str, read: Callable[[DigestedReader], _Answer]
+    ) -> tuple[_Answer, str]:
+        """What `read` makes of a regular file, all of which it reads, and the SHA-256.
+
+        The SHA-256 is empty if the file was changed meanwhile.
         """
         handle = self._open(name)
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise FileNotFoundError(str(self.path / name))
-            return read_file(self.path / name, handle)
+            file = DigestedReader(self.path / name, handle)
+            return read(file), file.digest()
         finally:
             os.close(handle)
 

@@ -36,6 +36,7 @@ from sktransfer.persistence import load, save
 
 TRIES = 300
 WAYS = ("one saver", "two savers and a reader", "no exchange")
+OPEN, BUILTIN = os.open, builtins.open
 # A save takes some 15 ms, of which the kill may meet any.
 LONGEST = 0.08
 _N_LOADS = 20
@@ -176,8 +177,8 @@ class Counter:
 
     def wrap(self, function: Callable[..., Any], error: Callable[[], Exception]) -> Any:
         def call(*arguments: Any, **named: Any) -> Any:
-            writes = function is not os.open or arguments[1] & os.O_CREAT
-            writes = writes and (function is not open or "r" not in arguments[1:2])
+            writes = function is not OPEN or arguments[1] & os.O_CREAT
+            writes = writes and (function is not BUILTIN or "w" in arguments[1:2])
             self.n += bool(writes)
             if writes and self.n - 1 == self.failing:
                 raise error()

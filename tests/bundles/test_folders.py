@@ -259,17 +259,17 @@ class TestReading:
     @staticmethod
     def replace_while_reading(monkeypatch, folder, most):
         """Have the folder replaced before a file of it is read, so many times."""
-        read, numbers = OpenedFolder.read, iter(range(most))
+        read, numbers = OpenedFolder.read_by, iter(range(most))
 
-        def replace(opened, name):
+        def replace(opened, name, how):
             if name == "tensors.safetensors":
                 for number in numbers:
                     value = VALUE | {"numbers": np.full(2, number)}
                     write_bundle(folder, value, "")
                     break
-            return read(opened, name)
+            return read(opened, name, how)
 
-        monkeypatch.setattr(OpenedFolder, "read", replace)
+        monkeypatch.setattr(OpenedFolder, "read_by", replace)
 
     def test_a_model_that_is_replaced_meanwhile_is_not_mixed(self, folder, monkeypatch):
         self.replace_while_reading(monkeypatch, folder, 3)
@@ -282,14 +282,14 @@ class TestReading:
             read_bundle(folder)
 
     def test_what_is_read_is_what_was_checked(self, folder, monkeypatch):
-        read = OpenedFolder.read
+        read = OpenedFolder.read_by
 
-        def damage(opened, name):
-            found = read(opened, name)
+        def damage(opened, name, how):
+            found = read(opened, name, how)
             (folder / name).write_bytes(b"damaged after it was read")
             return found
 
-        monkeypatch.setattr(OpenedFolder, "read", damage)
+        monkeypatch.setattr(OpenedFolder, "read_by", damage)
         np.testing.assert_array_equal(read_bundle(folder)["numbers"], VALUE["numbers"])
 
     @pytest.mark.parametrize("name", ["manifest.json", "model.json"])
