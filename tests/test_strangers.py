@@ -35,8 +35,11 @@ from sktransfer.exceptions import (
 from sktransfer.packages import PACKAGED, PackagedResource
 from sktransfer.persistence import load, save
 from sktransfer.words.featurizer import WordVectorFeaturizer
+from sktransfer.words.files.proofs import seal
+from sktransfer.words.saving import KINDS
 from sktransfer.words.training import WordVectorTrainer
 from sktransfer.words.vectors import WordVectors
+from sktransfer.words.weighting import WordWeights
 
 TEXTS = ["good film", "bad film", "a lovely plot", "an awful plot", "fun", "boring"] * 3
 LABELS = ["pos", "neg"] * 9
@@ -280,7 +283,9 @@ class TestPickledVectors:
     ):
         WordVectors(toy_words, toy_matrix).save(tmp_path / "toy")
         facts = json.loads((tmp_path / "toy/vectors.json").read_text())
-        (tmp_path / "toy/vectors.json").write_text(json.dumps(facts | {"dtype": dtype}))
+        facts |= {"dtype": dtype}
+        sealed = facts | {"seal": seal(facts)}
+        (tmp_path / "toy/vectors.json").write_text(json.dumps(sealed))
         with pytest.raises(WordVectorsError, match="float32 or float16"):
             WordVectors.load(tmp_path / "toy")
 
@@ -421,6 +426,56 @@ class TestForgedFolders:
         model.more_ = {"deep": [hidden]}
         with pytest.raises(ModelFolderError, match="a folder of its own choice"):
             read_part(skops.io.dumps(model), "part-0.skops")
+
+
+class TestForgedWords:
+    """Numbers of a saved model that lead to places in memory, or to compiled code."""
+
+    LETTERS = np.frombuffer(b"goodbad", np.uint8)
+
+    @pytest.mark.parametrize(
+        ("ends", "message"),
+        [
+            ([4, 8], "from 0 to 8"),
+            ([4, 6], "from 0 to 6"),
+            ([-1, 7], "word 0 end before it begins"),
+            ([2**62, 7], "word 1 end before it begins"),
+            ([4.0, 7.0], "arrays of uint8 of 1 dimensions and float64"),
+            ([[4, 7]], "int64 of 2 dimensions"),
+        ],
+    )
+    def test_ends_of_words(self, ends, message):
+        fields = {"letters": self.LETTERS, "ends": np.array(ends)}
+        rest = {"matrix": np.eye(2), "values": np.ones(2), "subwords": None}
+        rest |= {"unseen": 1.0, "shared": False}
+        for kind in (WordVectors, WordWeights):
+            with pytest.raises(SktransferError, match=message):
+                KINDS[kind].put_together(fields | rest)
+
+    @pytest.mark.parametrize("values", [[1.0], [1.0, np.nan], [1.0, 2.0, 3.0]])
+    def test_weights(self, values):
+        fields = {"letters": self.LETTERS, "ends": np.array([4, 7])}
+        fields |= {"values": np.array(values), "unseen": 1.0, "shared": False}
+        with pytest.raises(ModelFolderError, match="a finite one for each is expected"):
+            KINDS[WordWeights].put_together(fields)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"n_buckets": 0},
+            {"n_buckets": 2**32},
+            {"shortest": -1},
+            {"longest": 2**40},
+            {"longest": 6.0},
+            {"shortest": None},
+        ],
+    )
+    def test_pieces_of_words(self, changes):
+        facts = {"n_buckets": 5, "shortest": 3, "longest": 6} | changes
+        fields = {"letters": self.LETTERS, "ends": np.array([4, 7])}
+        fields |= {"matrix": np.eye(2), "subwords": [np.ones((5, 2), "f4"), facts]}
+        with pytest.raises(WordVectorsError, match="but a whole number from"):
+            KINDS[WordVectors].put_together(fields)
 
 
 class TestPickledWeights:

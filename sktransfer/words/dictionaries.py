@@ -5,9 +5,14 @@ from __future__ import annotations
 import functools
 import gzip
 import re
+import zlib
 from pathlib import Path
 
-from sktransfer.exceptions import InvalidParameterError, MissingExtraError
+from sktransfer.exceptions import (
+    DatasetError,
+    InvalidParameterError,
+    MissingExtraError,
+)
 from sktransfer.packages import PACKAGED, find_packaged
 
 __all__ = ["bilingual_pairs"]
@@ -47,6 +52,8 @@ def bilingual_pairs(
         If there is no dictionary for the languages.
     MissingExtraError
         If the package that carries the dictionary is not installed.
+    DatasetError
+        If the dictionary is damaged.
 
     Notes
     -----
@@ -82,16 +89,26 @@ def bilingual_pairs(
 
 @functools.lru_cache(maxsize=2)
 def _read_pairs(folder: Path, script: str) -> tuple[tuple[str, str], ...]:
-    (path,) = folder.glob("*.txt.gz")
     pairs: dict[tuple[str, str], None] = {}
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        for line in file:
-            entry = _ENTRY.match(line)
-            if entry is None or not _HAN_WORD.fullmatch(entry[script]):
-                continue
-            for gloss in entry["glosses"].split("/"):
-                for part in _NOTE.sub("", gloss).split(";"):
-                    word = _PARTICLE.sub("", part.strip())
-                    if _ONE_WORD.fullmatch(word):
-                        pairs[entry[script], word] = None
+    try:
+        (path,) = folder.glob("*.txt.gz")
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for line in file:
+                pairs |= _pairs_of(line, script)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise DatasetError(
+            f"The dictionary in {folder} cannot be read ({error}): install "
+            f"{PACKAGED['cc-cedict'].distribution} again."
+        ) from error
     return tuple(pairs)
+
+
+def _pairs_of(line: str, script: str) -> dict[tuple[str, str], None]:
+    """Pairs of one entry, in its order."""
+    entry = _ENTRY.match(line)
+    if entry is None or not _HAN_WORD.fullmatch(entry[script]):
+        return {}
+    glosses = (_NOTE.sub("", gloss) for gloss in entry["glosses"].split("/"))
+    parts = (part for gloss in glosses for part in gloss.split(";"))
+    words = (_PARTICLE.sub("", part.strip()) for part in parts)
+    return {(entry[script], word): None for word in words if _ONE_WORD.fullmatch(word)}

@@ -8,6 +8,7 @@ is a pickle.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from sktransfer.bundles.proving.rules import Rule, refuse
 from sktransfer.exceptions import ModelFolderError
 from sktransfer.packages import PACKAGED
 from sktransfer.words.featurizer import WordVectorFeaturizer
+from sktransfer.words.files.proofs import prove_ends
 from sktransfer.words.files.tables import build_table
 from sktransfer.words.files.vocabulary import Subwords
 from sktransfer.words.text_vectors import POOLINGS, WordReader
@@ -95,9 +97,13 @@ def _take_weights_apart(weights: WordWeights) -> dict[str, Any]:
 
 def _put_weights_together(fields: dict[str, Any]) -> WordWeights:
     words = _split(fields["letters"], fields["ends"])
-    if Numbers("?", finite=True).fault(fields["values"], {}) is not None:
-        raise ModelFolderError("its words have no weights that are numbers.")
-    known = dict(zip(words, fields["values"].tolist(), strict=True))
+    values = fields["values"]
+    if Numbers("?", finite=True).fault(values, {}) or len(values) != len(words):
+        raise ModelFolderError(
+            f"it has {len(values)} weights for {len(words)} words, but a finite one "
+            "for each is expected: save the model again."
+        )
+    known = dict(zip(words, values.tolist(), strict=True))
     if REAL.fault(fields["unseen"], {}) or FLAG.fault(fields["shared"], {}):
         raise ModelFolderError("its weight of unseen words is no number.")
     return WordWeights(known, fields["unseen"], fields["shared"])
@@ -150,19 +156,18 @@ def _join(words: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _split(letters: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[str]:
-    fits = (
-        letters.dtype == np.uint8
-        and letters.ndim == ends.ndim == 1
-        and ends.dtype == np.int64
-        and (np.diff(ends, prepend=0) >= 0).all()
-        and (ends[-1] if len(ends) else 0) == len(letters)
-    )
-    if not fits:
-        raise ModelFolderError("its words do not end where their letters do.")
-    data, stops = letters.tobytes(), ends.tolist()
+    kinds = [f"{part.dtype} of {part.ndim} dimensions" for part in (letters, ends)]
+    if kinds != ["uint8 of 1 dimensions", "int64 of 1 dimensions"]:
+        raise ModelFolderError(
+            f"its words are arrays of {kinds[0]} and {kinds[1]}, but rows of uint8 and "
+            "int64 are expected: save the model again."
+        )
+    bounds = np.append(np.int64(0), ends)
+    prove_ends(bounds, len(letters), "A list of words in the folder")
+    data, stops = letters.tobytes(), bounds.tolist()
     return [
         data[start:stop].decode("utf-8", "surrogatepass")
-        for start, stop in zip([0, *stops], stops, strict=False)
+        for start, stop in itertools.pairwise(stops)
     ]
 
 

@@ -4,7 +4,11 @@ import gzip
 
 import pytest
 
-from sktransfer.exceptions import InvalidParameterError, MissingExtraError
+from sktransfer.exceptions import (
+    DatasetError,
+    InvalidParameterError,
+    MissingExtraError,
+)
 from sktransfer.words import dictionaries
 from sktransfer.words.dictionaries import bilingual_pairs
 
@@ -72,3 +76,16 @@ def test_packaged_dictionary():
     pairs = bilingual_pairs("zh", "en")
     assert len(pairs) == len(set(pairs)) > 50_000
     assert {("酒店", "hotel"), ("喜欢", "like"), ("不", "not")} <= set(pairs)
+
+
+@pytest.mark.parametrize("way", ["cut", "text", "bytes", "gone"])
+@pytest.mark.usefixtures("toy_dictionary")
+def test_a_damaged_dictionary_is_an_error_that_says_where(tmp_path, way):
+    path = tmp_path / "toy.txt.gz"
+    if way == "gone":
+        path.unlink()
+    else:
+        data = {"cut": path.read_bytes()[:-9], "text": b"x" * 99}
+        path.write_bytes(data.get(way, gzip.compress(b"\xff\xfe" * 9)))
+    with pytest.raises(DatasetError, match=r"The dictionary in .* cannot be read"):
+        bilingual_pairs("zh", "en")

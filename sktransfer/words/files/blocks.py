@@ -21,6 +21,7 @@ import mmap
 import os
 import stat
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -44,6 +45,9 @@ __all__ = [
 
 _BYTES_A_BLOCK = 1 << 14
 BYTES_A_DIGEST = 16
+
+# Where a file can only be read from its position, one thread at a time.
+_SEEKING = threading.Lock()
 
 # Memory is taken as blocks are read, so that nothing needs to be set aside for all.
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
@@ -267,5 +271,6 @@ def _read_at(handle: int, start: int, n_bytes: int) -> bytes:
     if hasattr(os, "pread"):
         # Forked processes share the position of a file, which this leaves alone.
         return os.pread(handle, n_bytes, start)
-    os.lseek(handle, start, os.SEEK_SET)
-    return os.read(handle, n_bytes)
+    with _SEEKING:
+        os.lseek(handle, start, os.SEEK_SET)
+        return os.read(handle, n_bytes)

@@ -171,14 +171,12 @@ def _read_text(
     path: Path, width: int, limit: int | None, n_words: int | None
 ) -> Iterator[Block]:
     n_read = 0
-    # Where a file has no ends of lines, memory has.
-    most = _MOST_BYTES_OF_A_WORD + _MOST_BYTES_OF_A_NUMBER * width
     with _open_to_read(path) as file:
         n_line = 0
         if n_words is not None:
             file.readline()
             n_line = 1
-        lines = itertools.islice(iter(lambda: file.readline(most), b""), limit)
+        lines = itertools.islice(_read_lines(file, width, path), limit)
         while block := list(itertools.islice(lines, WORDS_A_BLOCK)):
             words, matrix = _parse_lines(block, width, path, n_line)
             n_line += len(block)
@@ -189,6 +187,18 @@ def _read_text(
             f"The first line of {path} announces {n_words} words, but {n_read} follow: "
             "the file was cut or put together from several; get it again."
         )
+
+
+def _read_lines(file: IO[bytes], width: int, path: Path) -> Iterator[bytes]:
+    """Lines, none of them longer than memory: not every file has ends of lines."""
+    most = _MOST_BYTES_OF_A_WORD + _MOST_BYTES_OF_A_NUMBER * width
+    while line := file.readline(most):
+        if len(line) == most:
+            raise WordVectorsError(
+                f"{path} has a line of more than {most} bytes, but a word and {width} "
+                "numbers are expected on each: get the file again."
+            )
+        yield line
 
 
 def _parse_lines(lines: list[bytes], width: int, path: Path, n_before: int) -> Block:

@@ -191,7 +191,16 @@ def test_of_repeated_words_the_first_counts(tmp_path, monkeypatch):
         ),
         (b"0 3\n", "announces 0 words of 3 numbers"),
         (b"2 0\n", "announces 2 words of 0 numbers"),
-        (b"2 2\na 1 2\nb 3 x\n", "vector of 'b' .* has 'x' as number 1"),
+        (b"2 2\na 1 2\n\nb 3 x\n", "vector of 'b' .*, line 4, has 'x' as number 1"),
+        (b"9" * 4000 + b" 2\na 1 2\n", "announces 99999999999999999999 words of 2"),
+        (b"2 " + b"9" * 4000 + b"\na 1 2\n", "words of 99999999999999999999 numbers"),
+        (b"2 1048577\na 1 2\n", "at most 2147483647 words of 1048576 numbers, are"),
+        (b"a 1 2\nb 1 1e39\n", "vector of 'b' .* has inf as number 1"),
+        (
+            b"a 1 2\n" + b"b" * 2**21,
+            "has a line of more than 1050624 bytes, but",
+        ),
+        (b"3 1\na \xff\xff\xff\x00" + b"b" * 2**21, "has no space behind word 1 for"),
         (b"a 1 2\nb nan 3\n", "vector of 'b' .* has nan as number 0"),
         (b"a 1 2\nb 3 inf\n", "vector of 'b' .* has inf as number 1"),
     ],
@@ -201,6 +210,20 @@ def test_broken_text(content, message, tmp_path):
     path.write_bytes(content)
     with pytest.raises(WordVectorsError, match=message):
         WordVectors.load(path)
+
+
+def test_lines_and_words_without_end_do_not_fill_the_memory(tmp_path):
+    import tracemalloc
+
+    path = tmp_path / "endless"
+    for start in (b"a 1 2\nb", b"3 1\na \xff\xff\xff\x00b"):
+        path.write_bytes(start)
+        os.truncate(path, 2**28)
+        tracemalloc.start()
+        with pytest.raises(WordVectorsError, match=r"a line of more|no space behind"):
+            list(read_source(path).blocks)
+        assert tracemalloc.get_traced_memory()[1] < 2**25
+        tracemalloc.stop()
 
 
 def test_a_short_line_is_named_by_its_number(tmp_path):
