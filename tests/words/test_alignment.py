@@ -124,3 +124,11 @@ def test_nearest_is_csls_computed_by_hand(monkeypatch):
 def test_mutual_neighbors_choose_each_other():
     pairs = mutual_neighbors(np.array([[1, 0], [0.9, 0.1], [0, 1]]), np.eye(2))
     assert pairs.T.tolist() == [[0, 0], [2, 1]]
+
+
+@pytest.mark.parametrize("given", ["glove-6b-50d", "./toy.vec", None, np.eye(2)])
+def test_names_and_paths_are_opened_by_the_caller(given):
+    vectors = WordVectors(["a"], [[1.0]])
+    for one, other in ((given, vectors), (vectors, given)):
+        with pytest.raises(InvalidInputError, match=r"by WordVectors\.load"):
+            align_word_vectors(one, other)
