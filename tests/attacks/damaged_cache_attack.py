@@ -33,6 +33,8 @@ RECIPES = ["ab" * 32, "cd" * 32]
 WIDTH, N_KEYS = 24, 3000
 TEXTS = [f"the {word} film number {i}" for i, word in enumerate(WORDS.split() * 4)]
 BLOCK = 64
+# Seconds of a try on a busy machine.
+PATIENCE = 600.0
 
 
 # Cached vectors.
@@ -171,7 +173,11 @@ def cache_mutations(n: int, root: Path) -> Ledger:
         folder = root / "damaged"
         shutil.copytree(root / "whole", folder)
         how = mutate_segment(folder, number)
-        judge(ledger, number, in_child(read_cache, str(folder), number, how))
+        judge(
+            ledger,
+            number,
+            in_child(read_cache, str(folder), number, how, seconds=PATIENCE),
+        )
         shutil.rmtree(folder)
     return ledger
 
@@ -294,7 +300,7 @@ def transform_kills(n: int, root: Path) -> Ledger:
             time.sleep(random.Random(10 * number + again).random() * 1.5)
             child.kill()
             child.join()
-        answer = in_child(write_vectors, *arguments, 0, len(TEXTS))
+        answer = in_child(write_vectors, *arguments, 0, len(TEXTS), seconds=PATIENCE)
         judge_vectors(ledger, number, answer, folder / "vectors.npy")
         shutil.rmtree(folder)
     return ledger
@@ -349,13 +355,14 @@ def part_mutations(n: int, root: Path) -> Ledger:
     write_vectors(tiny_bert(root), str(root / "right.npy"), 0, len(TEXTS))
     (root / "begun").mkdir()
     arguments = (tiny_bert(root), str(root / "begun" / "vectors.npy"), 0, 3 * BLOCK)
-    in_child(write_vectors, *arguments)
+    in_child(write_vectors, *arguments, seconds=PATIENCE)
     for number in range(n):
         folder = root / "damaged-part"
         shutil.copytree(root / "begun", folder)
         mutate_part(folder, number)
         path = folder / "vectors.npy"
-        answer = in_child(write_vectors, arguments[0], str(path), 0, len(TEXTS))
+        arguments = (arguments[0], str(path), 0, len(TEXTS))
+        answer = in_child(write_vectors, *arguments, seconds=PATIENCE)
         judge_vectors(ledger, number, answer, path)
         shutil.rmtree(folder)
     return ledger
@@ -453,7 +460,7 @@ def checkpoint_mutations(n: int, root: Path) -> Ledger:
         folder = root / "damaged-checkpoint"
         shutil.copytree(whole, folder)
         mutate_checkpoint(folder, number)
-        answer = in_child(encode_with, str(folder), seconds=60)
+        answer = in_child(encode_with, str(folder), seconds=PATIENCE)
         judge(ledger, number, answer, place=folder.name)
         shutil.rmtree(folder)
     return ledger
