@@ -159,16 +159,20 @@ class TestDamage:
 class TestReplacing:
     """Weights that are others by the time they are read, or when that is done."""
 
-    @pytest.fixture
-    def replace_by(self, own_bert, other_tiny_bert):
-        def replace():
-            beside = own_bert / "beside"
-            shutil.copyfile(Path(other_tiny_bert, "model.safetensors"), beside)
-            beside.replace(own_bert / "model.safetensors")
+    @pytest.fixture(params=["model.safetensors", "tokenizer.json", "config.json"])
+    def replace_by(self, own_bert, other_tiny_bert, request):
+        name = request.param
+        content = Path(other_tiny_bert, name).read_bytes()
 
+        def replace():
+            # JSON with a space at its end is another file that says the same.
+            beside = own_bert / "beside"
+            beside.write_bytes(content + b" " * name.endswith("json"))
+            beside.replace(own_bert / name)
+
+        replace.path = own_bert / name
         return replace
 
-    @pytest.mark.parametrize("cache", [None, "folder"])
     @pytest.mark.parametrize(
         ("module", "name"),
         [
@@ -181,12 +185,12 @@ class TestReplacing:
     )
     @pytest.mark.parametrize("moment", ["before", "after"])
     def test_no_vector_is_kept_under_the_old_digest(
-        self, own_bert, replace_by, monkeypatch, tmp_path, cache, module, name, moment
+        self, own_bert, replace_by, monkeypatch, tmp_path, module, name, moment
     ):
         monkeypatch.setattr(loaded_models, "_encoders", OrderedDict())
         monkeypatch.setattr(loaded_models, "_tokenizers", OrderedDict())
-        whole = (own_bert / "model.safetensors").read_bytes()
-        featurizer = BertFeaturizer(own_bert, cache=cache and tmp_path / "cache")
+        whole = replace_by.path.read_bytes()
+        featurizer = BertFeaturizer(own_bert, cache=tmp_path / "cache")
         featurizer.fit(["good"])
         original = getattr(importlib.import_module(module), name)
 
@@ -203,7 +207,7 @@ class TestReplacing:
             with pytest.raises(CheckpointError, match="have changed since"):
                 featurizer.transform(["good"])
         assert not [*tmp_path.glob("cache/**/*.vec")]
-        (own_bert / "model.safetensors").write_bytes(whole)
+        replace_by.path.write_bytes(whole)
         vectors = featurizer.transform(["good"])
         loaded_models._encoders.clear()
         plain = BertFeaturizer(own_bert, cache=None).fit_transform(["good"])
