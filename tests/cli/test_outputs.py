@@ -1,5 +1,6 @@
 """No command loses a file of the user's: neither an input nor anything else."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,6 +10,8 @@ import pytest
 
 from sktransfer.cli.outputs import check_inputs_stay
 from sktransfer.cli.predict import _Labeller
+from sktransfer.cli.tables.growing_file import GrowingFile
+from sktransfer.report.page_folder import write_files
 
 pytestmark = pytest.mark.slow
 
@@ -321,3 +324,67 @@ def test_messages_fit_80_columns(encode, compare, labelled, tmp_path):
     (tmp_path / "out" / "results.csv").write_bytes(MINE)
     for result in (encode(labelled), compare(tmp_path / "out")):
         assert max(map(len, result.stderr.splitlines())) <= 80
+
+
+class TestPlaces:
+    """Where nothing of the command's belongs, though nothing is there yet."""
+
+    @pytest.mark.usefixtures("nothing_is_computed")
+    def test_nothing_is_put_into_the_model(self, predict, model):
+        result = predict(model / "new.csv")
+        assert result.exit_code == 2
+        assert "whatever is saved next replaces it" in flat(result.stderr)
+        assert not (model / "new.csv").exists()
+
+    @pytest.mark.usefixtures("nothing_is_computed")
+    def test_nor_into_the_encoder(self, encode, tiny_bert):
+        assert encode(Path(tiny_bert, "v.npy")).exit_code == 2
+        assert not Path(tiny_bert, "v.npy").exists()
+
+    @pytest.mark.usefixtures("nothing_is_computed")
+    @pytest.mark.parametrize("kind", ["part", "state", "lock"])
+    def test_what_another_run_writes_is_no_output(self, predict, tmp_path, kind):
+        with GrowingFile(tmp_path / "out.csv", {}):
+            result = predict(
+                tmp_path / f"out.csv.{kind}", "--output-format", "csv", "--overwrite"
+            )
+        assert result.exit_code == 2
+        assert "belongs to an unfinished run" in flat(result.stderr)
+
+    @pytest.mark.usefixtures("nothing_is_computed")
+    @pytest.mark.parametrize("name", ["suspects.csv", "journal/x.csv", "model"])
+    def test_suspects_are_no_file_of_the_report(self, compare, tmp_path, name):
+        path = tmp_path / "out" / name
+        path.parent.mkdir(parents=True)
+        result = compare(tmp_path / "out", "--suspects", path)
+        assert result.exit_code == 2
+        assert "is the report's own" in flat(result.stderr)
+
+
+class TestReportFolder:
+    def test_what_a_killed_run_was_writing_goes(self, tmp_path):
+        for name in (".results.csv.0123abcd", ".results.csv.mine", ".x.csv.0123abcd"):
+            (tmp_path / name).write_bytes(MINE)
+        write_files(tmp_path, {"results.csv": b"new"})
+        left = sorted(path.name for path in tmp_path.iterdir())
+        assert left == [
+            ".results.csv.mine",
+            ".x.csv.0123abcd",
+            "report.json",
+            "results.csv",
+        ]
+
+    def test_a_full_disk_is_named_and_nothing_is_lost(self, tmp_path, monkeypatch):
+        write_files(tmp_path, {"results.csv": b"old", "folds.csv": b"old"})
+
+        def full(path, content):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_bytes", full)
+            with pytest.raises(OSError, match=r"room: .*results\.csv"):
+                write_files(tmp_path, {"results.csv": b"new", "folds.csv": b"new"})
+        assert (tmp_path / "results.csv").read_bytes() == b"old"
+        write_files(tmp_path, {"results.csv": b"new", "folds.csv": b"new"})
+        names = sorted(path.name for path in tmp_path.iterdir())
+        assert names == ["folds.csv", "report.json", "results.csv"]

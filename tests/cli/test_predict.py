@@ -17,6 +17,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 
 from sktransfer.cli.predict import _Labeller
+from sktransfer.cli.tables import growing_file
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.persistence import load, save
 from sktransfer.statistics import confidence_table
@@ -551,3 +552,134 @@ def test_ctrl_c_ends_a_running_command(table, model, command, tmp_path):
     assert process.returncode == 130, told
     assert "Traceback" not in told
     assert told.splitlines()[-1] == "Interrupted."
+
+
+class TestFormulas:
+    """What a spreadsheet would run has an apostrophe, where people have not put it."""
+
+    TEXTS: ClassVar = ["=1+1", "@you good", "-5", "bad"]
+
+    @pytest.fixture
+    def formulas(self, tmp_path):
+        """Model whose labels look like formulas, or like numbers."""
+        pipeline = make_pipeline(CountVectorizer(), DummyClassifier())
+        folder = tmp_path / "labels"
+        save(pipeline.fit(["a good film"] * 3, ["=neg()", "=neg()", "-5"]), folder)
+        return folder
+
+    def label(self, run, model, path, out, *options):
+        result = run("predict", model, path, "-t", "review", "-o", out, *options)
+        assert result.exit_code == 0, result.stderr
+        return result
+
+    @pytest.mark.parametrize("of", ["csv", "jsonl", "parquet"])
+    @pytest.mark.parametrize(
+        "options", [[], ["--escape-formulas"], ["--no-escape-formulas"]]
+    )
+    def test_labels_and_cells(
+        self, run, table, formulas, tmp_path, read_rows, of, options
+    ):
+        path, out = table(f"in.{of}", self.TEXTS), tmp_path / "out.csv"
+        said = self.label(run, formulas, path, out, *options).stderr
+        found = read_rows(out)
+        mark = "" if options == ["--no-escape-formulas"] else "'"
+        assert {row["predicted"] for row in found} == {f"{mark}=neg()"}
+        # A CSV goes back as it was, if nothing else is said.
+        own = "" if not mark or (of == "csv" and not options) else "'"
+        expected = [f"{own}=1+1", f"{own}@you good", "-5", "bad"]
+        assert [row["review"] for row in found] == expected
+        assert ("2 cells of the input may be run" in said) == (mark == "'")
+
+    @pytest.mark.parametrize("to", ["jsonl", "parquet"])
+    def test_other_formats_are_not_run(
+        self, run, table, formulas, tmp_path, read_rows, to
+    ):
+        out = tmp_path / f"out.{to}"
+        self.label(run, formulas, table("in.jsonl", self.TEXTS), out)
+        assert {row["predicted"] for row in read_rows(out)} == {"=neg()"}
+        assert [row["review"] for row in read_rows(out)] == self.TEXTS
+
+    def test_labels_that_are_read_back_are_the_same(self, tmp_path):
+        from sktransfer.cli.compare import read_labelled
+
+        path = tmp_path / "t.csv"
+        path.write_text("text,label\na,'=neg()\nb,-5\nc,'tis\n")
+        assert read_labelled(str(path)).labels == ["=neg()", "-5", "'tis"]
+
+
+class TestKeptWhole:
+    def test_a_kill_after_the_last_step_is_made_up_for(self, table, predict, tmp_path):
+        path, out = table("in.csv"), tmp_path / "out.csv"
+        assert predict(path, out).exit_code == 0
+        content = out.read_bytes()
+        out.unlink()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(growing_file, "_name", lambda part, path, check: 1 / 0)
+            predict(path, out)
+        (tmp_path / "out.csv.part").rename(out)
+        result = predict(path, out)
+        assert result.exit_code == 0
+        assert "all was done but to say so" in result.stderr
+        assert out.read_bytes() == content
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+        # From now on it is a file like others.
+        assert predict(path, out).exit_code == 2
+
+    def test_another_way_of_reading_is_refused(
+        self, run, model, table, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr("sktransfer.cli.predict.N_ROWS", 2)
+        path = table("in.csv")
+        arguments = ["predict", model, path, "-t", "review", "-o", tmp_path / "o.csv"]
+        label, calls = _Labeller.label, []
+
+        def stop(self, chunk):
+            calls.append(chunk)
+            if len(calls) > 1:
+                raise KeyboardInterrupt
+            return label(self, chunk)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(_Labeller, "label", stop)
+            assert run(*arguments).exit_code == 130
+        for option in (["--encoding", "cp1252"], ["--quotes", "trust"]):
+            result = run(*arguments, *option)
+            assert "another way of reading" in str(result.exception)
+        result = run(*arguments, "--escape-formulas")
+        assert "another --escape-formulas" in str(result.exception)
+        assert run(*arguments).exit_code == 0
+
+    def test_a_table_of_no_rows_is_one_in_parquet(self, table, predict, tmp_path):
+        import pyarrow.parquet as pq
+
+        for number, name in enumerate(["in.csv", "in.parquet"]):
+            out = tmp_path / f"out{number}.parquet"
+            path = table(name, [] if name == "in.csv" else ["a"])
+            if name == "in.parquet":
+                pq.write_table(pq.read_table(path).slice(0, 0), path)
+            assert predict(path, out).exit_code == 0
+            assert pq.read_table(out).num_rows == 0
+            assert pq.read_schema(out).names == ["n", "review", *ADDED]
+
+    def test_a_later_key_of_json_is_neither_lost_nor_doubled(self, predict, tmp_path):
+        path = tmp_path / "in.jsonl"
+        path.write_text('{"review": "a"}\n{"review": "b", "predicted": 1}\n')
+        for end in ("jsonl", "parquet", "csv"):
+            result = predict(path, tmp_path / f"out.{end}")
+            assert isinstance(result.exception, InvalidInputError)
+            assert "'predicted'" in str(result.exception)
+
+    def test_half_a_character_is_no_parquet(self, predict, tmp_path):
+        path = tmp_path / "in.jsonl"
+        path.write_text('{"review": "half \\ud83d"}\n')
+        result = predict(path, tmp_path / "out.parquet")
+        assert "half a character" in str(result.exception)
+
+    def test_one_wrong_byte_is_no_other_encoding(self, predict, tmp_path):
+        path = tmp_path / "in.csv"
+        path.write_bytes("review\ncafé\nça va\n".encode() + b"caf\xe9\n")
+        result = predict(path, tmp_path / "out.csv")
+        told = "byte 0xe9 in line 4, column 4 is no part of a character"
+        assert told in str(result.exception)
+        assert predict(path, tmp_path / "out.csv", "--encoding", "utf-8-replace")
+        assert "caf\ufffd" in (tmp_path / "out.csv").read_text(encoding="utf-8")

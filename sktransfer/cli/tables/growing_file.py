@@ -316,11 +316,12 @@ def _seal(facts: Mapping[str, Any]) -> str:
 
 def _name(part: Path, path: Path, check: Callable[[], None]) -> None:
     """Give the whole its name; where one must not be replaced, that cannot happen."""
+    was_there = os.path.lexists(path)
     check()
-    if not os.path.lexists(path):
+    if not was_there:
         with contextlib.suppress(OSError):
-            # Unlike renaming, it fails where a file has come since the check. Some
-            # file systems have no links, for which the check must do.
+            # Unlike renaming, it fails where a file has come since it was looked. Some
+            # file systems have no links, for which a last check must do.
             os.link(part, path)
             part.unlink()
             return

@@ -146,3 +146,51 @@ class TestParquet:
     def test_another_file_is_refused(self, reader):
         with pytest.raises(InvalidInputError, match="is no Parquet file"):
             reader("a,b\n1,2\n", "parquet")
+
+    def test_names_that_come_twice_are_refused(self, tmp_path):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = tmp_path / "t.parquet"
+        columns = [pa.array(["a"]), pa.array(["b"])]
+        pq.write_table(pa.Table.from_arrays(columns, ["text", "text"]), path)
+        with pytest.raises(InvalidInputError, match="the column 'text' twice"):
+            open_reader(path, "parquet", "", "t")
+
+    def test_damage_is_named(self, tmp_path):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = tmp_path / "t.parquet"
+        texts = [f"a text of number {n}" for n in range(1000)]
+        pq.write_table(pa.table({"text": texts}), path, compression="zstd")
+        content = bytearray(path.read_bytes())
+        content[200:400] = bytes(200)
+        path.write_bytes(content)
+        table = open_reader(path, "parquet", "", "t")
+        with pytest.raises(InvalidInputError, match="t is damaged behind row 0"):
+            rows(table)
+
+
+class TestOddBytes:
+    def test_a_zero_is_a_character(self, reader):
+        assert rows(reader("a,b\n1\0,2\n")) == [{"a": "1\0", "b": "2"}]
+
+    def test_a_carriage_return_in_a_cell_is_named(self, reader):
+        with pytest.raises(InvalidInputError, match=r"carriage return.* in line 3"):
+            rows(reader("a,b\n1,2\n3\r4,5\n"))
+
+    def test_two_at_the_end_of_a_line_are_none(self, reader):
+        found = rows(reader("a,b\r\r\n1,2\r\r\n"))
+        assert found == [{"a": "1", "b": "2"}]
+
+    def test_bytes_that_do_not_fit_are_named_or_replaced(self, reader):
+        content = "a,b\né,1\n".encode() + b"x\xff,2\n"
+        with pytest.raises(InvalidInputError, match=r"0xff in line 3, column 2.*-repl"):
+            rows(reader(content))
+        found = rows(reader(content, encoding="utf-8-replace"))
+        assert found[1] == {"a": "x\ufffd", "b": "2"}
+
+    def test_json_that_is_too_deep_is_no_json(self, reader):
+        with pytest.raises(InvalidInputError, match="line 1 is no JSON"):
+            reader("[" * 200_000, "jsonl")

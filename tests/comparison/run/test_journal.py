@@ -1,5 +1,9 @@
+import contextlib
+from pathlib import Path
+
 import pytest
 
+from sktransfer.comparison.run import journal
 from sktransfer.comparison.run.journal import Journal, open_journal, recorded_seed
 from sktransfer.exceptions import InvalidParameterError, SktransferWarning
 
@@ -90,3 +94,44 @@ class TestRefusals:
         path.write_bytes(path.read_bytes().partition(b"\n")[2])
         with pytest.raises(InvalidParameterError, match="was not written by this ver"):
             write(tmp_path)
+
+
+class TestForeignLines:
+    """A line counts in the journal that it was written for, as long as it is whole."""
+
+    def test_a_line_of_another_journal_is_none_of_this_one(self, tmp_path):
+        one, two = tmp_path / "one", tmp_path / "two"
+        write(one, 1, 2)
+        write(two, 8, 9, settings=SETTINGS | {"texts": "other"})
+        path, other = one / "journal.jsonl", two / "journal.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True)
+        lines[1] = other.read_bytes().splitlines(keepends=True)[2]
+        path.write_bytes(b"".join(lines))
+        with pytest.warns(SktransferWarning, match="1 damaged lines"):
+            assert write(one) == [2]
+
+    def test_a_carriage_return_ends_no_line(self, tmp_path):
+        write(tmp_path, 1, 2, 3)
+        path = tmp_path / "journal.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True)
+        lines[1] = lines[1].replace(b":", b"\r", 1)
+        path.write_bytes(b"".join(lines))
+        with pytest.warns(SktransferWarning, match="1 damaged lines"):
+            assert write(tmp_path) == [2, 3]
+        assert path.read_bytes() == b"".join(lines)
+
+    def test_journals_of_format_1_are_gone_on_with(self, tmp_path):
+        header = {"entry": "header", "format": 1, "settings": SETTINGS}
+        fold = {"entry": "fold", "number": 1}
+        path = tmp_path / "journal.jsonl"
+        path.write_bytes(journal._seal(header) + journal._seal(fold))
+        assert write(tmp_path, 2) == [1, 2]
+        assert write(tmp_path) == [1, 2]
+
+    def test_a_full_disk_is_named(self, tmp_path):
+        with Path("/dev/full").open("wb") as file:
+            kept = Journal(file)
+            with pytest.raises(OSError, match=r"once there is room: '/dev/full'"):
+                kept.write({"entry": "fold"})
+            with contextlib.suppress(OSError):
+                file.close()
