@@ -106,8 +106,13 @@ class _Stop:
     def _raise_again(self, ignored: Any) -> None:
         """Python has told of an exception that nobody can catch, as in ``__del__``."""
         if isinstance(ignored.exc_value, KeyboardInterrupt):
-            self._was_swallowed = True
-            _thread.interrupt_main()
+            # Not from within the hook, which would swallow it, too.
+            _thread.start_new_thread(self._interrupt_again, ())
+
+    def _interrupt_again(self) -> None:
+        time.sleep(0.01)
+        self._was_swallowed = True
+        _thread.interrupt_main()
 
     def _lose_patience(self) -> None:
         time.sleep(_PATIENCE)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -23,15 +25,37 @@ Tables are CSV, TSV, JSON lines or Parquet; "-" is the standard input or output.
 
 FAILURE = 1
 
+_GIVEN = "sktransfer.given"
+
 
 class _Commands(TyperGroup):
-    """Commands that Ctrl-C ends with the code that shells expect."""
+    """Commands whose errors tell the value, and which Ctrl-C ends as shells expect."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        ctx.meta[_GIVEN] = list(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            value = _find_value(error.param, ctx.meta[_GIVEN])
+            # Ours tell it; those of the library say "Input should be ..." alone.
+            if value is not None and value not in error.message:
+                error.message = f"{value!r:.80} was given. {error.message}"
+            raise
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _find_value(param: Any, given: Sequence[str]) -> str | None:
+    """What was given for an option that is known by its names."""
+    names = getattr(param, "opts", ())
+    for place, word in enumerate(given):
+        name, sign, value = word.partition("=")
+        if name in names:
+            return value if sign else "".join(given[place + 1 : place + 2])
+    return None
 
 
 app = typer.Typer(
@@ -49,7 +73,8 @@ def _show_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        typer.echo(f"sktransfer {version('sktransfer')}")
+        with named("the standard output"):
+            typer.echo(f"sktransfer {version('sktransfer')}")
         raise typer.Exit
 
 
@@ -68,6 +93,18 @@ def _options(
 app.command(epilog=compare.EXAMPLES)(compare.compare)
 app.command(epilog=predict.EXAMPLES)(predict.predict)
 app.command(epilog=encode.EXAMPLES)(encode.encode)
+
+
+def _drop_output() -> None:
+    """Let go of what the standard output does not take, or Python tries once more."""
+    with suppress(OSError, ValueError):
+        number = sys.stdout.fileno()
+        try:
+            sys.stdout.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)
+            os.close(nowhere)
 
 
 def run(
@@ -99,4 +136,5 @@ def run(
             code = FAILURE
             if not is_stopped():
                 tell(error)
+            _drop_output()
     return code if isinstance(code, int) else FAILURE if code else 0

@@ -212,7 +212,7 @@ def compare(
             "--jobs -j",
             "Folds at the same time; one a core, up to four, if not given.",
             "N",
-            min=-1,
+            min=-1024,
             max=1024,
             callback=_check_jobs,
         ),
@@ -245,6 +245,11 @@ def compare(
         place, folder = (Path(name).expanduser() for name in (suspects, report))
         check_beside_report(place, folder, option="--suspects")
     if report is not None:
+        if not report.strip():
+            raise typer.BadParameter(
+                "'' is no name of a folder: name one, such as ./out",
+                param_hint="--report",
+            )
         check_report(
             Path(report).expanduser(),
             inputs,

@@ -52,17 +52,26 @@ def check_writable(path: Path, *, option: str) -> None:
                 "place",
                 param_hint=option,
             )
-        with suppress(FileNotFoundError):
-            # As long as the names that stand beside it while it is made.
-            path.with_name(f"{path.name}.unfinished").lstat()
+        # As long as the names that stand beside it while it is made.
+        _check_name(path.with_name(f"{path.name}.unfinished"))
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise typer.BadParameter(
-            f"{str(path)!r:.200} cannot be written: {why}; name another place",
-            param_hint=option,
-        ) from error
+        raise _explain(path, error, option) from error
+
+
+def _check_name(path: Path) -> None:
+    """Raise an error where no file can be called so."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.lstat()
+
+
+def _explain(path: Path, error: Exception, option: str) -> typer.BadParameter:
+    why = getattr(error, "strerror", None) or str(error)
+    return typer.BadParameter(
+        f"{str(path)!r:.200} cannot be written: {why}; name another place",
+        param_hint=option,
+    )
 
 
 def check_inputs_stay(
@@ -151,6 +160,10 @@ def check_report(
     from sktransfer.report.page_folder import check_folder, list_names
 
     option, journal = "--report", folder / "journal"
+    try:
+        _check_name(folder)
+    except (OSError, ValueError) as error:
+        raise _explain(folder, error, option) from error
     # The nearest folder that is there has to take what is made in it.
     nearest = next((p for p in (folder, *folder.parents) if os.path.lexists(p)), folder)
     if nearest.is_dir():

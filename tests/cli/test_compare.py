@@ -328,6 +328,29 @@ class TestSkew:
 
 class TestUsage:
     @pytest.mark.parametrize(
+        ("option", "value", "message"),
+        [
+            ("--jobs", "0", "0 folds cannot run"),
+            ("--jobs", "9999", "'9999' was given. Input should be less than or equal"),
+            (
+                "--seed",
+                "12345678901234",
+                "'12345678901234' was given. Input should be less than or",
+            ),
+            ("--seed", "-1", "'-1' was given. Input should be greater than or equal"),
+            ("--report", "", "is no name of a folder"),
+            ("--report", "x" * 300, "File name too long"),
+        ],
+    )
+    def test_values_out_of_range_are_told_of_before_the_work(
+        self, compare, option, value, message, monkeypatch
+    ):
+        monkeypatch.setenv("COLUMNS", "500")
+        result = compare(*CHEAP, option, value)
+        assert result.exit_code == 2
+        assert message in flat(result.stderr)
+
+    @pytest.mark.parametrize(
         ("options", "message"),
         [
             (["-t", "Review"], "Did you mean 'review'?"),

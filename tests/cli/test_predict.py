@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import RidgeClassifier
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 
 from sktransfer.cli.predict import _Labeller
@@ -303,6 +303,41 @@ class TestAbstaining:
         result = run(*arguments, "--abstain", 0.95)
         assert result.exit_code == 2
         assert "is damaged" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files")
+class TestOutputs:
+    """What cannot be written is told before the model is loaded."""
+
+    @pytest.mark.parametrize(
+        ("output", "message"),
+        [
+            (".", "is a folder"),
+            ("", "is no name of a file"),
+            ("nowhere/out.csv", "there is no folder 'nowhere'"),
+            ("/proc/out.csv", "'/proc/out.csv' cannot be written"),
+            ("x" * 300 + ".csv", "cannot be written: File name too long"),
+            ("a\0b.csv", "cannot be written"),
+        ],
+    )
+    def test_they_are_refused_at_once(
+        self, output, message, table, run, tmp_path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COLUMNS", "400")
+        path = table("in.csv", ["good"])
+        result = run("predict", "no-model", path, "-t", "review", "-o", output)
+        assert result.exit_code == 2
+        assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+class TestWrongModels:
+    def test_one_of_numbers_is_told_as_such(self, table, run, tmp_path):
+        save(LogisticRegression().fit([[0.0], [1.0]], ["a", "b"]), tmp_path / "numbers")
+        path = table("in.csv", ["good"])
+        result = run("predict", tmp_path / "numbers", path, "-t", "review")
+        assert result.exit_code == 2
+        assert "fitted on 1 columns" in " ".join(result.stderr.split())
 
 
 class TestRefusals:

@@ -194,3 +194,14 @@ class TestOddBytes:
     def test_json_that_is_too_deep_is_no_json(self, reader):
         with pytest.raises(InvalidInputError, match="line 1 is no JSON"):
             reader("[" * 200_000, "jsonl")
+
+
+def test_json_that_is_nested_too_deeply_is_an_error_with_its_line(reader):
+    content = '{"a": 1}\n' + "[" * 100_000
+    with pytest.raises(InvalidInputError, match=r"table, line 2 is no JSON .*nested"):
+        rows(reader(content, "jsonl"))
+
+
+def test_utf16_without_its_mark_is_told_with_the_option(reader):
+    with pytest.raises(InvalidInputError, match=r"not utf-16 throughout .*--encoding"):
+        reader(b"a,b\n1,2\n", encoding="utf-16")
