@@ -74,7 +74,8 @@ def write_report(
         Made if it is missing. Written into it are ``report.html``, ``results.csv``,
         ``suspects.csv`` with the labels that look wrong where a strategy can tell,
         each picture as SVG and PNG, and ``report.json``, which lists them; an earlier
-        report is replaced, and other files in it stay.
+        report is replaced, and other files in it stay. A text in a CSV file that a
+        spreadsheet would run, such as ``=1+1``, has an apostrophe before it.
     model_folder : path-like, default=None
         Where the best model was saved, for the lines that load it.
     explanations : mapping of int to Explanation, default=None
