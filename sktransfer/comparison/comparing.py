@@ -10,7 +10,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from numbers import Integral, Real
@@ -87,6 +87,7 @@ from sktransfer.validation import (
     check_parameters,
     exactly,
     instance,
+    on_disk,
     whole,
 )
 
@@ -356,7 +357,8 @@ def compare_strategies(
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", TruncationWarning)
         settings = describe_data(data, domain)
-        journal = stack.enter_context(open_journal(place, settings))
+        with nullcontext() if place is None else on_disk("folder", str(place)):
+            journal = stack.enter_context(open_journal(place, settings))
         check_candidates(lineup.possible, journal)
         cache = choose_cache(place, n_jobs, stack)
         models = None if place is None else place / "sources"

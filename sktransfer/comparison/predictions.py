@@ -187,6 +187,10 @@ def compare_predictions(
     """
     require_extra("pandas", "compare", "compare_predictions")
     labels = check_labels(y, _length(y))
+    if classes is not None and not isinstance(classes, Iterable):
+        raise InvalidParameterError(
+            f"classes={show(classes)}, but None or a list of labels is expected."
+        )
     metric = _check_scoring(scoring, labels)
     order = read_classes(classes, labels)
     bound, shown = _bind(texts, groups, len(labels))

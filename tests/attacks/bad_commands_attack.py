@@ -1,5 +1,6 @@
 """Wrong arguments, files, streams, environments and signals for the command line."""
 
+# ruff: noqa: E501 - a case is easier to read in one line
 from __future__ import annotations
 
 import csv

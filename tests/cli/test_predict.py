@@ -312,7 +312,7 @@ class TestOutputs:
     @pytest.mark.parametrize(
         ("output", "message"),
         [
-            (".", "is a folder"),
+            (".", "is no name of a file"),
             ("", "is no name of a file"),
             ("nowhere/out.csv", "there is no folder 'nowhere'"),
             ("/proc/out.csv", "'/proc/out.csv' cannot be written"),

@@ -89,7 +89,9 @@ def _as_labels(y: Any, name: str) -> npt.NDArray[Any]:
             "list or a 1-D array with one label per row."
         )
     if isinstance(y, np.ma.MaskedArray):
-        y = np.ma.filled(y.astype(object), None)
+        hidden = np.ma.getmaskarray(y)
+        y = np.array(y.data, dtype=object)
+        y[hidden] = None
     if isinstance(y, (list, tuple)):
         n_words = sum(isinstance(label, str) for label in y)
         ends_in_zero = any(isinstance(one, str) and one[-1:] == "\0" for one in y)
