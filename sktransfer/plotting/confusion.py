@@ -190,6 +190,7 @@ class ConfusionDisplay:
         -------
         self : ConfusionDisplay
         """
+        check_names("matrices", self.matrices)
         figure, axes = self._open(ax, min(n_columns, len(self.matrices)))
         labels = [wrap_name(str(label), 12, 2) for label in self.classes]
         fonts = Fonts.of([*self.matrices, *labels])
@@ -240,7 +241,6 @@ class ConfusionDisplay:
     def _open(self, ax: Any, n_columns: int) -> tuple[Any, NDArray[Any]]:
         """The figure and as many axes as there are matrices, shape (n_matrices,)."""
         require_extra("matplotlib", "plot", type(self).__name__)
-        check_names("matrices", self.matrices)
         check_names("classes", self.classes)
         n_matrices = len(self.matrices)
         if not n_matrices:

@@ -71,7 +71,9 @@ def check_labels(y: object, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]
             "common order: write all of them as one type, as in list(map(str, y))."
         )
     first = labels.tolist()[0] if len(labels) else None
-    what = f"{name} holds no classes but {show(first, 40)} of {type(first).__name__}"
+    what = (
+        f"{name} holds no classes but {show(first, 40)} of type {type(first).__name__}"
+    )
     with explained(what, "pass one label per row"):
         check_classification_targets(labels)
     return labels
