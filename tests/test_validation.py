@@ -86,7 +86,7 @@ def test_long_values_are_cut_and_other_parameters_left_alone():
 
 def test_what_cannot_be_shown_is_named_by_its_type():
     assert show(Unspeakable()) == "<Unspeakable>"
-    with pytest.raises(InvalidParameterError, match="^size=<Unspeakable>, but"):
+    with pytest.raises(InvalidParameterError, match=r"^size=<Unspeakable>, but"):
         check_parameters({"size": Unspeakable()}, {"size": whole(1)})
 
 
@@ -118,11 +118,11 @@ def test_errors_of_libraries_become_our_own():
 
 def test_so_do_those_of_the_system(tmp_path):
     with (
-        pytest.raises(MissingFileError, match="^path='.*nowhere' cannot be used"),
+        pytest.raises(MissingFileError, match=r"^path='.*nowhere' cannot be used"),
         on_disk("path", str(tmp_path / "nowhere")),
     ):
         (tmp_path / "nowhere").read_bytes()
     with pytest.raises(FileError, match="Is a directory"), on_disk("path", tmp_path):
         tmp_path.open("w")
-    with pytest.raises(InvalidParameterError, match="^path=3"), on_disk("path", 3):
+    with pytest.raises(InvalidParameterError, match=r"^path=3"), on_disk("path", 3):
         pass

@@ -150,7 +150,7 @@ class TestWeights:
 
     @pytest.mark.parametrize("weight", [-1, math.nan, math.inf, "x", None])
     def test_a_class_weight_that_is_no_weight_is_refused(self, weight):
-        with pytest.raises(InvalidParameterError, match="class_weight={'a': "):
+        with pytest.raises(InvalidParameterError, match=r"class_weight=\{'a': "):
             self.weigh(class_weight={"a": weight, "b": 1})
 
     def test_a_class_without_a_weight_of_its_own_is_named(self):
