@@ -202,7 +202,7 @@ class Unpacker:
             "dict": self._dict,
             "float": lambda p: float(p["value"]),
             "frozenset": lambda p: frozenset(self.unpack(p["items"])),
-            "masked": lambda p: np.ma.MaskedArray(*self.unpack(p["parts"])),
+            "masked": self._masked,
             "object": self._object,
             "path": lambda p: Path(p["value"]),
             "scalar": self._scalar,
@@ -266,6 +266,12 @@ class Unpacker:
         for place, item in enumerate(items):
             array[place] = item
         return array.reshape(shape)
+
+    def _masked(self, packed: dict[str, Any]) -> npt.NDArray[Any]:
+        data, mask = self.unpack(packed["parts"])
+        if data.shape != mask.shape or mask.dtype != bool:
+            raise ModelFolderError("a mask has another shape than what it masks.")
+        return np.ma.MaskedArray(data, mask)
 
     def _tensor(self, packed: dict[str, Any]) -> npt.NDArray[Any]:
         # A scalar array has no shape in some formats.

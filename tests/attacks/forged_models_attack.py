@@ -75,7 +75,7 @@ def numbers(root: Path, share: float) -> None:
             shutil.copytree(folder, copied)
             try:
                 what = forge(copied)
-            except (OSError, OverflowError, ValueError, TypeError):
+            except (LookupError, OSError, OverflowError, TypeError, ValueError):
                 continue  # nothing that a file could hold
             judge(ledger, number, copied, f"{name} {kind} {what}")
     ledger.write()
