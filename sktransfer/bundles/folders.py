@@ -89,11 +89,14 @@ def write_bundle(
     folder = Path(os.path.realpath(_absolute(folder)))
     name = ""  # of the file that an error is about
     try:
-        put_back(folder, earlier=False)
-        check_place(folder)
+        _check_kind(folder)
         packer = Packer()
         model = packer.pack(value)
-        with write_folder_beside(folder, check=_checks(folder)) as place:
+        check = _checks(folder)
+        with write_folder_beside(folder, check=check) as place:
+            # Now that no other saver is replacing what is looked at.
+            if folder.exists():
+                check(folder)
             for name, write in _writers(model, packer, card, beside or {}).items():
                 write(place / name)
             name = _MANIFEST
@@ -297,6 +300,12 @@ def check_place(folder: Path) -> None:
     Raises ModelFolderError if the folder, which may be missing, holds anything but a
     model that was saved, or is the current one.
     """
+    _check_kind(folder)
+    if folder.exists():
+        _checks(folder)(folder)
+
+
+def _check_kind(folder: Path) -> None:
     if os.path.lexists(folder) and not folder.is_dir():
         raise ModelFolderError(
             f"{str(folder)!r} is a file, but a model is saved to a folder: name one."
@@ -306,8 +315,6 @@ def check_place(folder: Path) -> None:
             f"{str(folder)!r} is the current directory or holds it, and saving would "
             "put another in its place: name a new folder, such as 'model'."
         )
-    if folder.exists():
-        _checks(folder)(folder)
 
 
 def _holds_current(folder: Path) -> bool:

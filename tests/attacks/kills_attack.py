@@ -46,10 +46,14 @@ def save_in_turn(folder: Path, models: bytes, count: Any, exchanges: bool) -> No
     """Save two models in turn until the process is killed."""
     if not exchanges:
         storage.exchange = lambda first, second: False
-    first, second = pickle.loads(models)
     while True:
-        for model in (first, second):
-            save(model, folder)
+        for model in pickle.loads(models):
+            try:
+                save(model, folder)
+            except Exception as error:
+                name = f"{type(error).__name__}: {error}"
+                (folder.parent.parent / "error").write_text(name)
+                raise
             with count.get_lock():
                 count.value += 1
 
@@ -123,6 +127,11 @@ def kill_once(folder: Path, number: int, models: list[Any]) -> tuple[str, str]:
             if not read.value <= answers:
                 return "wrong", "the reader had another answer"
         is_there = is_there or count.value > 0
+    met = folder.parent.parent / "error"
+    if met.exists():
+        told = met.read_text()
+        met.unlink()
+        return "unclear", f"a saver: {told}"
     return check(folder, answers, is_there=is_there, model=models[number % 2])
 
 

@@ -223,6 +223,26 @@ class TestWriting:
         assert read_bundle(folder) == {"name": "second"}
         assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
+    def test_savers_and_a_reader_never_meet_an_error(self, folder):
+        errors = []
+
+        def come(work):
+            try:
+                for _ in range(8):
+                    work()
+            except Exception as error:
+                errors.append(error)
+
+        works = [lambda: write_bundle(folder, VALUE, "")] * 2
+        works.append(lambda: read_bundle(folder))
+        threads = [threading.Thread(target=come, args=(work,)) for work in works]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
     def test_a_saver_that_waits_too_long_is_told_so(self, folder, monkeypatch):
         def wait(*arguments, **named):
             raise TimeoutError(errno.ETIMEDOUT, "another process has been writing")
