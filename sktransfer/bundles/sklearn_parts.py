@@ -69,20 +69,27 @@ def read_part(data: bytes, name: str) -> Any:
     Raises ModelFolderError if it asks for what is not made from files.
     """
     import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
 
-    try:
-        check_skops_file(data)
+    def check_types() -> None:
         if foreign := _foreign(data):
             raise ModelFolderError(
                 f"{name} asks for the types {', '.join(foreign)}, which are not made "
                 "from files."
             )
+
+    try:
+        check_skops_file(data, name, check_types)
+        # It looks at all types before it makes any of them.
         value = skops.io.loads(data, trusted=_PLAIN_TYPES)
         for estimator in estimators_in(value):
             check_choices(vars(estimator))
         prove(value)
     except ModelFolderError:
         raise
+    except UntrustedTypesFoundException as error:
+        check_types()
+        raise ModelFolderError(f"{name} cannot be loaded: {error}") from error
     except Exception as error:  # whatever skops, zipfile and numpy have for it
         raise ModelFolderError(
             f"{name} is damaged ({type(error).__name__}: {error}): save the model "

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,14 @@ _NODES = {
 _KEYS = ("builtins.bool", "builtins.float", "builtins.int", "builtins.str", "numpy.")
 
 
-def check_skops_file(data: bytes) -> None:
-    """Raise ModelFolderError unless it is safe to have skops make its objects."""
+def check_skops_file(
+    data: bytes, name: str, check_types: Callable[[], None] | None = None
+) -> None:
+    """Raise ModelFolderError unless it is safe to have skops make its objects.
+
+    `name` is the file's; where an array will not do, `check_types` may say first that
+    the types will not.
+    """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
         stored = all(one.compress_type == zipfile.ZIP_STORED for one in members)
@@ -73,17 +80,24 @@ def check_skops_file(data: bytes) -> None:
             raise ModelFolderError("it holds two files of one name.")
         if archive.getinfo(_SCHEMA).file_size > _MOST_SCHEMA:
             raise ModelFolderError("its tree is larger than any model's.")
-        tree = json.loads(archive.read(_SCHEMA))
-        _Tree(archive).check(tree)
+        tree = _Tree(name)
+        tree.check(json.loads(archive.read(_SCHEMA)))
+        try:
+            for file, loader in tree.files.items():
+                _check_file(archive.read(file), loader, file)
+        except ModelFolderError:
+            if check_types is not None:
+                check_types()
+            raise
 
 
 class _Tree:
     """Goes through the nodes of a tree."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self.archive = archive
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.files: dict[str, str] = {}
         self._sizes: dict[Any, int] = {}
-        self._known: set[str] = set()
 
     def check(self, part: Any, depth: int = 0) -> int:
         """Raise ModelFolderError for a node that will not do; return their number.
@@ -108,14 +122,17 @@ class _Tree:
         loader = node.get("__loader__")
         if loader not in _NODES:
             raise ModelFolderError(
-                f"it asks for {loader!r:.60}, which nothing that is saved needs."
+                f"{self.name} asks for {_type_of(node)} by {loader!r:.60}, which are "
+                "not made from files."
             )
         if loader == "ConstructorFromReduceNode" and _type_of(node) != "numpy.dtype":
             raise ModelFolderError(f"it would call {_type_of(node)}.")
         if loader == "DictNode":
             self._check_keys(node)
         if node.get("file") is not None:
-            self._check_file(str(loader), node["file"])
+            file = node["file"]
+            if self.files.setdefault(file, str(loader)) != loader:
+                raise ModelFolderError(f"{file} is to be an array and something else.")
 
     def _check_keys(self, node: dict[str, Any]) -> None:
         types = node["key_types"]
@@ -128,15 +145,12 @@ class _Tree:
         if len(kinds) != len(node["content"]):
             raise ModelFolderError("a dict has other keys than it says.")
 
-    def _check_file(self, loader: str, name: str) -> None:
-        if name in self._known:
-            return
-        self._known.add(name)
-        data = self.archive.read(name)
-        if loader == "NdArrayNode":
-            _check_array(io.BytesIO(data), len(data), name)
-        elif loader == "SparseMatrixNode":
-            _check_matrix(data, name)
+
+def _check_file(data: bytes, loader: str, name: str) -> None:
+    if loader == "NdArrayNode":
+        _check_array(io.BytesIO(data), len(data), name)
+    elif loader == "SparseMatrixNode":
+        _check_matrix(data, name)
 
 
 def _type_of(node: dict[str, Any]) -> str:
