@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from sklearn.isotonic import IsotonicRegression
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import Bunch
 
 from sktransfer.bundles.kinds import kind_named, kind_of
@@ -37,6 +39,8 @@ _TYPES: dict[str, type[Any]] = {
     one.__name__: one
     for one in (bool, int, float, str, *(getattr(np, name) for name in _NUMBERS))
 }
+# What these hold beside arrays scikit-learn makes ready for files itself.
+_BY_SKOPS = (IsotonicRegression, MLPClassifier, MLPRegressor)
 _SPARSE: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
@@ -117,7 +121,7 @@ class Packer:
         if isinstance(value, Path):
             return {"is": "path", "value": str(value)}
         named = kind_of(value)
-        if named is None:
+        if named is None or type(value) in _BY_SKOPS:
             return self._pack_by_skops(value, where)
         name, kind = named
         number = len(self.objects)
@@ -234,7 +238,7 @@ class Unpacker:
         number = packed["number"]
         if number not in self._made:
             if type(number) is not int or not 0 <= number < len(self._objects):
-                raise ModelFolderError(f"it has no object {number!r:.40}.")
+                raise LookupError(f"there is no object {number!r:.40}")
             if number in self._begun:
                 raise ModelFolderError(f"its object {number} holds itself.")
             self._begun.add(number)
