@@ -20,8 +20,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.isotonic import IsotonicRegression
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import Bunch
 
 from sktransfer.bundles.kinds import kind_named, kind_of
@@ -40,7 +38,11 @@ _TYPES: dict[str, type[Any]] = {
     for one in (bool, int, float, str, *(getattr(np, name) for name in _NUMBERS))
 }
 # What these hold beside arrays scikit-learn makes ready for files itself.
-_BY_SKOPS = (IsotonicRegression, MLPClassifier, MLPRegressor)
+_BY_SKOPS = (
+    "sklearn.isotonic:IsotonicRegression",
+    "sklearn.neural_network._multilayer_perceptron:MLPClassifier",
+    "sklearn.neural_network._multilayer_perceptron:MLPRegressor",
+)
 _SPARSE: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
@@ -121,7 +123,7 @@ class Packer:
         if isinstance(value, Path):
             return {"is": "path", "value": str(value)}
         named = kind_of(value)
-        if named is None or type(value) in _BY_SKOPS:
+        if named is None or named[0] in _BY_SKOPS:
             return self._pack_by_skops(value, where)
         name, kind = named
         number = len(self.objects)

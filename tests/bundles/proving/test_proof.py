@@ -146,7 +146,7 @@ def test_what_a_rule_lets_pass_answers(fitted, name):
                     continue
                 told = complaint(again, rows)
                 assert told is None or re.search(OTHER_ROWS, told), (holder, attribute)
-    assert n_refused
+    assert n_refused or name.startswith("hash")  # which have learnt nothing
 
 
 def test_an_attribute_that_is_missing_is_refused(fitted):
