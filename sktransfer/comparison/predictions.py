@@ -297,7 +297,7 @@ def _bind(
     texts: Iterable[str] | None, groups: Collection[object] | None, n: int
 ) -> tuple[Rows, list[str]]:
     """Numbers of what belongs together, and the texts or what stands for them."""
-    check_groups(groups, n)
+    check_groups(groups, n, "y has {} labels")
     shown = None if texts is None else check_texts(texts, name="texts")
     for name, given in (("texts", shown), ("groups", groups)):
         if given is not None and len(given) != n:

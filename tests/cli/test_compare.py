@@ -450,11 +450,14 @@ class TestEncode:
         expected = BertFeaturizer(tiny_bert, device="cpu").fit_transform(texts)
         assert np.allclose(np.load(out), expected, atol=1e-5)
 
-    @pytest.mark.parametrize("output", ["-", "no/such/v.npy"])
-    def test_a_file_is_needed(self, run, labelled, output):
+    @pytest.mark.parametrize(
+        ("output", "remedy"),
+        [("-", "name one in an existing folder"), ("no/such/v.npy", "make it, or name")],
+    )
+    def test_a_file_is_needed(self, run, labelled, output, remedy):
         result = run("encode", labelled, "-t", "review", "-o", output)
         assert result.exit_code == 2
-        assert "name one in an existing folder" in flat(result.stderr)
+        assert remedy in flat(result.stderr)
 
     def test_rows_are_needed(self, run, tmp_path):
         path = tmp_path / "t.csv"

@@ -372,7 +372,7 @@ class TestSource:
         [
             ("movies", "source is a str, but a pair"),
             ((["a", "b"], [1]), "2 rows but source's y has 1"),
-            ((["a", "b"], ["pos", "pos"]), "fewer than 2 classes"),
+            ((["a", "b"], ["pos", "pos"]), "but at least 2 are needed"),
         ],
     )
     def test_bad_sources_are_refused(self, compare, words, source, message):

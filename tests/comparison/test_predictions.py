@@ -153,7 +153,7 @@ class TestTold:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"seconds": {"no": 1}}, "seconds names 'no', but the strategies are"),
+            ({"seconds": {"no": 1}}, "seconds names 'no', but one of the strategies"),
             ({"seconds": {"mine": -1}}, r"seconds\['mine'\]=-1, but a number of at"),
             ({"seconds": {"mine": (1, 2, 3)}}, "or a pair with those of predicting"),
             ({"seconds": {"mine": "1"}}, r"='1', but a number of at least 0"),

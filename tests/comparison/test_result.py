@@ -90,8 +90,8 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("b",), r"strategy='b' is not in this comparison, which has \['a'\]"),
-            (("a", 0), "n=0, but at least 1"),
+            (("b",), r"strategy='b' is not in this comparison: one of \['a'\]"),
+            (("a", 0), "n=0, but a whole number, at least 1"),
         ],
     )
     def test_bad_arguments_are_refused(self, made, arguments, message):

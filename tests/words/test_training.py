@@ -165,7 +165,7 @@ def test_words_that_are_all_too_rare():
 
 
 def test_a_bare_str_is_no_list_of_texts():
-    with pytest.raises(InvalidInputError, match="X is a single str"):
+    with pytest.raises(InvalidInputError, match="texts is a single str"):
         WordVectorTrainer().learn("good film")
 
 

@@ -97,7 +97,8 @@ def render_csv(results: pd.DataFrame) -> bytes:
     for name in table:
         if not is_numeric_dtype(table[name]):
             # People open it with a spreadsheet, which would run a text such as =1+1.
-            table[name] = table[name].map(escape_formula)
+            # As objects: half a character is no text for Arrow.
+            table[name] = table[name].astype(object).map(escape_formula)
     written: str = table.to_csv(index=False)
     # Half a character, as broken decoders leave it, is no UTF-8.
     return written.encode("utf-8", "replace")

@@ -232,8 +232,11 @@ def _number(values: Iterable[Any]) -> Rows:
     return np.array([known.setdefault(value, len(known)) for value in values], np.intp)
 
 
-def check_groups(groups: object, n_texts: int) -> None:
-    """See that groups, where there are some, name one for each text."""
+def check_groups(groups: object, n_texts: int, counted: str = "X has {} texts") -> None:
+    """See that groups, where there are some, name one for each text.
+
+    `counted` says what has so many entries, for the message.
+    """
     if groups is None:
         return
     if isinstance(groups, (str, bytes, Mapping)) or not isinstance(groups, Collection):
@@ -243,7 +246,7 @@ def check_groups(groups: object, n_texts: int) -> None:
         )
     if len(groups) != n_texts:
         raise InvalidInputError(
-            f"X has {n_texts} texts but groups has {len(groups)} entries: pass one "
+            f"{counted.format(n_texts)} but groups has {len(groups)} entries: pass one "
             "group per text."
         )
     for row, group in enumerate(groups):

@@ -245,7 +245,9 @@ def _fits(named: Mapping[str, Tensor], architecture: Architecture) -> bool:
     """Whether the sizes are those of the configuration, and the numbers floats."""
     width = architecture.hidden_size
     words = named[TABLE]
-    inner = architecture.get("intermediate_size") or architecture.get("hidden_dim")
+    # DistilBERT may have an entry of the other name, which says nothing.
+    own = "hidden_dim" if architecture.kind == "distilbert" else "intermediate_size"
+    inner = architecture.get(own)
     n_positions = architecture.get("max_position_embeddings")
     return (
         all(tensor.dtype in _FORMATS.values() for tensor in named.values())

@@ -170,7 +170,7 @@ class TestNaming:
             (["frozzen"], "Did you mean 'frozen'"),
             (["TF-IDF"], "Did you mean 'tfidf'"),
             (b"tfidf", "strategies=b'tfidf', but names are expected as str"),
-            (["transferred"], "'transferred' needs a source domain"),
+            (["transferred"], "'transferred', which needs a source domain"),
             (5, "strategies is a int"),
             ({"mine": DummyClassifier}, "strategies\\['mine'\\] is"),
             ({"mine": 3}, "strategies\\['mine'\\] is 3"),
