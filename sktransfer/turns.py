@@ -189,16 +189,19 @@ def _leave(path: Path, handle: int) -> None:
     if handle == _NO_LOCKS:
         return
     lock = hidden_name(path, _LOCK)
-    with contextlib.suppress(OSError):  # others hold it, too, and the last one does it
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_at(handle, lock):
-            if os.fstat(handle).st_size:
-                _clean(path)
-            lock.unlink()
-    # Not only closed: a process that was forked meanwhile would go on holding it.
-    with contextlib.suppress(OSError):
-        fcntl.flock(handle, fcntl.LOCK_UN)
-    os.close(handle)
+    try:
+        # Others may hold it, too: the last one removes it.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(handle, lock):
+                if os.fstat(handle).st_size:
+                    _clean(path)
+                lock.unlink()
+    finally:  # after Ctrl-C, too
+        # Not only closed: a process that was forked meanwhile would go on holding it.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)
+        os.close(handle)
 
 
 def _is_at(handle: int, path: Path) -> bool:

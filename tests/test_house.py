@@ -222,6 +222,19 @@ TESTED_IN = {
         "baselines/vader",
     ],
     "baselines/registry": ["baselines/majority", "baselines/saving"],
+    "bundles/proving/proof": [
+        f"bundles/proving/{name}"
+        for name in (
+            "classifiers",
+            "fields",
+            "parameters",
+            "rules",
+            "transformers",
+            "values",
+            "widths",
+            "wrappers",
+        )
+    ],
     "classifier/cpu/packed_batch": ["classifier/cpu/packed_layer"],
     "classifier/fitting": ["classifier/network/build", "classifier/parameters"],
     "classifier/network/transformer": ["classifier/network/body"],

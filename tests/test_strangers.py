@@ -120,10 +120,18 @@ def opened(monkeypatch):
     return asked
 
 
+def _as_items(packed):
+    """A dict as the first version of the format had it, which is easier to change."""
+    if packed.get("is") == "dict" and "keys" in packed:
+        pairs = zip(packed["keys"], packed["values"], strict=True)
+        return {"is": "dict", "items": list(map(list, pairs))}
+    return packed
+
+
 def forge(folder, change):
     """Change the content of a saved model, and the digest with it."""
     path = folder / "model.json"
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(), object_hook=_as_items)
     change(content["objects"])
     path.write_text(json.dumps(content))
     manifest = json.loads((folder / "manifest.json").read_text())

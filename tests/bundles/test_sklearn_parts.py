@@ -54,7 +54,9 @@ def test_networks_come_back(solver):
 def test_what_compiled_code_would_follow_is_refused(model):
     with pytest.raises(ValueError, match=r"it holds .*(Tree|KDTree)"):
         write_part(model.fit(X, Y))
-    with pytest.raises(ModelFolderError, match=r"part asks for .*which are not made|numbers of"):
+    with pytest.raises(
+        ModelFolderError, match=r"part asks for .*which are not made|numbers of"
+    ):
         read_part(skops.io.dumps(model), "part")
 
 

@@ -452,7 +452,10 @@ class TestEncode:
 
     @pytest.mark.parametrize(
         ("output", "remedy"),
-        [("-", "name one in an existing folder"), ("no/such/v.npy", "make it, or name")],
+        [
+            ("-", "name one in an existing folder"),
+            ("no/such/v.npy", "make it, or name"),
+        ],
     )
     def test_a_file_is_needed(self, run, labelled, output, remedy):
         result = run("encode", labelled, "-t", "review", "-o", output)

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from sktransfer.exceptions import InvalidInputError
 from sktransfer.storage import Unfinished, is_filled, write_file_beside
+from sktransfer.turns import take_turn
 
 __all__ = ["GrowingFile"]
 
@@ -281,12 +281,10 @@ class GrowingFile:
             self.is_done, self.n_rows = True, state["n_rows"]
 
     def _remove_torn(self) -> None:
-        """Remove what a killed run was about to rename; the lock says it is dead."""
-        own = "|".join(re.escape(path.name) for path in self.names(self.path)[:2])
-        torn = re.compile(rf"\.({own})\.[0-9a-f]{{8}}")
-        for path in self.path.parent.iterdir():
-            if torn.fullmatch(path.name) and path.is_file():
-                path.unlink(missing_ok=True)
+        """Remove what a killed run was about to rename."""
+        for path in self.names(self.path)[:2]:
+            with take_turn(path, alone=True):
+                pass
 
     def _release(self) -> None:
         # Before the lock is free: what is removed later may be another run's already.

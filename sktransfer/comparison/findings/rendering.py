@@ -83,6 +83,7 @@ def render_csv(results: pd.DataFrame) -> bytes:
 
     Texts that spreadsheets would take for formulas have an apostrophe before them.
     """
+    import pandas as pd
     from pandas.api.types import is_numeric_dtype
 
     # Numbers of parameters may differ from fold to fold, and a mean be no whole number.
@@ -98,7 +99,8 @@ def render_csv(results: pd.DataFrame) -> bytes:
         if not is_numeric_dtype(table[name]):
             # People open it with a spreadsheet, which would run a text such as =1+1.
             # As objects: half a character is no text for Arrow.
-            table[name] = table[name].astype(object).map(escape_formula)
+            cells = list(map(escape_formula, table[name]))
+            table[name] = pd.Series(cells, table.index, dtype=object)
     written: str = table.to_csv(index=False)
     # Half a character, as broken decoders leave it, is no UTF-8.
     return written.encode("utf-8", "replace")

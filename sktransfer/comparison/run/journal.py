@@ -68,7 +68,7 @@ _HEX = frozenset(b"0123456789abcdef")
 _LOCK = f"{JOURNAL}.lock"
 _MODEL = re.compile(r"sources/[0-9a-f]{16}")
 # Models that a killed process was writing or replacing; vectors, and their locks.
-_HIDDEN = r"(sktransfer-)?[0-9a-f]{8}(\.old)?"
+_HIDDEN = r"(sktransfer-)?[0-9a-z_]{8}(\.old)?"
 _UNFINISHED = rf"sources/\.[0-9a-f]{{16}}\.({_HIDDEN}/[^/]+|sktransfer-lock)"
 _VECTORS = (
     r"vectors/sktransfer-vectors-\d+/[0-9a-f]{32}/"

@@ -85,7 +85,9 @@ class TestLabels:
         ],
     )
     def test_what_is_no_label_is_told_in_our_words(self, y):
-        with pytest.raises(InvalidInputError, match=r"^y(,.*)? (holds no|cannot be read as) "):
+        with pytest.raises(
+            InvalidInputError, match=r"^y(,.*)? (holds no|cannot be read as) "
+        ):
             check_labels(y, 2)
 
     @pytest.mark.parametrize(

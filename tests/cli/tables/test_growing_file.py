@@ -184,11 +184,12 @@ class TestKills:
         assert names(stopped.parent) == ["out.csv"]
 
     def test_torn_states_are_removed(self, stopped):
-        (stopped.parent / ".out.csv.state.0123abcd").write_text("{")
-        (stopped.parent / ".out.csv.state.mine").write_text("{")
-        (stopped.parent / ".other.csv.state.0123abcd").write_text("{")
+        torn = ".out.csv.state.sktransfer-0123abcd"
+        others = [torn.replace("out", "other"), torn.replace("0123abcd", "mine")]
+        for name in (torn, *others):
+            (stopped.parent / name).write_text("{")
         make(stopped)
-        left = [".other.csv.state.0123abcd", ".out.csv.state.mine", "out.csv"]
+        left = sorted([*others, "out.csv"])
         assert names(stopped.parent) == left
 
 
