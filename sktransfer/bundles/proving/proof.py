@@ -48,7 +48,7 @@ def prove_alone(value: Any) -> None:
         raise ModelFolderError(
             f"{cls.__name__} was fitted (it has {fitted[0]!r}), and is not one of the "
             "classes whose numbers are proved when they are loaded: replace it by one "
-            "of those that the user guide lists, such as LogisticRegression, or keep "
+            "of those that docs/saving.rst lists, such as LogisticRegression, or keep "
             "the model in a file of your own."
         )
     (rule or _UNFITTED).prove(value)

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,3 +160,9 @@ def test_an_attribute_that_is_missing_is_refused(fitted):
                     del vars(again)[attribute]
                     with pytest.raises(ModelFolderError, match=attribute):
                         prove_alone(again)
+
+
+def test_the_guide_lists_what_may_be_saved():
+    text = Path(__file__).parents[3].joinpath("docs/saving.rst").read_text("utf-8")
+    listed = re.findall(r"``([A-Z]\w+)``", text)
+    assert sorted(listed) == sorted(n for n in SUPPORTED if not n.startswith("_"))
