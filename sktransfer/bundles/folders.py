@@ -360,6 +360,11 @@ def _read_manifest(opened: OpenedFolder) -> tuple[dict[str, Any], str]:
     """The manifest, if it is one of ours, and its SHA-256."""
     folder, path = opened.path, opened.path / _MANIFEST
     size = opened.size(_MANIFEST)
+    if size is None and os.path.lexists(path):
+        raise ModelFolderError(
+            f"{path} is no ordinary file, so it is not read: name a folder that "
+            "sktransfer saved."
+        )
     if size is None:
         raise ModelFolderError(
             f"{folder} has no {_MANIFEST}, so it is no model that sktransfer saved: "

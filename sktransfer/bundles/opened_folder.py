@@ -73,7 +73,7 @@ class OpenedFolder:
         if state is None or stat.S_ISLNK(state.st_mode):
             raise ModelFolderError(
                 f"{self.path} names the file {name!r}, which is not in the folder "
-                "itself: it is not read."
+                "itself as an ordinary file: it is not read, so save the model again."
             )
         return state.st_size if stat.S_ISREG(state.st_mode) else None
 

@@ -47,6 +47,7 @@ from sktransfer.classifier.training.callbacks import diverged
 from sktransfer.classifier.training.net import TransferNet, features_of
 from sktransfer.classifier.training.settings import (
     FROZEN,
+    initialize_net,
     make_net,
     make_updates,
     resolve_settings,
@@ -390,7 +391,7 @@ def _train_once(state: FitState, net: TransferNet | None) -> TransferNet:
             state.device,
             one_by_one=tunes and state.strategy.one_by_one,
         )
-        net.initialize()
+        initialize_net(net, options)
     net.updates_ = update
     net.max_epochs = 1
     net.partial_fit(rows, None)

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer.estimators import TextClassifier, steps_of, wrapped_in
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.explanation.word_spans import Span
+from sktransfer.validation import show
 
 if TYPE_CHECKING:
     from sktransfer.classifier.classifier import TransferSentimentClassifier
@@ -200,10 +201,12 @@ def find_class(estimator: object, text: str, label: object) -> int:
     classes = np.asarray(estimator.classes_)
     if label is None:
         label = _predict(estimator, text)
-    numbers = np.flatnonzero(classes == label)
+    # A list would be compared entry by entry.
+    is_one = np.ndim(label) == 0  # type: ignore[arg-type]
+    numbers = np.flatnonzero(classes == label) if is_one else np.empty(0)
     if not len(numbers):
         raise InvalidParameterError(
-            f"label={label!r}, but one of {classes.tolist()[:10]} is expected."
+            f"label={show(label)}, but one of {classes.tolist()[:10]} is expected."
         )
     return int(numbers[0])
 

@@ -163,8 +163,7 @@ class ConfusionDisplay:
         check_names("y_true", y_true)
         true = check_labels(y_true, len(y_true), name="y_true")
         told = {
-            name: check_labels(labels, len(true), name="y_pred")
-            for name, labels in named.items()
+            name: _check_predicted(labels, len(true)) for name, labels in named.items()
         }
         if classes is None:
             classes = np.unique(np.concatenate([true, *told.values()])).tolist()
@@ -269,3 +268,14 @@ class ConfusionDisplay:
         for spare in axes.ravel()[n_matrices:]:
             spare.set_visible(False)
         return figure, axes.ravel()[:n_matrices]
+
+
+def _check_predicted(labels: Any, n: int) -> Any:
+    """Labels that were predicted for the n texts of y_true."""
+    held = check_labels(labels, len(labels), name="y_pred")
+    if len(held) != n:
+        raise InvalidInputError(
+            f"y_true has {n} labels but y_pred has {len(held)}: pass one label per "
+            "text to both."
+        )
+    return held

@@ -135,8 +135,8 @@ class TransferCurveDisplay:
             }
         if not drawn:
             raise InvalidInputError(
-                "No curve has a point: in curves at least 1 strategy with 1 score is "
-                "expected."
+                "curves is empty, or no curve in it has a point: at least 1 strategy "
+                "with 1 score is expected."
             )
         n_lines = (len(drawn) + 1) // 2
         figure, ax = open_axes(ax, type(self).__name__, (5.2, 3.6 + 0.3 * n_lines))

@@ -333,13 +333,14 @@ def _draw(
     texts: Any, labels: Any, domain: str, max_texts: int, generator: Any
 ) -> tuple[list[str], list[Any]]:
     """At most `max_texts` texts of a domain with their labels, in their order."""
-    name = "X" if domain == "target" else "source[0]"
+    is_target = domain == "target"
+    name, of_labels = ("X", "y") if is_target else ("source[0]", "source[1]")
     held = check_texts(texts, name=name)
     held_labels = [None] * len(held) if labels is None else np.asarray(labels).tolist()
     if len(held) != len(held_labels):
         raise InvalidInputError(
-            f"The {domain} has {len(held)} texts and {len(held_labels)} labels, but "
-            "one label for each text is expected."
+            f"{name} has {len(held)} texts, but {of_labels} has {len(held_labels)} "
+            "labels: pass one label for each text."
         )
     chosen = generator.permutation(len(held))[:max_texts]
     chosen.sort()

@@ -511,3 +511,9 @@ for strategy in ("feature_extraction", "fine_tune"):
         assert learnt < size < learnt + 40_000
         model.set_params(train_embeddings=True).fit(texts, labels)
         assert size + table - 5000 < len(pickle.dumps(model)) < size + table + 5000
+
+
+def test_a_parameter_that_skorch_does_not_know_is_named():
+    model = TransferSentimentClassifier(net_params={"nonsense": 1})
+    with pytest.raises(InvalidParameterError, match=r"net_params=.*nonsense"):
+        model.fit(np.eye(4), [0, 1, 0, 1])

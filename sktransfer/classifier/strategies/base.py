@@ -41,6 +41,7 @@ from sktransfer.classifier.training.settings import (
     WORDS,
     Defaults,
     Settings,
+    initialize_net,
     make_net,
     make_schedule,
     resolve_settings,
@@ -419,7 +420,7 @@ def make_trainer(
     )
     if validation is not None:
         net.set_params(train_split=predefined_split(validation))
-    net.initialize()
+    initialize_net(net, options)
     return net
 
 

@@ -9,8 +9,9 @@ a logistic regression.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -45,6 +46,7 @@ __all__ = [
     "RatesByStep",
     "Settings",
     "WarmupDecay",
+    "initialize_net",
     "make_net",
     "make_schedule",
     "make_updates",
@@ -361,9 +363,21 @@ def make_net(
         # skorch's table has a line an epoch; 1 is our progress bar.
         "verbose": max(0, int(options.verbose) - 1),
     }
-    given = options.net_params or {}
+    with _blaming(options.net_params):
+        return kind(network, **(parameters | (options.net_params or {})))
+
+
+def initialize_net(net: TransferNet, options: FitOptions) -> None:
+    """Make a net's optimizer and callbacks, by names that the user may have given."""
+    with _blaming(options.net_params):
+        net.initialize()
+
+
+@contextlib.contextmanager
+def _blaming(given: dict[str, Any] | None) -> Iterator[None]:
+    """Say that what skorch refuses is in net_params, where there are some."""
     try:
-        return kind(network, **(parameters | given))
+        yield
     except (TypeError, ValueError) as error:
         if not given:
             raise

@@ -96,7 +96,7 @@ def _read_folds(
     if missing:
         raise InvalidInputError(
             f"folds has a missing value at position {missing[0] % n}, but each text "
-            "was held out in a fold."
+            "was held out in a fold: pass the number of that fold for each."
         )
     numbers = np.unique(given, return_inverse=True)[1].reshape(given.shape)
     return np.broadcast_to(numbers, (n_repeats, n)).astype(np.intp), {}

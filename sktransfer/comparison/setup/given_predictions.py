@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sktransfer.comparison.setup.folds import Rows
 from sktransfer.exceptions import InvalidInputError
+from sktransfer.validation import show
 
 __all__ = [
     "GivenPredictions",
@@ -276,7 +277,7 @@ class _Reader:
                     kinds = (type(entry).__name__, type(self.classes[0]).__name__)
                     hint = f"it is of type {kinds[0]}, and those of y are {kinds[1]}"
                 raise InvalidInputError(
-                    f"{where}[{position}] is {entry!r}, but one of the labels "
+                    f"{where}[{position}] is {show(entry)}, but one of the labels "
                     f"{self._shown} is expected: {hint}."
                 )
         raise AssertionError("some entry is no label")
@@ -496,7 +497,9 @@ def _column_names(given: Any) -> list[Any] | None:
 
 
 def as_array(given: Any) -> npt.NDArray[Any]:
-    """Make an array of whatever holds entries."""
+    """Make an array of whatever holds entries; what is masked is missing."""
+    if isinstance(given, np.ma.MaskedArray):
+        return np.ma.filled(given.astype(object), None)
     if hasattr(given, "to_numpy"):
         return np.asarray(given.to_numpy())
     try:

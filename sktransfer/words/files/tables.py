@@ -159,7 +159,7 @@ def build_table(
     if not finite.all():
         raise WordVectorsError(
             f"The vector of {words[int(finite.argmin())]!r} has a number that is not "
-            "finite: leave the word out."
+            "finite, but finite ones are expected: leave the word out."
         )
     numbers.flags.writeable = False
     return Table(Vocabulary(words), HeldArray(numbers), "", subwords)

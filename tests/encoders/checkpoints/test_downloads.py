@@ -84,7 +84,7 @@ def test_a_hub_that_misbehaves_is_given_up(serve, answer, reason):
 
 
 def test_a_slow_answer_that_goes_on_is_waited_for(serve, tmp_path, monkeypatch):
-    monkeypatch.setattr(downloads, "QUIET", 3.0)
+    monkeypatch.setattr(downloads, "QUIET", 4.0)
     address = serve([HEAD + b"90000\r\n\r\n", *([b" " * 2000] * 45)])
 
     def ask():
