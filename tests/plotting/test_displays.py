@@ -198,7 +198,7 @@ class TestMaps:
             DomainMapDisplay.from_comparison(make_comparison())
 
     def test_texts_and_labels_belong_together(self):
-        with pytest.raises(InvalidInputError, match="X has 2 texts, but y has 1 labels"):
+        with pytest.raises(InvalidInputError, match="2 texts, but y has 1 labels"):
             DomainMapDisplay.from_estimator(TfidfVectorizer(), ["a b", "c"], [1])
 
 
