@@ -266,7 +266,7 @@ def read_if(path: Path) -> bytes | None:
 
 
 def main() -> None:
-    name = "part, state and journal"
+    name = "part-state-journal"
     chosen = parse(__doc__, [name])
     ledger = Ledger(name, "flips, numbers, cuts, lines of others in what runs leave")
     with tempfile.TemporaryDirectory() as folder:
