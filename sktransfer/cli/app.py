@@ -49,10 +49,10 @@ class _Commands(TyperGroup):
 
 
 def _find_value(param: Any, given: Sequence[str]) -> str | None:
-    """What was given for an option that is known by its names."""
+    """What was given for an option that is known by its names, at last."""
     names = getattr(param, "opts", ())
-    for place, word in enumerate(given):
-        name, sign, value = word.partition("=")
+    for place in reversed(range(len(given))):
+        name, sign, value = given[place].partition("=")
         if name in names:
             return value if sign else "".join(given[place + 1 : place + 2])
     return None

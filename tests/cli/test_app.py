@@ -224,3 +224,9 @@ def test_other_durations_are_refused(written):
 
     with pytest.raises(typer.BadParameter, match="is no time"):
         parse_duration(written)
+
+
+def test_of_an_option_given_twice_the_last_value_is_told(run, labelled):
+    result = run("compare", labelled, "--folds", "3", "--folds", "x")
+    assert result.exit_code == 2
+    assert "'x' was given" in " ".join(result.stderr.split())

@@ -28,7 +28,7 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RESULTS = HERE / "results"
-COPIED = ["sktransfer", "tests", "conftest.py", "pyproject.toml"]
+COPIED = ["sktransfer", "tests", "docs", "conftest.py", "pyproject.toml"]
 
 # Tests that take long or need packaged weights would be run for hundreds of mutants.
 # Forks of a process that has computed nothing are safe with torch.
