@@ -4,7 +4,8 @@
 
 FOLDER is a checkout of the package as it was before. Both trees save files of their
 own and open them again and again in fresh processes, in turn; the table is written
-beside this file. Saved models and vectors are opened as another process of the same
+beside this file. Rows that are done are kept in the user's cache, so that a stopped run
+can be gone on with. Saved models and vectors are opened as another process of the same
 user would: their digests are known to the machine after the first time, which has a
 column of its own.
 """
@@ -29,7 +30,9 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy as np
 
-N_RUNS = 11
+from sktransfer.storage import cache_folder
+
+N_RUNS = 3
 N_CACHED, WIDTH = 100_000, 384
 N_WORDS = 100_000
 ROOT = Path(__file__).parents[1]
@@ -197,10 +200,21 @@ def main() -> None:
         for name, tree in trees.items():
             folders[name].mkdir()
             run(tree, folders[name], None)
-        lines = [_measure(row, trees, folders) for row in ROWS]
+        lines = [_measure_once(row, trees, folders) for row in ROWS]
     table = "\n".join([*_head(), *lines]) + "\n"
     print(table)
     HERE.with_suffix(".md").write_text(table, encoding="utf-8")
+
+
+def _measure_once(row: str, trees: dict[str, Path], folders: dict[str, Path]) -> str:
+    """The line of a run that was stopped, or of this one."""
+    kept = cache_folder("benchmarks") / "proofs.json"
+    known = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
+    key = f"{trees['before']} {N_RUNS} {row}"
+    if key not in known:
+        known[key] = _measure(row, trees, folders)
+        kept.write_text(json.dumps(known), encoding="utf-8")
+    return str(known[key])
 
 
 def _measure(row: str, trees: dict[str, Path], folders: dict[str, Path]) -> str:
