@@ -15,7 +15,7 @@ import pytest
 from sktransfer.encoders.cache import disk
 from sktransfer.encoders.cache.claims import claim
 from sktransfer.encoders.cache.disk import DiskStore, lock_keys
-from sktransfer.encoders.cache.segments import Segment, SegmentError
+from sktransfer.encoders.cache.segments import Segment, SegmentError, write_segment
 from sktransfer.encoders.encoding import hash_texts, look_up
 from sktransfer.exceptions import CacheWarning
 
@@ -161,6 +161,20 @@ class TestFaults:
             segment = Segment(path)
             with pytest.raises(SegmentError, match="vectors in it are damaged"):
                 segment.read(np.zeros(1, int), np.empty((1, WIDTH), "f4"), np.zeros(1))
+
+    @pytest.mark.parametrize("has_pread", [True, False])
+    def test_any_rows_are_read_in_any_order(self, tmp_path, monkeypatch, has_pread):
+        if not has_pread:
+            monkeypatch.delattr(os, "pread")
+        rng = np.random.default_rng(0)
+        halves = np.arange(400, dtype=np.uint64).reshape(200, 2)
+        vectors = rng.normal(size=(200, WIDTH)).astype(np.float32)
+        write_segment(tmp_path / "s.vec", halves, vectors)
+        segment = Segment(tmp_path / "s.vec")
+        for chosen in ([199, 3, 77], [5, 150], [8, 7, 6, 5], list(range(200))):
+            out = np.zeros((len(chosen), WIDTH), np.float32)
+            segment.read(np.array(chosen), out, np.arange(len(chosen)))
+            np.testing.assert_array_equal(out, vectors[chosen])
 
     def test_a_vector_under_the_key_of_another_is_damaged(self, tmp_path, keys):
         fill(DiskStore(tmp_path), keys)
