@@ -1,0 +1,173 @@
+"""What hangs on releases of other packages: their private names, and their differences.
+
+`BORROWED` has names that a package keeps to itself, and why a public one does not do.
+They are imported from here, ``from sktransfer._compat import _BaseScorer``, and looked
+up when they are asked for, so that nobody waits for what they do not use.
+`ATTRIBUTES` lists the private attributes of others' objects, which stand where they are
+used. ``tests/test_compat.py`` notices when one is gone, or is used and not listed.
+
+Nothing is imported by a statement: word vectors come by here, and need no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ATTRIBUTES", "BORROWED", "Attributes", "cpu_multiplies_bfloat16"]
+
+_SCORER = "sklearn.metrics._scorer"
+_PARAMETERS = "sklearn.utils._param_validation"
+_VALIDATION = "sklearn.utils.validation"
+
+#: Private names, or names in private modules: where each stands, and why it is needed.
+#: All are there in each supported release.
+BORROWED: dict[str, tuple[str, str]] = {
+    "_BaseScorer": (_SCORER, "no public class tells a scorer from another function"),
+    "_CurveScorer": (_SCORER, "tuned thresholds hold one, and are saved with it"),
+    "_PassthroughScorer": (_SCORER, "check_scoring returns one, and searches hold it"),
+    "_Scorer": (_SCORER, "make_scorer returns one; from a folder it is made anew"),
+    "_CalibratedClassifier": (
+        "sklearn.calibration",
+        "CalibratedClassifierCV holds a list of them, and is saved with it",
+    ),
+    "InvalidParameterError": (_PARAMETERS, "a parameter from a folder may be wrong"),
+    "validate_parameter_constraints": (
+        _PARAMETERS,
+        "parameters from a folder are checked before anything is fitted",
+    ),
+    "_check_sample_weight": (
+        _VALIDATION,
+        "weights are checked, and cast, as in all of scikit-learn's classifiers",
+    ),
+    "_get_feature_names": (
+        _VALIDATION,
+        "joined domains need one name a column, of whichever table it is",
+    ),
+    "_safe_indexing": (
+        "sklearn.utils",
+        "rows of a list, a table and a sparse matrix, as cross_validate takes them",
+    ),
+    "LinearClassifierMixin": (
+        "sklearn.linear_model._base",
+        "the public linear classifiers fit in ways of their own",
+    ),
+    "BaseSearchCV": (
+        "sklearn.model_selection._search",
+        "what grid, random and halving searches have in common",
+    ),
+    "LokyBackend": (
+        "joblib._parallel_backends",
+        "joblib has no other way to run code when a worker starts",
+    ),
+    "process_executor": (
+        "joblib.externals.loky",
+        "its limit of a worker's growth, for which joblib has no option",
+    ),
+    "dump": (
+        "joblib.externals.loky.backend.reduction",
+        "writes what joblib sends: functions of notebooks too, by cloudpickle",
+    ),
+    "sdpa_attention_forward": (
+        "transformers.integrations.sdpa_attention",
+        "what a layer does by itself; without it attention stays as it was",
+    ),
+    "sdpa_mask": (
+        "transformers.masking_utils",
+        "the mask that it takes; without it attention stays as it was",
+    ),
+    "_parser": (
+        "re",
+        "patterns from a folder are read before they are compiled, for their cost",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a private name; AttributeError where its package has it no longer."""
+    if name not in BORROWED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(BORROWED[name][0])
+    if not hasattr(module, name):
+        # It may be a module itself, that nothing has imported.
+        importlib.import_module(f"{module.__name__}.{name}")
+    globals()[name] = found = getattr(module, name)
+    return found
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Private attributes of another package's objects.
+
+    Attributes
+    ----------
+    owner : str
+        Package, or class as ``module:name``.
+    names : str
+        Their names, with blanks between.
+    used_in : str
+        Folder or module of this package, from ``sktransfer`` on.
+    reason : str
+        Why no public name does.
+    without : str
+        What happens where one is gone.
+    releases : str, default=""
+        Which releases have them, of those that are supported; all, if nothing is said.
+    """
+
+    owner: str
+    names: str
+    used_in: str
+    reason: str
+    without: str
+    releases: str = ""
+
+
+_REFUSED = "saving such a model is refused, or fails in tests/bundles/proving"
+_FITTED = "a model from a folder is proved by all that its class's methods read"
+
+
+def _fitted(names: str, releases: str = "") -> Attributes:
+    return Attributes("sklearn", names, "bundles/proving", _FITTED, _REFUSED, releases)
+
+
+#: Private attributes, where they are used.
+ATTRIBUTES: tuple[Attributes, ...] = (
+    # Linear models, naive Bayes, networks and support vectors.
+    _fitted("_label_binarizer _loss_function_ _strategy _expanded_class_weight"),
+    _fitted("_average_coef _average_intercept _standard_coef _standard_intercept"),
+    _fitted("_best_coefs _best_intercepts _coef_indptr _intercept_indptr _optimizer"),
+    _fitted("_no_improvement_count _random_state _max_components"),
+    _fitted("_dual_coef_ _intercept_ _n_support _num_iter _probA _probB _sparse"),
+    _fitted("_effective_probability", releases=">=1.8"),
+    # Decompositions.
+    _fitted("_batch_size _beta_loss _components_denominator _components_numerator"),
+    _fitted("_ewa_cost _ewa_cost_min _fit_svd_solver _gamma _n_components"),
+    _fitted("_no_improvement _rho _transform_max_iter _unmixing"),
+    _fitted("_algorithm _n_features_out _n_init _n_threads _tol"),
+    # Features.
+    _fitted("_cached_dict _compute_n_features_outs _default_to_infrequent_mappings"),
+    _fitted("_drop_idx_after_grouping _encoder _fit_dtype _infrequent_enabled"),
+    _fitted("_infrequent_indices _max_degree _min_degree _missing_indices _n_features"),
+    _fitted("_n_features_outs _n_out_full _num_combinations _precomputed _scaler"),
+    _fitted("_stop_words_id _tfidf _get_support_mask"),
+    _fitted("_fill_dtype", releases=">=1.8"),
+    # What holds other estimators.
+    _fitted("_checked_cv_orig _columns _curve_scorer _estimator _label_encoder"),
+    _fitted("_max_features _max_samples _n_feature_outs _n_samples _n_samples_orig"),
+    _fitted("_name_to_fitted_passthrough _remainder _seeds"),
+    _fitted("_transformer_to_input_indices"),
+    _fitted("_sample_weight", releases=">=1.8"),
+)
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16 (AVX512-BF16, AMX-BF16)."""
+    cpu = importlib.import_module("torch").cpu
+    if hasattr(cpu, "get_capabilities"):
+        flags = cpu.get_capabilities()
+        return any(flags.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+    # Before torch 2.10 the flags were to be had one by one only.
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(cpu, name, bool)() for name in names)
