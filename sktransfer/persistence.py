@@ -9,9 +9,9 @@ from numbers import Real
 from typing import Any
 
 from sklearn.base import BaseEstimator
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import check_is_fitted
 
+from sktransfer._compat import BaseSearchCV
 from sktransfer.bundles.card import write_card
 from sktransfer.bundles.folders import read_bundle, write_bundle
 from sktransfer.exceptions import InvalidParameterError

@@ -22,15 +22,20 @@ from typing import Any, TypeGuard
 
 import sklearn.metrics
 from sklearn.base import BaseEstimator
-from sklearn.calibration import _CalibratedClassifier
 from sklearn.metrics import get_scorer, get_scorer_names
-from sklearn.metrics._scorer import _CurveScorer, _PassthroughScorer, _Scorer
-from sklearn.model_selection._split import (
+from sklearn.model_selection import (
     BaseCrossValidator,
     BaseShuffleSplit,
-    _RepeatedSplits,
+    RepeatedKFold,
+    RepeatedStratifiedKFold,
 )
 
+from sktransfer._compat import (
+    _CalibratedClassifier,
+    _CurveScorer,
+    _PassthroughScorer,
+    _Scorer,
+)
 from sktransfer.bundles.proving.proof import prove_alone
 from sktransfer.bundles.proving.rules import Rule
 from sktransfer.estimators import walk
@@ -54,7 +59,8 @@ _HARMLESS: dict[str, set[str]] = {
     "model": {"passthrough", "drop", *PACKAGED},
 }
 
-_SPLITTERS = (BaseCrossValidator, BaseShuffleSplit, _RepeatedSplits)
+_REPEATED = (RepeatedKFold, RepeatedStratifiedKFold)
+_SPLITTERS = (BaseCrossValidator, BaseShuffleSplit, *_REPEATED)
 
 # Folders of the package whose module ``saving`` says how their classes are saved, in a
 # dictionary KINDS. It is imported when an object of that folder comes along, so that a

@@ -19,17 +19,19 @@ from sklearn.feature_selection import (
     mutual_info_classif,
     mutual_info_regression,
 )
-from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
-from sklearn.model_selection._split import (
+from sklearn.model_selection import (
     BaseCrossValidator,
     BaseShuffleSplit,
-    _RepeatedSplits,
-)
-from sklearn.utils._param_validation import (
-    InvalidParameterError,
-    validate_parameter_constraints,
+    RepeatedKFold,
+    RepeatedStratifiedKFold,
 )
 
+from sktransfer._compat import (
+    InvalidParameterError,
+    _BaseScorer,
+    _PassthroughScorer,
+    validate_parameter_constraints,
+)
 from sktransfer.bundles.proving.patterns import pattern_fault
 from sktransfer.bundles.proving.values import is_plain
 from sktransfer.exceptions import ModelFolderError
@@ -43,7 +45,8 @@ HELD = (
     BaseEstimator,
     BaseCrossValidator,
     BaseShuffleSplit,
-    _RepeatedSplits,
+    RepeatedKFold,
+    RepeatedStratifiedKFold,
     _BaseScorer,
     _PassthroughScorer,
 )

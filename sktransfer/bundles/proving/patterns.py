@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from sktransfer._compat import _parser
+
 __all__ = ["pattern_fault"]
 
-_parser: Any = re._parser  # type: ignore[attr-defined]
 _MOST_LETTERS = 2000
 # A repeat up to here is short whatever it matches.
 _SHORT = 8
