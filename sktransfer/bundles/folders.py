@@ -133,7 +133,7 @@ def _make_manifest(place: Path) -> dict[str, Any]:
 def _explain(path: Path, error: Exception) -> ModelFolderError:
     """What to do about an error of the system's in a save."""
     # The library of tensors gives the number in its words alone.
-    told = re.search(r"os error (\d+)", str(error))
+    told = re.search(r"(?:os error|code:) (\d+)", str(error))
     number = int(told[1]) if told else getattr(error, "errno", None)
     what = getattr(error, "strerror", None) or str(error)
     remedy = "name another folder"
