@@ -173,7 +173,7 @@ def attend(
         and dropout < 1
     )
     if not ours:
-        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+        from sktransfer._compat import sdpa_attention_forward
 
         rest = {"dropout": dropout, "scaling": scaling, **kwargs}
         return sdpa_attention_forward(  # type: ignore[no-any-return]
@@ -197,10 +197,11 @@ def use_quick_attention(model: PreTrainedModel) -> None:
     try:
         # Only who trains a transformer waits for this import.
         from transformers import AttentionInterface, AttentionMaskInterface
-        from transformers.integrations.sdpa_attention import (
+
+        from sktransfer._compat import (
             sdpa_attention_forward,  # noqa: F401 - `attend` needs it later
+            sdpa_mask,
         )
-        from transformers.masking_utils import sdpa_mask
 
         AttentionInterface.register(ATTENTION, attend)
         AttentionMaskInterface.register(ATTENTION, sdpa_mask)

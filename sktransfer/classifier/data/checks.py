@@ -14,8 +14,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
+from sktransfer._compat import _check_sample_weight
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.texts import check_texts, holds_numbers
 from sktransfer.validation import explained, show

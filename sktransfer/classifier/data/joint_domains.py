@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.utils.validation import _get_feature_names
 
+from sktransfer._compat import _get_feature_names
 from sktransfer.classifier.data.checks import check_labels
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.texts import check_texts, holds_numbers
