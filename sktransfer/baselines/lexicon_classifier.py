@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils._tags import Tags
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.baselines.labels import check_targets

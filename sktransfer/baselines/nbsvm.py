@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
-from sklearn.utils._tags import Tags
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_non_negative, validate_data
 
+from sktransfer._compat import LinearClassifierMixin
 from sktransfer.baselines.labels import check_targets
 from sktransfer.baselines.language import PIECES, language_of
 from sktransfer.baselines.registry import EVERY_LANGUAGE, Baseline

@@ -11,9 +11,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
 from sklearn.utils.class_weight import compute_sample_weight
 
+from sktransfer._compat import _safe_indexing
 from sktransfer.baselines.language import PIECES, language_of
 from sktransfer.baselines.registry import EVERY_LANGUAGE, Baseline
 from sktransfer.validation import CLASS_WEIGHT, check_parameters, exactly, number
@@ -73,8 +73,9 @@ class TunedLogisticRegression(LogisticRegression):
     True
     """
 
-    # scikit-learn's own methods ask for it; here it is no parameter.
+    # scikit-learn's own methods ask for them; here they are no parameters.
     solver = "lbfgs"
+    multi_class = "deprecated"  # gone since scikit-learn 1.8
 
     def __init__(
         self, C: Any = "auto", *, class_weight: Any = None, max_iter: int = 1000
