@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.metrics._scorer import _BaseScorer
 
+from sktransfer._compat import _BaseScorer
 from sktransfer.baselines.registry import GUESSING, REFERENCE
 from sktransfer.classifier.data.checks import check_labels
 from sktransfer.comparison.checks.facts import gather

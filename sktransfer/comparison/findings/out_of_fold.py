@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics._scorer import _BaseScorer
 
+from sktransfer._compat import _BaseScorer
 from sktransfer.comparison.run.evaluation import Prediction, rescore
 from sktransfer.comparison.run.schedule import Data
 from sktransfer.statistics.jackknife import (

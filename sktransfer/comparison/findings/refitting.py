@@ -12,8 +12,8 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
-from sklearn.model_selection._search import BaseSearchCV
 
+from sktransfer._compat import BaseSearchCV
 from sktransfer.comparison.run.evaluation import fit_estimator
 from sktransfer.comparison.run.preparation import SourceModels, unshare_vectors
 from sktransfer.comparison.run.schedule import Data

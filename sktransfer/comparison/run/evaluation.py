@@ -28,11 +28,11 @@ from sklearn.metrics import (
     get_scorer_names,
     recall_score,
 )
-from sklearn.metrics._scorer import _BaseScorer
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
+from sktransfer._compat import _BaseScorer
 from sktransfer.comparison.run.peak_memory import PeakMemory
 from sktransfer.comparison.setup.candidates import (
     Grid,

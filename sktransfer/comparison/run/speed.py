@@ -20,8 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from joblib.externals.loky.backend.reduction import dump
-
+from sktransfer._compat import dump
 from sktransfer.comparison.run.journal import Journal
 from sktransfer.comparison.setup.candidates import Candidate
 from sktransfer.estimators import TextClassifier, is_encoder, is_estimator, walk

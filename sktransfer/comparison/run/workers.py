@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from joblib import Parallel
-from joblib._parallel_backends import LokyBackend
-from joblib.externals.loky import process_executor
 from joblib.parallel import get_active_backend
 
+from sktransfer._compat import LokyBackend, process_executor
 from sktransfer.comparison.run.evaluation import Task
 from sktransfer.comparison.run.parent_watch import (
     deaf_to_interrupts,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
-from sklearn.utils._tags import Tags
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.comparison.setup.candidates import Candidate, weight_parameter
