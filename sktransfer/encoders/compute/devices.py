@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import torch
 
+from sktransfer._compat import cpu_multiplies_bfloat16
 from sktransfer.exceptions import (
     ForkedProcessError,
     InvalidParameterError,
@@ -150,14 +151,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
         if torch.version.hip is not None:
             return bool(torch.cuda.is_bf16_supported())
         return torch.cuda.get_device_capability(device)[0] >= 8
-    if device.type != "cpu":
-        return False
-    if hasattr(torch.cpu, "get_capabilities"):
-        flags = torch.cpu.get_capabilities()
-        return any(flags.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
-    # Before torch 2.10 the flags were to be had one by one only.
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in names)
+    return device.type == "cpu" and cpu_multiplies_bfloat16()
 
 
 def ensure_not_forked() -> None:
