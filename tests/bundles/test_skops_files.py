@@ -82,8 +82,10 @@ def test_nothing_is_unpacked_into_more_than_it_holds(part):
 
 def test_a_matrix_is_not_unpacked_without_bounds():
     matrix = sparse.csr_array(([1.0], ([0], [0])), shape=(2**26, 1))
+    # Early releases of skops compress nothing by themselves.
+    data = skops.io.dumps(matrix, compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(ModelFolderError, match="unpacks into"):
-        check_skops_file(skops.io.dumps(matrix), "part")
+        check_skops_file(data, "part")
 
 
 def test_a_tree_that_doubles_is_refused_at_once():

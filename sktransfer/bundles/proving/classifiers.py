@@ -76,6 +76,9 @@ _NOTES: dict[str, Field] = dict.fromkeys(
         "power_t",
         "loss",
         "average",
+        # Before scikit-learn 1.8, and before 1.7.
+        "C",
+        "_store_cv_results",
     ),
     ANY,
 )

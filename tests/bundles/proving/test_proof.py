@@ -16,10 +16,12 @@ from sklearn.base import BaseEstimator
 from sktransfer.bundles.packing import Packer, Unpacker
 from sktransfer.bundles.proving.proof import SUPPORTED, prove, prove_alone
 from sktransfer.exceptions import ModelFolderError
-from tests.bundles.proving.zoo import EXAMPLES, answer, find_objects
+from tests.bundles.proving.zoo import AT_LEAST_1_8, EXAMPLES, answer, find_objects
 
 # What only deprecated parameters make, or what scikit-learn has no other example of.
 WITHOUT_EXAMPLE = {"PassiveAggressiveClassifier", "PassiveAggressiveRegressor"}
+if not AT_LEAST_1_8:
+    WITHOUT_EXAMPLE |= {"_TemperatureScaling"}
 
 
 def there_and_back(value):

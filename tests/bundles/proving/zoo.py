@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import sklearn
+from packaging.version import Version
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -124,7 +126,17 @@ from sklearn.random_projection import GaussianRandomProjection, SparseRandomProj
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSVM
 
-__all__ = ["EXAMPLES", "answer", "find_objects"]
+__all__ = ["AT_LEAST_1_8", "EXAMPLES", "answer", "find_objects", "known"]
+
+
+def known(estimator: Any, **later: Any) -> Any:
+    """An estimator with parameters of a later release, where this one has them."""
+    new = set(later) <= set(estimator.get_params())
+    return estimator.set_params(**later) if new else estimator
+
+
+_VERSION = Version(sklearn.__version__)
+AT_LEAST_1_8 = Version("1.8") <= _VERSION
 
 _rng = np.random.default_rng(0)
 X = np.abs(_rng.normal(size=(60, 6)))
@@ -172,7 +184,7 @@ _REGRESSIONS = (
 )
 _CLASSIFIERS = (
     LINEAR,
-    LogisticRegressionCV(cv=2, l1_ratios=(0,), use_legacy_attributes=False),
+    known(LogisticRegressionCV(cv=2), l1_ratios=(0,), use_legacy_attributes=False),
     LinearSVC(),
     RidgeClassifier(),
     RidgeClassifierCV(),
@@ -228,7 +240,7 @@ _TRANSFORMERS = (
     PowerTransformer(),
     QuantileTransformer(n_quantiles=9),
     PolynomialFeatures(),
-    KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf"),
+    known(KBinsDiscretizer(3), quantile_method="averaged_inverted_cdf"),
     SimpleImputer(),
     SimpleImputer(add_indicator=True),
     MissingIndicator(features="all"),
@@ -273,13 +285,9 @@ EXAMPLES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "sparse svc": _fit(SVC_(), SPARSE, THREE),
     "sparse nu": _fit(NuSVC(nu=0.1), SPARSE, TWO),
     "precomputed": _fit(SVC_(kernel="precomputed"), KERNEL, THREE),
-    "sparse one": _fit(OneClassSVM(), SPARSE),
     "sparse coefficients": lambda: (LogisticRegression().fit(X, THREE).sparsify(), X),
     "tuned": _fit(TunedThresholdClassifierCV(LINEAR, cv=2, thresholds=4), X, TWO),
     "fixed": _fit(FixedThresholdClassifier(LINEAR, threshold=0.4), X, TWO),
-    "temperature": _fit(
-        CalibratedClassifierCV(LINEAR, method="temperature", cv=2), X, TWO
-    ),
     "self": _fit(SelfTrainingClassifier(LINEAR, max_iter=1), X, HALF),
     "chain": _fit(ClassifierChain(LINEAR), X, MANY),
     "outputs": _fit(MultiOutputClassifier(LINEAR), X, MANY),
@@ -310,6 +318,13 @@ EXAMPLES: dict[str, Callable[[], tuple[Any, Any]]] = {
     ),
     "constant": _fit(OutputCodeClassifier(LINEAR, random_state=0), X, TWO),
 }
+if Version("1.9") <= _VERSION:
+    # Before, it counted the numbers of its vectors instead of them: it is not saved.
+    EXAMPLES["sparse one"] = _fit(OneClassSVM(), SPARSE)
+if AT_LEAST_1_8:
+    EXAMPLES["temperature"] = _fit(
+        CalibratedClassifierCV(LINEAR, method="temperature", cv=2), X, TWO
+    )
 
 
 def answer(model: Any, rows: Any) -> dict[str, Any]:
