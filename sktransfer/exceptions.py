@@ -5,7 +5,7 @@ that ``except ValueError`` and the like go on working::
 
     SktransferError
     ├── InvalidInputError         TypeError, ValueError   X, y or a weight is unusable
-    ├── InvalidParameterError     ValueError              a parameter is out of range
+    ├── InvalidParameterError     TypeError, ValueError   a parameter is out of range
     ├── CheckpointError           OSError                 weights cannot be used
     │   └── CheckpointNotFoundError   FileNotFoundError   ... because they are nowhere
     ├── WordVectorsError          ValueError              a file of vectors is unusable
@@ -25,10 +25,16 @@ that ``except ValueError`` and the like go on working::
     ├── FontWarning               no installed font has a character of a picture
     └── TransferWarning           a part of the source could not be carried over
 
+All warnings go through `warn`, which has them name the line of the user's code.
+
 Lowest layer of the package: it imports nothing of it.
 """
 
 from __future__ import annotations
+
+import sys
+import warnings
+from types import FrameType
 
 from sklearn.exceptions import NotFittedError
 
@@ -53,7 +59,15 @@ __all__ = [
     "TransferWarning",
     "TruncationWarning",
     "WordVectorsError",
+    "warn",
 ]
+
+# Packages whose lines tell a user nothing: our own, those that call us in a search or a
+# pipeline, and those of Python that run a function for somebody else.
+_BETWEEN = frozenset(
+    {"concurrent", "contextlib", "joblib", "multiprocessing"}
+    | {"sklearn", "skorch", "sktransfer", "threading"}
+)
 
 
 class SktransferError(Exception):
@@ -64,8 +78,11 @@ class InvalidInputError(SktransferError, TypeError, ValueError):
     """The data handed to an estimator is not of a kind that it can use."""
 
 
-class InvalidParameterError(SktransferError, ValueError):
-    """Constructor parameters are out of range or contradict each other."""
+class InvalidParameterError(SktransferError, TypeError, ValueError):
+    """Parameters are out of range or contradict each other.
+
+    As scikit-learn's own of that name it is a TypeError as well.
+    """
 
 
 class CheckpointError(SktransferError, OSError):
@@ -134,3 +151,29 @@ class FontWarning(SktransferWarning):
 
 class TransferWarning(SktransferWarning):
     """A part of the source model could not be carried over and starts anew."""
+
+
+def warn(message: str, category: type[Warning] = SktransferWarning) -> None:
+    """Issue a warning that names the line of the user's code.
+
+    That is the innermost one outside of `_BETWEEN`, so that it is found from within a
+    pipeline or a search, too.
+    """
+    caller = sys._getframe(1)
+    frame: FrameType | None = caller
+    while frame is not None and _root(frame) in _BETWEEN:
+        frame = frame.f_back
+    # A thread that another has started knows nothing of the user's code.
+    frame = frame or caller
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__", "<string>"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _root(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

@@ -74,14 +74,15 @@ from sktransfer.exceptions import (
     SktransferWarning,
     TrainingError,
     TruncationWarning,
+    warn,
 )
 from sktransfer.packages import require_extra
 from sktransfer.texts import check_texts
 from sktransfer.validation import (
     CALLBACK,
+    FLAG,
     PATH,
     RANDOM_STATE,
-    SWITCH,
     VERBOSE,
     Rule,
     check_parameters,
@@ -105,7 +106,7 @@ _RULES = {
         ),
         "a positive number of seconds",
     ),
-    "race": SWITCH,
+    "race": FLAG,
     "folder": exactly(None) | PATH,
     "n_jobs": Rule(
         lambda value: (
@@ -340,11 +341,10 @@ def compare_strategies(
     setting = Setting(texts, encoder, domain is not None)
     lineup = choose_candidates(strategies, baseline, param_grids, setting, threshold)
     if domain is not None and all(c.use is None for c in lineup.possible):
-        warnings.warn(
+        warn(
             "source is given, but no strategy that is compared learns from it: add "
             "'source_only', 'joint' or 'transferred' to strategies.",
             SktransferWarning,
-            stacklevel=2,
         )
     baseline = choose_baseline(baseline, lineup)
     facts = gather(data, groups=groups, source=domain, candidates=lineup.possible)

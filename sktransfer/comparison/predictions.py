@@ -56,6 +56,7 @@ from sktransfer.exceptions import (
     InvalidInputError,
     InvalidParameterError,
     SktransferWarning,
+    warn,
 )
 from sktransfer.packages import require_extra
 from sktransfer.texts import check_texts
@@ -321,13 +322,12 @@ def _warn_of_leaks(folds: Sequence[Fold], bound: Rows) -> None:
         for row in fold.test[np.isin(bound[fold.test], bound[fold.train])].tolist()
     }
     if leaked:
-        warnings.warn(
+        warn(
             f"{len(leaked)} of {len(bound)} texts were held out in a fold whose "
             "training part has a copy of them, or a text of their group: the models "
             "may have known them, and scores be too high. Predict them with folds that "
             "keep these together, as GroupKFold does.",
             SktransferWarning,
-            stacklevel=3,
         )
 
 

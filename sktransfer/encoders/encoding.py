@@ -13,7 +13,6 @@ import hashlib
 import itertools
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -29,7 +28,7 @@ from sktransfer.encoders.compute.loop import POOLINGS, choose_batch_tokens, enco
 from sktransfer.encoders.loaded_models import load_encoder, load_tokenizer
 from sktransfer.encoders.parameters import Recipe
 from sktransfer.encoders.tokens import TokenRows, merge_windows, tokenize
-from sktransfer.exceptions import CheckpointError, TruncationWarning
+from sktransfer.exceptions import CheckpointError, TruncationWarning, warn
 
 __all__ = [
     "Job",
@@ -57,13 +56,12 @@ _n_texts = 0
 
 def warn_of_cuts(n_cut: int, n_texts: int, max_length: int) -> None:
     """Warn that texts lost their ends to a length that nobody asked for."""
-    warnings.warn(
+    warn(
         f"{n_cut} of {n_texts} texts ({n_cut / n_texts:.0%}) were longer than the "
         f"{max_length} tokens that the checkpoint declares, and their ends were cut: "
         "pass long_text='window' or 'head_tail' to read more, or max_length to say "
         "that it is meant.",
         TruncationWarning,
-        stacklevel=4,
     )
 
 

@@ -14,12 +14,11 @@ from __future__ import annotations
 import functools
 import textwrap
 import unicodedata
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sktransfer.exceptions import FontWarning, InvalidParameterError
+from sktransfer.exceptions import FontWarning, InvalidParameterError, warn
 from sktransfer.packages import require_extra
 from sktransfer.validation import show
 
@@ -79,13 +78,12 @@ class Fonts:
         found, missing = _choose_fonts(letters)
         if missing - _warned:
             _warned.update(missing)
-            warnings.warn(
+            warn(
                 f"No installed font has {_quote(missing)}, so pictures show the "
                 "Unicode numbers of such characters instead. Install a font that has "
                 "them, for Chinese for example Noto Sans CJK (on Debian and Ubuntu: "
                 "apt install fonts-noto-cjk).",
                 FontWarning,
-                stacklevel=4,
             )
         return cls(usual + found, missing)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import warnings
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -28,7 +27,12 @@ from sktransfer.classifier.network.word_table import EmbeddingBody
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.encoders.parameters import resolve_layers
 from sktransfer.estimators import open_wrappers
-from sktransfer.exceptions import InvalidParameterError, TransferError, TransferWarning
+from sktransfer.exceptions import (
+    InvalidParameterError,
+    TransferError,
+    TransferWarning,
+    warn,
+)
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
 __all__ = [
@@ -169,12 +173,11 @@ def carry_over(
     tensors = {name: tensor.clone() for name, tensor in other.own_tensors().items()}
     if not np.array_equal(source.classes_, classes):
         if warns:
-            warnings.warn(
+            warn(
                 f"the source knows the classes {source.classes_.tolist()[:10]} and the "
                 f"target has {classes.tolist()[:10]}: the last layer starts anew, all "
                 "below it is the source's.",
                 TransferWarning,
-                stacklevel=5,
             )
         tensors = {k: v for k, v in tensors.items() if not k.startswith("head.output")}
     network.load_state_dict(tensors, strict=False)
@@ -213,12 +216,11 @@ def _carry_body(
     theirs, ours = source.net_.module_.body, network.body
     tuned_body = theirs if theirs is not None and theirs.tuned else None
     if tuned_body is not None and encoder is None and warns:
-        warnings.warn(
+        warn(
             "the source's encoder was tuned, but the target reads numbers and has no "
             "encoder to put it into: only scaler and head are the source's. Fit the "
             "target on texts to carry the encoder too.",
             TransferWarning,
-            stacklevel=6,
         )
     if ours is None or not same_encoder(source.encoder_, encoder):
         return set()

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import csv
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sktransfer.exceptions import InvalidInputError, SktransferWarning
+from sktransfer.exceptions import InvalidInputError, SktransferWarning, warn
 
 __all__ = ["check_quotes"]
 
@@ -141,12 +140,11 @@ def check_quotes(
     if doubtful:
         cell = doubtful[0]
         more = "" if len(doubtful) == 1 else f", and {len(doubtful) - 1:,} more"
-        warnings.warn(
+        warn(
             f"{name} has a row from line {cell.first:,} to line {cell.last:,}{more}, "
             "within which lines look like rows themselves: see whether a quote is "
             "missing there.",
             SktransferWarning,
-            stacklevel=2,
         )
 
 

@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Integral
 from pathlib import Path
@@ -39,6 +38,7 @@ from sktransfer.exceptions import (
     InvalidParameterError,
     ModelFolderError,
     SktransferWarning,
+    warn,
 )
 from sktransfer.storage import locked
 
@@ -249,10 +249,9 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
         else:
             n_damaged += 1
     if n_damaged:
-        warnings.warn(
+        warn(
             f"{path} has {n_damaged} damaged lines: what they told is done again.",
             SktransferWarning,
-            stacklevel=4,
         )
     return entries, n_bytes
 

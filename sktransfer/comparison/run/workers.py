@@ -21,7 +21,7 @@ from sktransfer.comparison.run.parent_watch import (
 )
 from sktransfer.comparison.run.preparation import SourceFit
 from sktransfer.comparison.run.speed import put_aside
-from sktransfer.exceptions import TruncationWarning
+from sktransfer.exceptions import TruncationWarning, warn
 
 __all__ = ["become_worker", "fit_source", "pass_on", "run_task", "start_workers"]
 
@@ -123,4 +123,4 @@ def pass_on(told: Iterable[tuple[type[Warning], str]]) -> None:
     The worker's own would be printed with lines of our source, and once a worker.
     """
     for category, message in told:
-        warnings.warn(message, category, stacklevel=2)
+        warn(message, category)

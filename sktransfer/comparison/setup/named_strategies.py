@@ -6,7 +6,6 @@ transformer, or says what is missing by raising `MissingExtraError`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -37,6 +36,7 @@ from sktransfer.exceptions import (
     InvalidParameterError,
     MissingExtraError,
     SktransferWarning,
+    warn,
 )
 from sktransfer.packages import find_packaged, require_extra
 from sktransfer.validation import did_you_mean, show
@@ -235,7 +235,7 @@ def choose_candidates(
     if offered:
         missing |= {f"the encoder {name}": why for name, why in setting.missing.items()}
     for name, why in missing.items():
-        warnings.warn(f"{name} is left out: {why}", SktransferWarning, stacklevel=3)
+        warn(f"{name} is left out: {why}", SktransferWarning)
     found = with_threshold(found, threshold)
     lineup = Lineup.of(_with_grids(found, param_grids or {}))
     names = lineup.names

@@ -18,7 +18,6 @@ import itertools
 import os
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -40,7 +39,7 @@ from sktransfer.encoders.cache.segments import (
     remove_unfinished,
     write_segment,
 )
-from sktransfer.exceptions import CacheWarning
+from sktransfer.exceptions import CacheWarning, warn
 
 __all__ = ["DiskStore", "RecentStore", "disk_store", "lock_keys"]
 
@@ -302,10 +301,9 @@ class DiskStore:
         return sorted(itertools.chain.from_iterable(map(list_files, folders)))
 
     def _warn(self, what: str) -> None:
-        warnings.warn(
+        warn(
             f"The cache {self.folder} {what}. The result is right, only slower.",
             CacheWarning,
-            stacklevel=2,
         )
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -27,6 +26,7 @@ from sktransfer.exceptions import (
     ForkedProcessError,
     InvalidParameterError,
     TransferWarning,
+    warn,
 )
 
 __all__ = [
@@ -97,11 +97,10 @@ def available_device(device: str) -> str:
     try:
         resolve_device(device)
     except InvalidParameterError:
-        warnings.warn(
+        warn(
             f"the model was saved with device={device!r}, which this machine does not "
             "have: it is loaded with device='auto'.",
             TransferWarning,
-            stacklevel=2,
         )
         return "auto"
     return device

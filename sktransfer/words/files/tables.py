@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sktransfer.exceptions import SktransferWarning, WordVectorsError
+from sktransfer.exceptions import SktransferWarning, WordVectorsError, warn
 from sktransfer.storage import write_json
 from sktransfer.validation import show
 from sktransfer.words.files.blocks import (
@@ -233,11 +233,10 @@ def write_table(
     if not seen:
         raise WordVectorsError(f"{name} holds no word vectors: is it the right file?")
     if n_repeated:
-        warnings.warn(
+        warn(
             f"{n_repeated} words stand more than once in {name}: the first vector of "
             "each counts.",
             SktransferWarning,
-            stacklevel=2,
         )
     packed = pack_words(list(seen))
     for part in _PACKED:
