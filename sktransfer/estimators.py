@@ -1,20 +1,24 @@
 """What an estimator offers, what it holds, and what it wraps.
 
-For any estimator that follows scikit-learn's conventions, whoever wrote it. Nothing
-here needs torch, so a pipeline of counts is opened without it.
+For any estimator that follows scikit-learn's conventions, whoever wrote it; and what
+all of our own tell scikit-learn. Nothing here needs torch, so a pipeline of counts is
+opened without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils import Tags
 
 __all__ = [
+    "DocumentedMixin",
     "Encoder",
     "Estimator",
     "TextClassifier",
@@ -25,6 +29,7 @@ __all__ = [
     "is_text_classifier",
     "named_parts",
     "open_wrappers",
+    "reads_texts",
     "steps_of",
     "walk",
     "wrapped_in",
@@ -185,3 +190,44 @@ def walk(value: object, looks_into: Callable[[object], bool]) -> Iterator[Any]:
             waiting += one.ravel().tolist() if one.dtype.kind in "OSU" else []
         elif hasattr(one, "__dict__") and not isinstance(one, type) and looks_into(one):
             waiting += vars(one).values()
+
+
+def reads_texts(tags: Tags) -> Tags:
+    """Tags of an estimator that reads texts, one str a row, and nothing else."""
+    tags.input_tags.string = True
+    tags.input_tags.one_d_array = True
+    tags.input_tags.two_d_array = False
+    if tags.transformer_tags is not None:
+        tags.transformer_tags.preserves_dtype = []  # what is no number has none
+    return tags
+
+
+class DocumentedMixin:
+    """Public estimators, whose HTML repr links to their page of the documentation.
+
+    Its address stands in the metadata of the package alone; without that there is no
+    link.
+    """
+
+    # scikit-learn makes links of these two, for classes of this very package.
+    _doc_link_module = "sktransfer"
+
+    @property
+    def _doc_link_template(self) -> str:
+        address = _documentation()
+        # As docs/api.rst names the pages that it makes.
+        page = "generated/sktransfer.{estimator_name}.html"
+        return f"{address.rstrip('/')}/{page}" if address else ""
+
+
+def _documentation() -> str:
+    """Address of the documentation, empty where the metadata has none."""
+    try:
+        entries = metadata("sktransfer").get_all("Project-URL") or []
+    except PackageNotFoundError:  # a source tree that is not installed
+        return ""
+    for entry in entries:
+        label, _, address = str(entry).partition(",")
+        if label == "Documentation":
+            return address.strip()
+    return ""

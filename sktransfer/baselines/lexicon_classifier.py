@@ -28,6 +28,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.baselines.labels import check_targets
+from sktransfer.estimators import DocumentedMixin, reads_texts
 from sktransfer.texts import check_texts
 from sktransfer.validation import CLASS_WEIGHT, check_parameters
 
@@ -43,8 +44,10 @@ _RIDGE = 0.01
 
 _SMALLEST = 1e-12
 
+_RULES = {"class_weight": CLASS_WEIGHT}
 
-class LexiconClassifier(ClassifierMixin, BaseEstimator):
+
+class LexiconClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
     """Base of the classifiers that cut a given score of a text.
 
     Parameters
@@ -78,9 +81,7 @@ class LexiconClassifier(ClassifierMixin, BaseEstimator):
         InvalidInputError
             If X or y cannot be used.
         """
-        check_parameters(
-            {"class_weight": self.class_weight}, {"class_weight": CLASS_WEIGHT}
-        )
+        check_parameters(self.get_params(deep=False), _RULES)
         texts = check_texts(X)
         targets = check_targets(y, len(texts), sample_weight, self.class_weight)
         scores = self._score([texts[row] for row in targets.rows])
@@ -157,11 +158,7 @@ class LexiconClassifier(ClassifierMixin, BaseEstimator):
         raise NotImplementedError
 
     def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        tags.input_tags.one_d_array = True
-        return tags
+        return reads_texts(super().__sklearn_tags__())
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from sktransfer._compat import LinearClassifierMixin
 from sktransfer.baselines.labels import check_targets
 from sktransfer.baselines.language import PIECES, language_of
 from sktransfer.baselines.registry import EVERY_LANGUAGE, Baseline
+from sktransfer.estimators import DocumentedMixin
 from sktransfer.validation import (
     CLASS_WEIGHT,
     RANDOM_STATE,
@@ -39,7 +40,7 @@ _RULES = {
 }
 
 
-class NBSVMClassifier(LinearClassifierMixin, BaseEstimator):
+class NBSVMClassifier(DocumentedMixin, LinearClassifierMixin, BaseEstimator):
     r"""Naive-Bayes-weighted support vector machine, for counts of words.
 
     With the counts :math:`f_i` of row i, and the smoothed sums of one class and of all

@@ -21,6 +21,7 @@ from sktransfer.classifier.fitting import (
 from sktransfer.classifier.network.network import ACTIVATIONS, to_probabilities
 from sktransfer.classifier.parameters import CONSTRAINTS, FitOptions
 from sktransfer.classifier.strategies.registry import STRATEGIES
+from sktransfer.estimators import DocumentedMixin
 from sktransfer.validation import check_parameters, one_of
 
 __all__ = ["TransferSentimentClassifier"]
@@ -32,7 +33,7 @@ _RULES = {
 }
 
 
-class TransferSentimentClassifier(ClassifierMixin, BaseEstimator):
+class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
     """Texts or numbers to labels, by a small network on a pretrained encoder.
 
     `strategy` says what of the encoder learns. The head above it ends in a sigmoid (a

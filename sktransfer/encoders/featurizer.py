@@ -6,7 +6,7 @@ The top of this folder: ``parameters`` makes a recipe of what the user wrote,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +33,7 @@ from sktransfer.encoders.parameters import (
     resolve_max_length,
     resolve_pooling,
 )
+from sktransfer.estimators import DocumentedMixin, reads_texts
 from sktransfer.exceptions import InvalidInputError, StaleFitError
 from sktransfer.packages import DEFAULT_ENCODER
 from sktransfer.texts import check_texts
@@ -41,7 +42,9 @@ from sktransfer.validation import check_parameters
 __all__ = ["BertFeaturizer"]
 
 
-class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BertFeaturizer(
+    DocumentedMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Turn texts into vectors with a frozen pretrained transformer.
 
     ``fit`` looks for the weights and reads their configuration; the weights themselves
@@ -186,8 +189,8 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         CheckpointNotFoundError
             If the weights are nowhere.
         """
-        check_texts(X)
         check_parameters(self.get_params(deep=False), RULES)
+        check_texts(X)
         recipe = self._make_recipe()
         self.checkpoint_: Checkpoint = recipe.checkpoint
         self.layers_ = recipe.layers
@@ -213,8 +216,8 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         -------
         vectors : float32 array of shape (n_texts, n_features_out_)
         """
-        X = list(X) if isinstance(X, Iterator) else X  # fit would use it up
-        vectors: NDArray[np.float32] = self.fit(X, y).transform(X)
+        texts = check_texts(X)  # fit would use up an iterator
+        vectors: NDArray[np.float32] = self.fit(texts, y).transform(texts)
         return vectors
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -396,9 +399,4 @@ class BertFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self.n_features_out_
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        tags.input_tags.one_d_array = True
-        tags.transformer_tags.preserves_dtype = []
-        return tags
+        return reads_texts(super().__sklearn_tags__())

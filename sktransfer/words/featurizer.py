@@ -22,6 +22,7 @@ from sklearn.base import (
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sktransfer.estimators import DocumentedMixin, reads_texts
 from sktransfer.exceptions import InvalidParameterError, StaleFitError
 from sktransfer.load_times import loading
 from sktransfer.texts import check_texts
@@ -56,7 +57,22 @@ def _is_pooling(value: Any) -> bool:
     )
 
 
+def _are_vectors(value: Any) -> bool:
+    if isinstance(value, (str, os.PathLike, WordVectors)):
+        return True
+    # A class has the methods of its objects.
+    return not isinstance(value, type) and (
+        hasattr(value, "learn_words")
+        or hasattr(getattr(value, "wv", value), "index_to_key")
+    )
+
+
 _RULES = {
+    "vectors": Rule(
+        _are_vectors,
+        "a path, the name of packaged vectors, WordVectors, a WordVectorTrainer or "
+        "gensim's KeyedVectors",
+    ),
     "weighting": one_of(None, "idf", "sif"),
     "oov": one_of("skip", "zero", "random", "subword"),
     "lowercase": FLAG,
@@ -73,7 +89,7 @@ _RULES = {
 
 
 class WordVectorFeaturizer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    DocumentedMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Turn texts into vectors by pooling the vectors of their words.
 
@@ -196,8 +212,8 @@ default="glove-6b-50d"
         WordVectorsError
             If the vectors cannot be found or read.
         """
-        texts = check_texts(X)
         check_parameters(self.get_params(deep=False), _RULES)
+        texts = check_texts(X)
         self.vectors_ = self._find_vectors(texts)
         pooling = self.pooling
         self.pooling_ = (pooling,) if isinstance(pooling, str) else tuple(pooling)
@@ -207,7 +223,7 @@ default="glove-6b-50d"
         self._reader = WordReader(
             self.vectors_,
             tokenizer=self.tokenizer,
-            lowercase=self.lowercase,
+            lowercase=bool(self.lowercase),
             max_length=self.max_length,
             oov=self.oov,
             seed=self._draw_seed(),
@@ -224,6 +240,23 @@ default="glove-6b-50d"
             self.components_ = common_components(pooled, self.n_components_removed)
         self.encoder_digest_ = self._digest()
         return self
+
+    def fit_transform(self, X: Iterable[str], y: Any = None) -> NDArray[np.float32]:
+        """Fit, and return the vectors of the same texts.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        vectors : ndarray of float32, shape (n_texts, n_features_out_)
+        """
+        texts = check_texts(X)  # fit would use up an iterator
+        vectors: NDArray[np.float32] = self.fit(texts, y).transform(texts)
+        return vectors
 
     def transform(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Vectors of texts.
@@ -317,17 +350,13 @@ default="glove-6b-50d"
             found = clone(found).learn_words(lexicon.read(texts), lexicon.words)
         elif hasattr(getattr(found, "wv", found), "index_to_key"):
             found = WordVectors.from_gensim(found)
-        if not isinstance(found, WordVectors):
-            raise InvalidParameterError(
-                f"vectors={found!r:.80}, but a path, the name of packaged vectors, "
-                "WordVectors, a WordVectorTrainer or gensim's KeyedVectors is expected."
-            )
         if self.oov == "subword" and found.subwords is None:
             raise InvalidParameterError(
                 f"oov='subword', but {found!r} has no vectors of pieces of words: load "
                 "a fastText .bin file, or choose another oov."
             )
-        return found
+        vectors: WordVectors = found
+        return vectors
 
     def _freeze_parameters(self) -> dict[str, Any]:
         """Parameters as they are now, to be compared with what they are later.
@@ -369,7 +398,4 @@ default="glove-6b-50d"
         return digest.hexdigest()
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
+        return reads_texts(super().__sklearn_tags__())

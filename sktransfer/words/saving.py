@@ -228,7 +228,9 @@ KINDS = {
     WordReader: Kind(
         _take_reader_apart, lambda fields: WordReader(**fields), _prove_reader
     ),
-    WordVectorTrainer: estimator_kind(WordVectorTrainer, Rule(others=ANY)),
+    WordVectorTrainer: estimator_kind(
+        WordVectorTrainer, Rule({"vectors_": Instance((WordVectors,))}, others=ANY)
+    ),
     WordVectorFeaturizer: Kind(
         _take_featurizer_apart,
         estimator_kind(WordVectorFeaturizer).put_together,

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 
+from sktransfer.estimators import DocumentedMixin, reads_texts
 from sktransfer.exceptions import InvalidParameterError, TrainingError
 from sktransfer.ragged import Ragged
 from sktransfer.texts import check_texts
 from sktransfer.validation import (
+    FLAG,
     RANDOM_STATE,
-    SWITCH,
     VERBOSE,
     check_parameters,
     exactly,
+    instance,
     number,
+    one_of,
     whole,
 )
 from sktransfer.words.text.lexicon import Lexicon
@@ -29,25 +33,29 @@ __all__ = ["WordVectorTrainer"]
 _DEFAULT_SIZE = 100
 
 _RULES = {
-    "algorithm": exactly("word2vec") | exactly("fasttext"),
+    "start_from": instance(
+        (str, os.PathLike, WordVectors, type(None)),
+        "None, WordVectors, or the path or the name of word vectors",
+    ),
+    "algorithm": one_of("word2vec", "fasttext"),
     "vector_size": whole(1) | exactly(None),
     "window": whole(1),
     "min_count": whole(1),
     "negative": whole(1),
     "epochs": whole(1),
     "learning_rate": number(0, ends="()"),
-    "skip_gram": SWITCH,
+    "skip_gram": FLAG,
     "random_state": RANDOM_STATE,
     "verbose": VERBOSE,
 }
 
 
-class WordVectorTrainer(BaseEstimator):
+class WordVectorTrainer(DocumentedMixin, BaseEstimator):
     """How to learn word vectors from the texts that a featurizer is fitted on.
 
-    It holds parameters only: the vectors it learns belong to the featurizer whose
-    ``vectors`` it is, as ``vectors_``. Its parameters are within reach of a grid, as in
-    ``vectors__vector_size``.
+    As the ``vectors`` of a featurizer it holds parameters only: the featurizer's
+    ``fit`` learns with them, and has what was learnt as its own ``vectors_``. They are
+    within reach of a grid, as in ``vectors__vector_size``.
 
     Parameters
     ----------
@@ -76,6 +84,11 @@ class WordVectorTrainer(BaseEstimator):
         The same seed gives the same vectors: one thread does the work.
     verbose : int, default=0
         1 shows a progress bar over the epochs.
+
+    Attributes
+    ----------
+    vectors_ : WordVectors
+        What `fit` has learnt, where it was called.
 
     See Also
     --------
@@ -126,6 +139,23 @@ class WordVectorTrainer(BaseEstimator):
         self.start_from = start_from
         self.random_state = random_state
         self.verbose = verbose
+
+    def fit(self, X: Iterable[str], y: Any = None) -> Self:
+        """Learn vectors from texts, as `learn` does, and keep them.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : WordVectorTrainer
+        """
+        check_parameters(self.get_params(deep=False), _RULES)
+        self.vectors_ = self.learn(check_texts(X))
+        return self
 
     def learn(self, texts: Iterable[str]) -> WordVectors:
         """Learn vectors from texts, cut into words as "auto" cuts them.
@@ -222,6 +252,9 @@ class WordVectorTrainer(BaseEstimator):
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
             workers=1,  # two threads would race for the order of the texts
         )
+
+    def __sklearn_tags__(self) -> Tags:
+        return reads_texts(super().__sklearn_tags__())
 
 
 class _Corpus:

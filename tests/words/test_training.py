@@ -7,9 +7,11 @@ import sys
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.exceptions import (
     InvalidInputError,
@@ -17,6 +19,7 @@ from sktransfer.exceptions import (
     StaleFitError,
     TrainingError,
 )
+from sktransfer.persistence import load, save
 from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.training import WordVectorTrainer
 from sktransfer.words.vectors import WordVectors
@@ -27,6 +30,31 @@ TEXTS = ["a good film", "a bad film", "the good plot", "the bad plot", "don't!"]
 def learn(**parameters):
     parameters = {"vector_size": 6, "epochs": 2, "random_state": 0} | parameters
     return WordVectorTrainer(**parameters).learn(TEXTS)
+
+
+class TestEstimator:
+    """A trainer stands alone, too, as scikit-learn's estimators do."""
+
+    def test_fit_keeps_what_learn_gives(self):
+        trainer = WordVectorTrainer(vector_size=6, epochs=2, random_state=0)
+        with pytest.raises(NotFittedError):
+            check_is_fitted(trainer)
+        assert trainer.fit(text for text in TEXTS) is trainer
+        check_is_fitted(trainer)
+        assert trainer.vectors_.digest == learn().digest
+
+    def test_a_featurizer_leaves_it_as_it_is(self):
+        trainer = WordVectorTrainer(vector_size=6, epochs=2, random_state=0)
+        featurizer = WordVectorFeaturizer(trainer).fit(TEXTS)
+        assert not hasattr(trainer, "vectors_")
+        assert featurizer.vectors_.digest == learn().digest
+
+    def test_it_is_saved_with_what_it_has_learnt(self, tmp_path):
+        trainer = WordVectorTrainer(vector_size=6, epochs=1, random_state=0).fit(TEXTS)
+        save(trainer, tmp_path / "model")
+        loaded = load(tmp_path / "model")
+        assert loaded.vectors_.digest == trainer.vectors_.digest
+        assert loaded.get_params() == trainer.get_params()
 
 
 @pytest.mark.parametrize("algorithm", ["word2vec", "fasttext"])
@@ -142,7 +170,7 @@ class TestStartFrom:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"algorithm": "glove"}, "algorithm='glove', but 'word2vec' or 'fasttext'"),
+        ({"algorithm": "glove"}, r"algorithm='glove', but one of \['word2vec', 'fas"),
         ({"vector_size": 0}, "vector_size=0, but a whole number, at least 1"),
         ({"window": 2.5}, r"window=2\.5"),
         ({"epochs": True}, "epochs=True"),
