@@ -1,7 +1,8 @@
 """Rules for the values of single parameters, and the error where one is broken.
 
 An estimator has a table of names and rules, which ``fit`` applies through
-`check_parameters`. What several parameters mean together it checks itself.
+`check_parameters`, and so has a public function. What several parameters mean together
+it checks itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 
 from sktransfer.exceptions import (
     FileError,
@@ -31,7 +33,6 @@ __all__ = [
     "FLAG",
     "PATH",
     "RANDOM_STATE",
-    "SWITCH",
     "VERBOSE",
     "Rule",
     "check_parameters",
@@ -73,8 +74,14 @@ class Rule:
         )
 
 
-def check_parameters(parameters: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
+def check_parameters(
+    parameters: Mapping[str, Any], rules: Mapping[str, Rule], *, always: bool = False
+) -> None:
     """Raise InvalidParameterError for the first parameter that breaks its rule.
+
+    As with scikit-learn's own estimators, rules do not count where its configuration
+    says ``skip_parameter_validation``; `always` is for what nothing may go on with, as
+    a path that something is written to.
 
     Examples
     --------
@@ -85,6 +92,8 @@ def check_parameters(parameters: Mapping[str, Any], rules: Mapping[str, Rule]) -
     sktransfer.exceptions.InvalidParameterError: n_rounds=0, but 'auto' or a whole
     number, at least 1, is expected.
     """
+    if not always and get_config()["skip_parameter_validation"]:
+        return
     for name, rule in rules.items():
         if name in parameters and not rule.accepts(parameters[name]):
             raise InvalidParameterError(
@@ -135,7 +144,7 @@ def on_disk(name: str, path: object) -> Iterator[None]:
 
     `name` is that of the parameter.
     """
-    check_parameters({name: path}, {name: PATH})
+    check_parameters({name: path}, {name: PATH}, always=True)
     try:
         yield
     except SktransferError:
@@ -199,13 +208,16 @@ def whole(least: int, unit: str = "") -> Rule:
 
 
 def number(low: float, high: float = math.inf, *, ends: str = "[)") -> Rule:
-    """A number from `low` to `high`; a square bracket in `ends` counts that end in."""
+    """A number from `low` to `high`; a square bracket in `ends` counts that end in.
+
+    True and False are none.
+    """
     expected = f"a number in {ends[0]}{low}, {high}{ends[1]}"
     if math.isinf(high):
         expected = f"a number {'of at least' if ends[0] == '[' else 'above'} {low}"
 
     def accepts(value: Any) -> bool:
-        if not isinstance(value, Real):
+        if not isinstance(value, Real) or isinstance(value, bool):
             return False
         found: Any = value
         above = found >= low if ends[0] == "[" else found > low
@@ -219,11 +231,12 @@ def instance(kinds: type | tuple[type, ...], expected: str) -> Rule:
     return Rule(lambda value: isinstance(value, kinds), expected)
 
 
-FLAG = instance((bool, np.bool_), "one of [True, False]")
-
-# For parameters that were not always checked: 0 and 1 have worked.
-SWITCH = Rule(
-    lambda value: FLAG.accepts(value) or (isinstance(value, int) and value in (0, 1)),
+# 0 and 1 are what tables and settings files have for it, and say the same.
+FLAG = Rule(
+    lambda value: (
+        isinstance(value, (bool, np.bool_))
+        or (isinstance(value, Integral) and value in (0, 1))
+    ),
     "True or False",
 )
 
@@ -236,7 +249,7 @@ CLASS_WEIGHT = (
 RANDOM_STATE = Rule(
     lambda value: (
         isinstance(value, (type(None), np.random.RandomState))
-        or (isinstance(value, Integral) and 0 <= value < 2**32)  # type: ignore[operator]
+        or (whole(0).accepts(value) and value < 2**32)
     ),
     "None, a whole number from 0 to 2**32 - 1 or a RandomState of numpy",
 )

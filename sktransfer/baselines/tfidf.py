@@ -16,7 +16,13 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sktransfer._compat import _safe_indexing
 from sktransfer.baselines.language import PIECES, language_of
 from sktransfer.baselines.registry import EVERY_LANGUAGE, Baseline
-from sktransfer.validation import CLASS_WEIGHT, check_parameters, exactly, number
+from sktransfer.validation import (
+    CLASS_WEIGHT,
+    check_parameters,
+    exactly,
+    number,
+    whole,
+)
 
 __all__ = ["BASELINE", "TunedLogisticRegression", "tfidf_baseline"]
 
@@ -29,9 +35,9 @@ _STRENGTHS = (4.0, 20.0, 100.0)
 _N_FOLDS = 3
 
 _RULES = {
-    "C": number(0, ends="()") | exactly("auto"),
+    "C": exactly("auto") | number(0, ends="()"),
     "class_weight": CLASS_WEIGHT,
-    "max_iter": number(1),
+    "max_iter": whole(1),
 }
 
 

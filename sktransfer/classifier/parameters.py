@@ -14,6 +14,7 @@ from sktransfer.exceptions import InvalidParameterError
 from sktransfer.validation import (
     CLASS_WEIGHT,
     FLAG,
+    PATH,
     RANDOM_STATE,
     VERBOSE,
     Rule,
@@ -77,6 +78,7 @@ CONSTRAINTS: dict[str, Rule] = {
     "dropout": _PART,
     "scale_features": _AUTO | FLAG,
     "head_first": FLAG,
+    "init_from": _NONE | PATH | Rule(is_estimator, "a FrozenEstimator(source)"),
     "l2_sp": number(0),
     "max_epochs": _AUTO | whole(1),
     "batch_size": _AUTO | whole(1),

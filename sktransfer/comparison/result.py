@@ -25,7 +25,7 @@ from sktransfer.comparison.findings.trust import (
 from sktransfer.comparison.prediction_files import write_predictions
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.validation import (
-    SWITCH,
+    FLAG,
     check_parameters,
     did_you_mean,
     exactly,
@@ -474,7 +474,7 @@ class StrategyComparison:
         """
         predictions = self._predictions_of(strategy)
         classes = self.classes.tolist()
-        check_parameters({"by_class": by_class}, {"by_class": SWITCH})
+        check_parameters({"by_class": by_class}, {"by_class": FLAG})
         return find_sets(predictions, classes, self.bound, coverage, by_class)
 
     def to_markdown(self) -> str:
@@ -535,7 +535,7 @@ class StrategyComparison:
         """
         check_parameters(
             {"texts": texts, "overwrite": overwrite},
-            {"texts": SWITCH, "overwrite": SWITCH},
+            {"texts": FLAG, "overwrite": FLAG},
         )
         with on_disk("path", path):
             place = Path(path).expanduser()

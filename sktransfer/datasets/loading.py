@@ -19,15 +19,15 @@ from sktransfer.datasets.archives import get_data_home
 from sktransfer.datasets.reviews import NEUTRAL_BAND, SOURCES, Review, provide_rows
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.packages import require_extra
-from sktransfer.validation import PATH, SWITCH, check_parameters, exactly, show
+from sktransfer.validation import FLAG, PATH, check_parameters, exactly, show
 
 __all__ = ["fetch_reviews", "load_mini_reviews"]
 
 _RULES = {
     "data_home": exactly(None) | PATH,
-    "download_if_missing": SWITCH,
-    "return_X_y": SWITCH,
-    "as_frame": SWITCH,
+    "download_if_missing": FLAG,
+    "return_X_y": FLAG,
+    "as_frame": FLAG,
 }
 
 TARGET_NAMES = {

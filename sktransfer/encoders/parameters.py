@@ -21,7 +21,7 @@ from sktransfer.encoders.compute.loop import POOLINGS
 from sktransfer.encoders.tokens import LONG_TEXTS
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.validation import (
-    SWITCH,
+    FLAG,
     VERBOSE,
     Rule,
     exactly,
@@ -238,8 +238,8 @@ RULES = {
     ),
     "layers": Rule(_is_layers, "'auto', an index of a layer or a tuple of indices"),
     "prefix": instance(str, "'auto' or a str"),
-    "normalize": SWITCH,
-    "local_files_only": SWITCH,
+    "normalize": FLAG,
+    "local_files_only": FLAG,
     "verbose": VERBOSE,
     "max_length": _NONE | whole(1, "tokens"),
     "long_text": one_of(*LONG_TEXTS),

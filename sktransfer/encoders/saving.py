@@ -17,11 +17,13 @@ from sktransfer.encoders.checkpoints.checkpoint import (
 )
 from sktransfer.encoders.compute.devices import available_device
 from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.encoders.parameters import RULES
 from sktransfer.exceptions import (
     CheckpointError,
     CheckpointNotFoundError,
     ModelFolderError,
 )
+from sktransfer.validation import check_parameters
 
 __all__ = ["KINDS"]
 
@@ -47,6 +49,8 @@ def _take_apart(featurizer: BertFeaturizer) -> dict[str, Any]:
 def _put_together(fields: dict[str, Any]) -> BertFeaturizer:
     if fields["parameters"]["cache"] not in (None, "memory"):
         raise ModelFolderError("it asks for a cache in a folder of its own choice.")
+    # A folder that comes from elsewhere is proved whatever scikit-learn's settings say.
+    check_parameters(fields["parameters"], RULES, always=True)
     device = available_device(fields["parameters"]["device"])
     featurizer = BertFeaturizer(**fields["parameters"] | {"device": device})
     if output := fields.get("output"):

@@ -31,8 +31,8 @@ from sktransfer.report.contents import (
 from sktransfer.report.page_folder import PAGE, SUSPECTS, TABLE, write_files
 from sktransfer.report.pictures import Picture, draw_pictures
 from sktransfer.validation import (
+    FLAG,
     PATH,
-    SWITCH,
     check_parameters,
     exactly,
     instance,
@@ -50,7 +50,7 @@ _RULES = {
     "model_folder": exactly(None) | PATH,
     "title": exactly(None) | instance(str, "a str"),
     "n_mistakes": whole(0),
-    "overwrite": SWITCH,
+    "overwrite": FLAG,
 }
 
 

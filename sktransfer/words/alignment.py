@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktransfer.exceptions import InvalidInputError
-from sktransfer.validation import SWITCH, check_parameters, instance, show, whole
+from sktransfer.validation import FLAG, check_parameters, instance, show, whole
 from sktransfer.words.vectors import WordVectors
 
 __all__ = [
@@ -39,8 +39,8 @@ _N_AROUND = 10
 _RULES = {
     "source": instance(WordVectors, "WordVectors, as of WordVectors.load,"),
     "target": instance(WordVectors, "WordVectors, as of WordVectors.load,"),
-    "center": SWITCH,
-    "scale": SWITCH,
+    "center": FLAG,
+    "scale": FLAG,
     "n_refinements": whole(0),
     "n_frequent": whole(1),
 }

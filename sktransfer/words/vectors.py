@@ -20,7 +20,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.exceptions import InvalidParameterError, WordVectorsError
 from sktransfer.texts import check_texts
-from sktransfer.validation import show
+from sktransfer.validation import (
+    FLAG,
+    PATH,
+    Rule,
+    check_parameters,
+    exactly,
+    show,
+    whole,
+)
 from sktransfer.words.files.formats import write_vectors
 from sktransfer.words.files.gensim_files import source_of_keyed_vectors
 from sktransfer.words.files.location import lasting_name, load_table
@@ -29,6 +37,15 @@ from sktransfer.words.files.vocabulary import Subwords
 from sktransfer.words.weighting import sif_weights
 
 __all__ = ["WordVectors", "distill_matrix"]
+
+_DISTILL_RULES = {
+    "featurizer": Rule(
+        lambda value: hasattr(value, "transform") and not isinstance(value, type),
+        "a transformer of texts, such as BertFeaturizer(),",
+    ),
+    "center": FLAG,
+    "n_components": exactly(None) | whole(1),
+}
 
 _Origin = tuple[str, int | None, str, str | None]  # what `load` was given
 
@@ -80,7 +97,7 @@ def _keep_components(
     matrix: NDArray[np.float32], n_components: int
 ) -> NDArray[np.float32]:
     """Coordinates along the directions of largest variance."""
-    if not 1 <= n_components <= min(matrix.shape):
+    if n_components > min(matrix.shape):
         raise InvalidParameterError(
             f"n_components={n_components}, but 1 to {min(matrix.shape)} are possible "
             f"with {len(matrix)} words of {matrix.shape[1]} numbers."
@@ -176,6 +193,7 @@ class WordVectors:
             If there is no such file, or if it is broken, or a pickle without `format`.
         """
         table = load_table(source, limit, dtype, format)
+        limit = None if limit is None else int(limit)
         return cls._of(table, (lasting_name(source), limit, dtype, format))
 
     @classmethod
@@ -222,7 +240,11 @@ class WordVectors:
         -------
         vectors : WordVectors
         """
-        texts = check_texts(list(words), name="words")
+        check_parameters(
+            {"featurizer": featurizer, "center": center, "n_components": n_components},
+            _DISTILL_RULES,
+        )
+        texts = check_texts(words, name="words")
         matrix = distill_matrix(
             featurizer, texts, center=center, n_components=n_components, counts=counts
         )
@@ -308,6 +330,7 @@ default="sktransfer"
         vectors : WordVectors
             The same, opened from `path`, which they pickle by.
         """
+        check_parameters({"path": path}, {"path": PATH}, always=True)
         place = Path(path).expanduser()
         write_vectors(place, self._table, format)
         pickled = "gensim" if format == "gensim" else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,13 @@ from scipy import sparse
 
 from sktransfer._compat import _get_feature_names
 from sktransfer.classifier.data.checks import check_labels
-from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.exceptions import InvalidInputError
 from sktransfer.texts import check_texts, holds_numbers
+from sktransfer.validation import check_parameters, number
 
 __all__ = ["pool_domains"]
+
+_RULES = {"target_weight": number(0, 1, ends="()")}
 
 
 def pool_domains(
@@ -67,12 +69,7 @@ def pool_domains(
     >>> sample_weight
     array([0.75, 0.75, 0.75, 0.75, 1.5 , 1.5 ])
     """
-    share = target_weight
-    if not isinstance(share, Real) or isinstance(share, bool) or not 0 < share < 1:
-        raise InvalidParameterError(
-            f"target_weight={share!r}, but the share of the whole weight that the "
-            "target has is expected, between 0 and 1 and neither of them."
-        )
+    check_parameters({"target_weight": target_weight}, _RULES)
     (X_source, y_source), (X_target, y_target) = (
         _check_domain(domain, name)
         for domain, name in ((source, "source"), (target, "target"))
@@ -106,7 +103,8 @@ def pool_domains(
         X = sparse.vstack([X_source, X_target], format="csr")
     else:
         X = np.concatenate([X_source, X_target])
-    weight = np.repeat([(1 - share) / n_source, share / n_target], [n_source, n_target])
+    shares = [(1 - target_weight) / n_source, target_weight / n_target]
+    weight = np.repeat(shares, [n_source, n_target])
     y = np.concatenate([y_source, y_target])
     return X, y, weight / weight.mean()
 

@@ -26,10 +26,13 @@ from sktransfer.estimators import (
     TextClassifier,
     Texts,
     inner_estimators,
+    is_text_classifier,
 )
 from sktransfer.exceptions import InvalidParameterError
+from sktransfer.validation import Rule, check_parameters
 
 __all__ = [
+    "CLASSIFIER",
     "Candidate",
     "Grid",
     "Lineup",
@@ -72,6 +75,9 @@ def weight_parameter(estimator: Estimator) -> str | None:
         inner = weight_parameter(last)
         return None if inner is None else f"{name}__{inner}"
     return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
+
+
+CLASSIFIER = Rule(is_text_classifier, "a classifier")
 
 
 class PooledClassifier(ClassifierMixin, BaseEstimator):
@@ -123,6 +129,7 @@ class PooledClassifier(ClassifierMixin, BaseEstimator):
         -------
         self : PooledClassifier
         """
+        check_parameters({"estimator": self.estimator}, {"estimator": CLASSIFIER})
         source = (self.source_texts, self.source_labels)
         texts, labels, weight = pool_domains(source, (X, y), self.target_weight)
         self.estimator_ = clone(self.estimator)

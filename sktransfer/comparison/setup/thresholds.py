@@ -13,9 +13,13 @@ from sklearn.dummy import DummyClassifier
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.comparison.setup.candidates import Candidate, weight_parameter
+from sktransfer.comparison.setup.candidates import (
+    CLASSIFIER,
+    Candidate,
+    weight_parameter,
+)
 from sktransfer.estimators import TextClassifier, Texts
-from sktransfer.exceptions import InvalidParameterError
+from sktransfer.validation import check_parameters, one_of
 
 __all__ = ["BalancedThresholdClassifier", "threshold_of", "with_threshold"]
 
@@ -85,6 +89,7 @@ class BalancedThresholdClassifier(ClassifierMixin, BaseEstimator):
         -------
         self : BalancedThresholdClassifier
         """
+        check_parameters({"estimator": self.estimator}, {"estimator": CLASSIFIER})
         name = weight_parameter(self.estimator)
         is_weighted = sample_weight is not None and name is not None
         given = {str(name): sample_weight} if is_weighted else {}
@@ -155,12 +160,11 @@ def with_threshold(
 
     That are all that learn from the target domain and tell probabilities, but guesses.
     """
+    check_parameters(
+        {"threshold": threshold}, {"threshold": one_of(None, "balanced")}, always=True
+    )
     if threshold is None:
         return list(candidates)
-    if threshold != "balanced":
-        raise InvalidParameterError(
-            f"threshold={threshold!r}, but None or 'balanced' is expected."
-        )
     return [
         replace(
             candidate,

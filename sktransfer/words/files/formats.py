@@ -30,8 +30,9 @@ from typing import IO, cast
 
 import numpy as np
 
-from sktransfer.exceptions import InvalidParameterError, WordVectorsError
+from sktransfer.exceptions import WordVectorsError
 from sktransfer.storage import write_file_beside, write_folder_beside
+from sktransfer.validation import check_parameters, one_of
 from sktransfer.words.files.gensim_files import (
     is_fasttext,
     is_pickle,
@@ -297,10 +298,7 @@ def write_vectors(path: Path, table: Table, format: str) -> None:
 
     A folder for "sktransfer", else a file, compressed where its name ends in .gz.
     """
-    if format not in FORMATS:
-        raise InvalidParameterError(
-            f"format={format!r}, but one of {list(FORMATS)} is expected."
-        )
+    check_parameters({"format": format}, {"format": one_of(*FORMATS)}, always=True)
     words, matrix = table.vocabulary.words, table.matrix
     if format == "sktransfer":
         _check_place(path)

@@ -13,13 +13,16 @@ import hashlib
 import os
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sktransfer.exceptions import CacheWarning, InvalidParameterError, WordVectorsError
+from sktransfer.exceptions import (
+    CacheWarning,
+    WordVectorsError,
+    warn,
+)
 from sktransfer.packages import (
     PACKAGED,
     existing_path,
@@ -35,6 +38,14 @@ from sktransfer.storage import (
     write_file_beside,
     write_folder_beside,
     write_json,
+)
+from sktransfer.validation import (
+    Rule,
+    check_parameters,
+    exactly,
+    instance,
+    one_of,
+    whole,
 )
 from sktransfer.words.files.formats import read_source
 from sktransfer.words.files.proofs import read_facts
@@ -57,8 +68,16 @@ _READERS = 3
 _SETTLED = 2 * 10**9
 _MOST_BYTES_OF_A_NOTE = 2**20
 
-# A pickle is opened only where the caller says so, whatever its content.
-_FORMATS = (None, "gensim")
+_RULES = {
+    "source": instance((str, os.PathLike), "the path or the name of word vectors"),
+    "limit": exactly(None) | whole(1, "words"),
+    "dtype": one_of("float32", "float16"),
+    # A pickle is opened only where the caller says so, whatever its content.
+    "format": Rule(
+        one_of(None, "gensim").accepts,
+        "None, which tells it by the content, or 'gensim'",
+    ),
+}
 
 
 def locate(source: str | os.PathLike[str]) -> Path:
@@ -67,12 +86,8 @@ def locate(source: str | os.PathLike[str]) -> Path:
     A packaged name means the package whatever lies in the working directory; paths are
     told from names by `looks_like_path`.
     """
-    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source
-    if not isinstance(name, str):
-        raise InvalidParameterError(
-            f"{source!r:.80} is of the type {type(source).__name__}, but the path or "
-            "the name of word vectors is expected, as a str or a pathlib.Path."
-        )
+    check_parameters({"source": source}, _RULES, always=True)
+    name = os.fspath(source)
     names = [key for key, value in PACKAGED.items() if value.kind == "vectors"]
     if looks_like_path(source):
         path = existing_path(name)
@@ -117,20 +132,9 @@ def load_table(
     None tells it by the content and opens no pickle; "gensim" is a pickle, and runs
     what it holds. Warns where the cache folder cannot be written.
     """
-    if dtype not in {"float32", "float16"}:
-        raise InvalidParameterError(
-            f"dtype={dtype!r}, but 'float32' or 'float16' is expected."
-        )
-    if limit is not None and (type(limit) is not int or limit < 1):
-        raise InvalidParameterError(
-            f"limit={limit!r}, but a whole number of words, at least 1, or None is "
-            "expected."
-        )
-    if format not in _FORMATS:
-        raise InvalidParameterError(
-            f"format={format!r}, but None, which tells it by the content, or 'gensim' "
-            "is expected."
-        )
+    given = {"source": source, "limit": limit, "dtype": dtype, "format": format}
+    check_parameters(given, _RULES, always=True)
+    limit = None if limit is None else int(limit)
     path = locate(source)
     if not path.is_dir() and not path.is_file():
         raise WordVectorsError(
@@ -178,12 +182,11 @@ def _load_through_cache(path: Path, options: _Options) -> Table:
     except OSError as error:
         if path in Path(error.filename or os.curdir, "part").parents:
             raise  # of the source
-        warnings.warn(
+        warn(
             f"The cache folder cannot be written ({error}), so {path} is read anew in "
             "every process: set the environment variable SKTRANSFER_CACHE to a folder "
             "that can be.",
             CacheWarning,
-            stacklevel=2,
         )
     with tempfile.TemporaryDirectory() as folder:
         _make_table(Path(folder), path, options, "")
@@ -266,11 +269,10 @@ def _mend(folder: Path, path: Path, options: _Options, reason: str) -> None:
             f"{folder} is damaged, and cannot be made again from {path} ({error}): is "
             "that still there, and is there room on the disk?"
         ) from error
-    warnings.warn(
+    warn(
         f"A table of the cache was made again from {path}, as it could not be used: "
         f"{reason}",
         CacheWarning,
-        stacklevel=2,
     )
 
 

@@ -470,7 +470,7 @@ def test_a_limit_that_is_no_number_of_words(limit, tmp_path):
 
 
 def test_an_unknown_dtype(tmp_path):
-    with pytest.raises(InvalidParameterError, match="dtype='int8', but 'float32'"):
+    with pytest.raises(InvalidParameterError, match=r"dtype=.int8., but one of "):
         WordVectors.load(tmp_path, dtype="int8")
 
 
