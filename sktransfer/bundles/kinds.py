@@ -55,6 +55,7 @@ __all__ = [
 _GRIDS = ("param_grid", "param_distributions")
 # Parameters that name what is opened, and the values of each that name no such thing.
 _HARMLESS: dict[str, set[str]] = {
+    "encoder": {"passthrough", "drop", *PACKAGED},
     "memory": set(),
     "model": {"passthrough", "drop", *PACKAGED},
 }

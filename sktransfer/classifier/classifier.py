@@ -18,7 +18,16 @@ from sktransfer.classifier.fitting import (
     fit_classifier,
     update_classifier,
 )
-from sktransfer.classifier.network.network import ACTIVATIONS, to_probabilities
+from sktransfer.classifier.nested_parameters import (
+    change_inside,
+    nested_parameters,
+    separate,
+)
+from sktransfer.classifier.network.network import (
+    ACTIVATIONS,
+    to_log_probabilities,
+    to_probabilities,
+)
 from sktransfer.classifier.parameters import CONSTRAINTS, FitOptions
 from sktransfer.classifier.strategies.registry import STRATEGIES
 from sktransfer.estimators import DocumentedMixin
@@ -278,8 +287,10 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         X: object,
         y: object,
         sample_weight: object = None,
+        *,
         X_val: object = None,
         y_val: object = None,
+        sample_weight_val: object = None,
     ) -> Self:
         """Train on texts or numbers.
 
@@ -300,6 +311,9 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
             `early_stopping`.
         y_val : array-like or None, default=None
             Labels of `X_val`, none but those in y.
+        sample_weight_val : array-like or None, default=None
+            Weights of the rows of `X_val` in losses and in the temperature; only ratios
+            matter.
 
         Returns
         -------
@@ -309,6 +323,11 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         ------
         InvalidInputError
             If X, y or a weight cannot be used.
+        InvalidParameterError
+            If a parameter is out of range, or `strategy` tunes an encoder and X is
+            numbers.
+        StaleFitError
+            If `warm_start` is to go on with another encoder, head or source.
         TrainingError
             If the loss is no longer a number.
         """
@@ -316,7 +335,7 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         random_state = check_random_state(self.random_state)
         options = FitOptions.of(self)
         before = self._fitted() if options.warm_start else None
-        rows = (X, y, sample_weight, X_val, y_val)
+        rows = (X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self._take(fit_classifier(self, options, before, random_state, *rows))
 
     def partial_fit(
@@ -380,6 +399,22 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         """
         return to_probabilities(self._logits(X), self.temperature_)
 
+    def predict_log_proba(self, X: object) -> npt.NDArray[np.float64]:
+        """Logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : iterable of str of length n, or matrix of shape (n, n_features)
+            Of the kind that the model was fitted on.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n, n_classes)
+            Columns in the order of `classes_`; exact also where a probability is
+            nearly 0.
+        """
+        return to_log_probabilities(self._logits(X), self.temperature_)
+
     def predict(self, X: object) -> npt.NDArray[Any]:
         """Most probable label of each row.
 
@@ -399,6 +434,48 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         labels: npt.NDArray[Any] = self.classes_[numbers]
         return labels
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Also those of the encoder, of a default or a named one too, of the callbacks
+            and of the net, as ``encoder__pooling``.
+
+        Returns
+        -------
+        parameters : dict
+            Values by name.
+        """
+        found: dict[str, Any] = super().get_params(deep=deep)
+        return found | nested_parameters(found) if deep else found
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name. Where the encoder is None or a name and one within it is
+            set, as ``encoder__pooling``, `encoder` becomes the featurizer that it stood
+            for. Callbacks go by their names, as ``callbacks__early__patience``, and an
+            entry of `net_params` as ``net_params__optimizer__betas``.
+
+        Returns
+        -------
+        self : TransferSentimentClassifier
+        """
+        plain, inside = separate(params)
+        super().set_params(**plain)
+        for owner, changes in inside.items():
+            setattr(self, owner, change_inside(owner, getattr(self, owner), changes))
+        return self
+
+    def _get_params_html(self, deep: bool = True, *args: Any, **kwargs: Any) -> Any:
+        # Else scikit-learn would show the inside of a default as set by the user.
+        return super()._get_params_html(False, *args, **kwargs)
+
     def _fitted(self) -> Fitted | None:
         """What the last fit gave."""
         if not hasattr(self, "net_"):
@@ -415,6 +492,7 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
             self.class_count_,
             columns,
             self.temperature_,
+            getattr(self, "_origin", None),
         )
 
     def _take(self, fitted: Fitted) -> Self:
@@ -431,6 +509,7 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         self.classes_ = fitted.classes
         self.encoder_ = fitted.encoder
         self._input = fitted.input
+        self._origin = fitted.origin
         self.history_ = fitted.net.history
         parameters = list(fitted.net.module_.parameters())
         self.n_parameters_ = sum(p.numel() for p in parameters)

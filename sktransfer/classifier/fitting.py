@@ -43,6 +43,7 @@ from sktransfer.classifier.strategies.base import (
 )
 from sktransfer.classifier.strategies.head_first import train_head_first
 from sktransfer.classifier.strategies.registry import STRATEGIES
+from sktransfer.classifier.structure import Origin, check_unchanged
 from sktransfer.classifier.training.callbacks import diverged
 from sktransfer.classifier.training.net import TransferNet, features_of
 from sktransfer.classifier.training.settings import (
@@ -105,6 +106,8 @@ class Fitted:
         Of numbers.
     temperature : float
         What logits are divided by.
+    origin : Origin or None
+        Where the network began; None where that is not known, as in a saved model.
     """
 
     net: TransferNet
@@ -114,6 +117,7 @@ class Fitted:
     class_count: npt.NDArray[np.int64]
     columns: Columns | None
     temperature: float = 1.0
+    origin: Origin | None = None
 
     @property
     def reads_texts(self) -> bool:
@@ -123,6 +127,12 @@ class Fitted:
     def built(self) -> Built:
         """The network and what feeds it, to be trained again."""
         return Built(self.net.module_, self.input, self.encoder)
+
+    def check_goes_on(self, options: FitOptions, who: str) -> None:
+        """Refuse options that only another network would suit; `who` goes on."""
+        check_unchanged(
+            options, self.net.module_.layout, self.encoder, self.origin, who
+        )
 
 
 def fit_classifier(
@@ -135,6 +145,7 @@ def fit_classifier(
     sample_weight: object,
     X_val: object,
     y_val: object,
+    sample_weight_val: object,
 ) -> Fitted:
     """Fit on all rows, from the parameters of the fit `before` if there is one.
 
@@ -150,7 +161,10 @@ def fit_classifier(
         None if before is None else before.classes,
         texts=None if before is None else before.reads_texts,
     )
-    given = check_validation(model, data, X_val, y_val)
+    given = check_validation(model, data, X_val, y_val, sample_weight_val)
+    _check_strategy(options, data)
+    if before is not None:
+        before.check_goes_on(options, "warm_start=True")
     split_seed, seed = draw_seed(random_state), draw_seed(random_state)
     train, held_out = _split(options, data, given, split_seed)
     data = data.relative_to(train)
@@ -162,7 +176,29 @@ def fit_classifier(
         state = replace(state, held_out=held_out, given=_label(state.built, given))
         for phase in _phases(state):
             state = phase(state)
-        return _finish(state, data)
+        return _finish(state, data, origin=_origin(options, before))
+
+
+def _check_strategy(options: FitOptions, data: TrainingData) -> None:
+    """Refuse to tune the encoder of numbers: they have none.
+
+    A search would compare a head with itself, and seem to say that tuning is in vain.
+    """
+    if data.texts is None and STRATEGIES[options.strategy].tunes_encoder:
+        raise InvalidParameterError(
+            f"strategy={options.strategy!r} trains an encoder, but X is numbers, which "
+            "have none: where they come from a featurizer in front, leave it out and "
+            "pass texts, in the grid of a pipeline as {'featurizer': ['passthrough'], "
+            f"'classifier__strategy': [{options.strategy!r}]}}; for a head on these "
+            "numbers set strategy='feature_extraction'."
+        )
+
+
+def _origin(options: FitOptions, before: Fitted | None) -> Origin:
+    """Where the network of this fit began."""
+    if before is not None and before.origin is not None:
+        return before.origin
+    return Origin(options.init_from, bool(options.scale_features))
 
 
 def _split(
@@ -267,7 +303,11 @@ def _phases(state: FitState) -> tuple[Phase, ...]:
 
 
 def _finish(
-    state: FitState, data: TrainingData, before: Fitted | None = None
+    state: FitState,
+    data: TrainingData,
+    before: Fitted | None = None,
+    *,
+    origin: Origin,
 ) -> Fitted:
     """Check what was learnt and make the network ready to predict.
 
@@ -294,6 +334,7 @@ def _finish(
         count if before is None else count + before.class_count,
         data.columns,
         state.temperature if before is None else before.temperature,
+        origin,
     )
     validation = state.validation
     if validation is None or not state.options.calibrates_always or net.interrupted_:
@@ -328,6 +369,9 @@ def update_classifier(
         known,
         texts=None if before is None else before.reads_texts,
     )
+    _check_strategy(options, data)
+    if before is not None:
+        before.check_goes_on(options, "partial_fit")
     refused = STRATEGIES[options.strategy].no_updates
     if refused and data.texts is not None:
         raise InvalidParameterError(refused)
@@ -339,7 +383,8 @@ def update_classifier(
         if before is not None:
             stack.enter_context(restored_on_failure(state.network))
         net = _train_once(state.encoded(), None if before is None else before.net)
-        return _finish(replace(state, net=net), data, before)
+        state = replace(state, net=net)
+        return _finish(state, data, before, origin=_origin(options, before))
 
 
 def _known_classes(before: Fitted | None, classes: object) -> npt.NDArray[Any]:

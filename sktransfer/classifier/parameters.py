@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from sktransfer.classifier.nested_parameters import names_encoder
 from sktransfer.estimators import is_estimator
 from sktransfer.exceptions import InvalidParameterError
+from sktransfer.packages import DEFAULT_ENCODER, PACKAGED
 from sktransfer.validation import (
     CLASS_WEIGHT,
     FLAG,
@@ -60,21 +63,41 @@ def _are_callbacks(value: object) -> bool:
         return False
     # A pair is that of a name and a callback.
     bare = [part[-1] if part and isinstance(part, tuple) else part for part in value]
-    return all(hasattr(entry, "initialize") for entry in bare)
+    # With a name, None is a callback that was taken out, as skorch has it.
+    named = [isinstance(part, tuple) for part in value]
+    return all(
+        hasattr(entry, "initialize") or (entry is None and has_name)
+        for entry, has_name in zip(bare, named, strict=True)
+    )
+
+
+def _names_no_encoder(value: object) -> bool:
+    """Whether the package knows the name, but of a dictionary."""
+    known = PACKAGED.get(value) if isinstance(value, str) else None
+    return known is not None and known.kind == "dictionary"
+
+
+def _is_encoder(value: object) -> bool:
+    if names_encoder(value):
+        return value != "" and not _names_no_encoder(value)
+    return is_estimator(value) and hasattr(value, "transform")
 
 
 # Names of strategies and activations are added where these are known.
 CONSTRAINTS: dict[str, Rule] = {
-    "encoder": _NONE
-    | Rule(
-        lambda value: is_estimator(value) and hasattr(value, "transform"),
-        "a transformer of texts, such as BertFeaturizer(),",
+    "encoder": Rule(
+        _is_encoder,
+        "None, a transformer of texts, such as BertFeaturizer(), or the name of one, "
+        f"such as {DEFAULT_ENCODER!r},",
     ),
     "n_trainable_layers": whole(1),
     "lora_rank": whole(1),
     "train_embeddings": FLAG,
     "hidden_layer_sizes": _AUTO
-    | instance((tuple, list), "a tuple of numbers of units"),
+    | instance(
+        (tuple, list, np.ndarray, Integral),
+        "a number of units, or a tuple of one for each hidden layer,",
+    ),
     "dropout": _PART,
     "scale_features": _AUTO | FLAG,
     "head_first": FLAG,
@@ -147,7 +170,12 @@ class FitOptions:
         """Read them from a classifier, and refuse what contradicts each other."""
         options = cls(**{each.name: getattr(model, each.name) for each in fields(cls)})
         check_together(options)
-        return options
+        # Without a source there is nothing to be pulled to, as in a grid over both.
+        return replace(
+            options,
+            hidden_layer_sizes=_sizes(options.hidden_layer_sizes),
+            l2_sp=0.0 if options.init_from is None else options.l2_sp,
+        )
 
     @property
     def calibrates_always(self) -> bool:
@@ -157,11 +185,12 @@ class FitOptions:
 
 def check_together(options: FitOptions) -> None:
     """Refuse parameters that contradict each other, though each is valid for itself."""
-    sizes = options.hidden_layer_sizes
+    sizes = _sizes(options.hidden_layer_sizes)
     if sizes != "auto" and not all(_is_count(size) for size in sizes):
         raise InvalidParameterError(
-            f"hidden_layer_sizes={sizes!r}, but each entry is a number of units, at "
-            "least 1: for example (64, 32), or () for a linear head."
+            f"hidden_layer_sizes={options.hidden_layer_sizes!r}, but each entry is a "
+            "number of units, at least 1: for example (64, 32), or () for a linear "
+            "head."
         )
     given = set(options.net_params or {})
     clash = _SET_BY_CLASSIFIER & (given | {name.split("__")[0] for name in given})
@@ -170,11 +199,16 @@ def check_together(options: FitOptions) -> None:
             f"net_params holds {sorted(clash)}, which the classifier sets itself: give "
             "its own parameters (encoder_learning_rate, device, ...) instead."
         )
-    if options.l2_sp and options.init_from is None:
-        raise InvalidParameterError(
-            f"l2_sp={options.l2_sp} pulls towards the source's parameters, but "
-            "init_from is None: pass init_from=FrozenEstimator(source), or set l2_sp=0."
-        )
+
+
+def _sizes(given: Any) -> tuple[Any, ...] | str:
+    """Hidden layers as a tuple; a number is one layer, as in scikit-learn."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, Integral):
+        return (given,)
+    bare = isinstance(given, np.ndarray) and given.ndim == 0
+    return tuple(given.ravel() if bare else given)
 
 
 def _is_count(size: object) -> bool:

@@ -32,6 +32,7 @@ from sktransfer.bundles.proving.values import is_plain
 from sktransfer.bundles.proving.widths import width_out
 from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.classifier.data.rows import FeatureInput, NumberInput, TokenInput
+from sktransfer.classifier.nested_parameters import names_encoder, open_encoder
 from sktransfer.classifier.network.adapters import plain_name
 from sktransfer.classifier.network.body import Body
 from sktransfer.classifier.network.network import (
@@ -50,6 +51,7 @@ from sktransfer.encoders.compute.devices import (
 )
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.exceptions import ModelFolderError
+from sktransfer.packages import PACKAGED
 from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.saving import with_opened_vectors
 from sktransfer.words.text_vectors import POOLINGS
@@ -66,8 +68,12 @@ def _take_classifier_apart(model: TransferSentimentClassifier) -> dict[str, Any]
     if isinstance(model.encoder, WordVectorFeaturizer) and fields["fitted"]:
         fitted_encoder: Any = model.encoder_
         left_out["encoder"] = with_opened_vectors(model.encoder, fitted_encoder)
+    if not _is_named_for_all(model.encoder):
+        left_out["encoder"] = open_encoder(model.encoder)
     fields["parameters"] = fields["parameters"] | left_out
     fitted = dict(fields["fitted"])
+    # A source that was left out would pass for another one.
+    fitted.pop("_origin", None)
     if fitted:
         fitted["net_"] = fitted["net_"].module_
         fitted["history_"] = [
@@ -77,7 +83,16 @@ def _take_classifier_apart(model: TransferSentimentClassifier) -> dict[str, Any]
     return fields | {"fitted": fitted}
 
 
+def _is_named_for_all(encoder: Any) -> bool:
+    """Whether an `encoder` is none that a name of this machine or the hub means."""
+    return encoder is None or not names_encoder(encoder) or encoder in PACKAGED
+
+
 def _put_classifier_together(fields: dict[str, Any]) -> TransferSentimentClassifier:
+    encoder = fields["parameters"]["encoder"]
+    if not _is_named_for_all(encoder):
+        # A later fit would open what it names, and might fetch it.
+        refuse("TransferSentimentClassifier", "encoder", encoder, "a packaged one")
     for name, value in fields["parameters"].items():
         if not is_harmless(value):
             refuse("TransferSentimentClassifier", name, value, "no function")

@@ -68,6 +68,7 @@ class TestLabels:
         logits, chances = model.decision_function(rows), model.predict_proba(rows)
         assert chances.shape == (80, len(names))
         np.testing.assert_allclose(chances.sum(axis=1), 1)
+        np.testing.assert_allclose(model.predict_log_proba(rows), np.log(chances))
         predicted = model.predict(rows)
         assert (predicted == names[chances.argmax(axis=1)]).all()
         if len(names) == 2:
@@ -267,7 +268,34 @@ class TestBadInput:
             model.fit(["good", "bad"], ["x", "x"])
         np.testing.assert_array_equal(model.predict_proba(X), expected)
 
-    @pytest.mark.parametrize("sizes", [(0,), (4, -1), (2.5,), ("a",), (True,)])
+    @pytest.mark.parametrize(
+        ("given", "sizes"),
+        [
+            (3, (3,)),
+            (np.int64(3), (3,)),
+            (np.array([3, 2]), (3, 2)),
+            (np.array(3), (3,)),
+            ([3], (3,)),
+            (np.array([], dtype=int), ()),
+        ],
+    )
+    def test_heads_as_scikit_learn_s_networks_take_them(self, numbers, given, sizes):
+        model = fast(hidden_layer_sizes=given, max_epochs=1)
+        assert (
+            clone(model).fit(*numbers).net_.module_.layout.hidden_layer_sizes == sizes
+        )
+
+    @pytest.mark.parametrize("X", [3.0, 3, True, np.array(3.0), np.float32(3), 1j])
+    def test_a_single_number(self, numbers, X):
+        message = r"X is the single number \S+, but rows are expected"
+        fitted = fast(max_epochs=1).fit(*numbers)
+        for call in (fitted.predict, lambda X: fast().fit(X, [0])):
+            with pytest.raises(InvalidInputError, match=message):
+                call(X)
+
+    @pytest.mark.parametrize(
+        "sizes", [(0,), (4, -1), (2.5,), ("a",), (True,), 0, True, ((1, 2), 3)]
+    )
     def test_impossible_heads(self, numbers, sizes):
         message = re.escape(f"hidden_layer_sizes={sizes!r}, but each entry is a number")
         with pytest.raises(InvalidParameterError, match=message):
@@ -277,7 +305,11 @@ class TestBadInput:
         ("name", "value"),
         [
             ("strategy", "magic"),
-            ("hidden_layer_sizes", 64),
+            ("hidden_layer_sizes", 64.0),
+            ("hidden_layer_sizes", {64}),
+            ("encoder", ""),
+            ("encoder", "cc-cedict"),
+            ("encoder", 3),
             ("activation", "step"),
             ("dropout", 1.0),
             ("max_epochs", 0),

@@ -116,6 +116,57 @@ class TestEarlyStoppingOfSkorch:
             model.fit(*numbers)
 
 
+class TestRowsToValidateOn:
+    @pytest.fixture
+    def model(self, make):
+        return make(encoder=None, calibrate=True, dropout=0.0)
+
+    def test_their_weights_count_in_losses_and_in_the_temperature(self, model, numbers):
+        X, y = numbers
+        given = {"X_val": X[40:], "y_val": y[40:]}
+        plain = model.fit(X[:40], y[:40], **given)
+        losses, temperature = plain.history_[:, "valid_loss"], plain.temperature_
+        equal = {"sample_weight_val": np.full(20, 3.0)}
+        model.fit(X[:40], y[:40], **given, **equal)
+        assert model.history_[:, "valid_loss"] == losses
+        assert model.temperature_ == temperature
+        uneven = {"sample_weight_val": np.arange(20.0)}
+        model.fit(X[:40], y[:40], **given, **uneven)
+        assert model.history_[:, "valid_loss"] != losses
+        assert model.temperature_ != temperature
+
+    def test_those_of_weight_0_are_left_out(self, model, numbers):
+        X, y = numbers
+        weight = np.repeat([1.0, 0.0], 10)
+        given = {"X_val": X[40:], "y_val": y[40:], "sample_weight_val": weight}
+        found = model.fit(X[:40], y[:40], **given).history_[:, "valid_loss"]
+        model.fit(X[:40], y[:40], X_val=X[40:50], y_val=y[40:50])
+        assert model.history_[:, "valid_loss"] == found
+
+    @pytest.mark.parametrize(
+        ("weight", "message"),
+        [
+            ([1.0], r"sample_weight_val=\[1.0\] cannot be used"),
+            ([-1.0] * 20, r"sample_weight_val\[0\] is -1.0"),
+            ([0.0] * 20, r"sample_weight_val=\[0\.0, .* cannot be used"),
+        ],
+    )
+    def test_weights_that_cannot_be_used(self, model, numbers, weight, message):
+        X, y = numbers
+        given = {"X_val": X[40:], "y_val": y[40:], "sample_weight_val": weight}
+        with pytest.raises(InvalidInputError, match=message):
+            model.fit(X[:40], y[:40], **given)
+
+    def test_weights_of_no_rows(self, model, numbers):
+        with pytest.raises(InvalidInputError, match="given without X_val and y_val"):
+            model.fit(*numbers, sample_weight_val=[1.0] * 60)
+
+    def test_they_go_by_their_names(self, model, numbers):
+        X, y = numbers
+        with pytest.raises(TypeError, match="positional arguments"):
+            model.fit(X, y, None, X, y)
+
+
 class TestUpdates:
     def test_they_are_pulled_to_the_source_in_each_call(self, make, numbers):
         X, y = numbers

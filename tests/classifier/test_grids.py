@@ -1,10 +1,15 @@
+import ast
+import re
+import textwrap
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.classifier.network.transformer import TransformerBody
@@ -12,6 +17,7 @@ from sktransfer.classifier.network.word_table import EmbeddingBody
 from sktransfer.encoders.cache.memory import memory_store
 from sktransfer.encoders.encoding import n_texts_encoded
 from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.persistence import save
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
 
@@ -205,3 +211,69 @@ class TestBareClassifier:
 
         model = clone(TransferSentimentClassifier(strategy="partial"))
         assert not hasattr(model, "net_")
+
+
+ROOT = Path(__file__).parents[2]
+GUIDES = ["README.md", *sorted(path.name for path in (ROOT / "docs").glob("*.rst"))]
+
+
+def grids_of(guide):
+    """Grids that a guide assigns to a name, as source text."""
+    path = ROOT / guide if guide == "README.md" else ROOT / "docs" / guide
+    blocks = re.findall(r"(?:^ {4}.*\n|^\n)+", path.read_text("utf-8"), re.MULTILINE)
+    if guide == "README.md":
+        blocks = re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.S)
+    found = []
+    for block in blocks:
+        try:
+            statements = ast.parse(textwrap.dedent(block)).body
+        except SyntaxError:  # no Python
+            continue
+        for one in statements:
+            if isinstance(one, ast.Assign) and ast.unparse(one.targets) == "grid":
+                found.append(ast.unparse(one.value))
+    return found
+
+
+SHOWN = [(guide, grid) for guide in GUIDES for grid in grids_of(guide)]
+
+
+class TestGuides:
+    def test_they_show_grids(self):
+        assert {guide for guide, _ in SHOWN} >= {
+            "README.md",
+            "choosing.rst",
+            "encoders.rst",
+            "encoding.rst",
+            "transferring.rst",
+        }
+
+    @pytest.mark.parametrize(("guide", "grid"), SHOWN)
+    def test_each_grid_runs(
+        self, make, bert, words, sentiment_texts, tiny_bert, tmp_path, guide, grid
+    ):
+        texts, labels = sentiment_texts[0][:16], sentiment_texts[1][:16]
+        folder = tmp_path / "movies"
+        if "models/movies" in grid:
+            save(make(max_epochs=1).fit(texts, labels), folder)
+        grid = grid.replace("'models/movies'", repr(str(folder)))
+        for name in ("all-MiniLM-L6-v2", "multilingual-e5-small", "glove-6b-50d"):
+            grid = grid.replace(repr(name), repr(tiny_bert))
+        found = eval(  # of our own guides
+            grid,
+            {
+                "BertFeaturizer": lambda *model, **options: bert(**options),
+                "fast": bert(),
+                "WordVectorFeaturizer": words,
+                "TfidfVectorizer": TfidfVectorizer,
+                "LogisticRegression": LogisticRegression,
+                "GridSearchCV": GridSearchCV,
+                "make_pipeline": make_pipeline,
+            },
+        )
+        if not isinstance(found, GridSearchCV):
+            model = make(max_epochs=1)
+            if "features" in grid:
+                model = Pipeline([("features", bert()), ("classifier", model)])
+            found = GridSearchCV(model, found)
+        found.set_params(cv=2, error_score="raise").fit(texts, labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -141,23 +142,25 @@ def check_weights(
     X: npt.NDArray[Any],
     labels: npt.NDArray[Any],
     classes: npt.NDArray[Any],
+    *,
+    name: str = "sample_weight",
 ) -> npt.NDArray[np.float64] | None:
     """One weight a row (n,) from sample and class weights; None where all are equal.
 
     They are scaled to a mean of 1, so that their common size does not matter. `X`
-    stands for the rows: only its length counts.
+    stands for the rows: only its length counts. Error messages call them `name`.
     """
-    _check_each_weight(sample_weight)
-    shown = f"{show(sample_weight, 40)} {getattr(sample_weight, 'shape', '')}"
+    _check_each_weight(sample_weight, name)
+    shown = f"{show(sample_weight, 40)} {getattr(sample_weight, 'shape', '')}".rstrip()
     remedy = "pass one number per row, at least 0, of which one is positive"
-    with explained(f"sample_weight={shown} cannot be used", remedy):
+    with explained(f"{name}={shown} cannot be used", remedy):
         weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
     if not weight.any():
         raise InvalidInputError(
-            "sample_weight is 0 for every row, so there is nothing to learn from: give "
-            "at least one row a positive weight."
+            f"{name} is 0 for every row, so there is nothing to learn from: give at "
+            "least one row a positive weight."
         )
     if class_weight is not None:
         numbers = np.searchsorted(classes, labels)
@@ -181,7 +184,7 @@ def check_weights(
     return np.asarray(weight / weight.mean())
 
 
-def _check_each_weight(sample_weight: object) -> None:
+def _check_each_weight(sample_weight: object, name: str) -> None:
     """Tell which weight is none; what is no list of numbers is told of by others."""
     if not isinstance(sample_weight, (list, tuple, np.ndarray)):
         return
@@ -192,7 +195,7 @@ def _check_each_weight(sample_weight: object) -> None:
     bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
     if numbers.ndim == 1 and bad.size:
         raise InvalidInputError(
-            f"sample_weight[{bad[0]}] is {numbers[bad[0]]}, but a finite number of at "
+            f"{name}[{bad[0]}] is {numbers[bad[0]]}, but a finite number of at "
             "least 0 is expected: drop the row, or give it the weight 0."
         )
 
@@ -303,6 +306,16 @@ class TrainingData:
             return self
         return replace(self, weight=self.weight / self.weight[rows].mean())
 
+    def without_weightless_rows(self) -> TrainingData:
+        """Return the rows that count; the others teach nothing, and are no proof."""
+        # The losses are of float32, in which a weight may be nothing.
+        if self.weight is None or self.weight.astype(np.float32).all():
+            return self
+        kept = np.flatnonzero(self.weight.astype(np.float32))
+        X = [self.X[i] for i in kept] if isinstance(self.X, list) else self.X[kept]
+        weight = self.weight[kept] / self.weight[kept].mean()
+        return replace(self, X=X, numbers=self.numbers[kept], weight=weight)
+
     def weights_of(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64] | None:
         """Weights of some rows; None where all weigh the same."""
         return None if self.weight is None else self.weight[rows]
@@ -322,6 +335,11 @@ def check_rows(
 def _check_rows(
     model: BaseEstimator, X: object, texts: bool | None, name: str
 ) -> tuple[list[str] | Matrix, Columns | None]:
+    if isinstance(X, (Number, np.bool_)) or _is_one_number(X):
+        raise InvalidInputError(
+            f"{name} is the single number {X}, but rows are expected: pass a list of "
+            "texts, or a matrix of numbers, as in [[1.0, 2.0]]."
+        )
     numeric = _holds_numbers(X)
     if numeric is texts:
         kinds = ("numbers", "texts") if numeric else ("texts", "numbers")
@@ -342,6 +360,11 @@ def _check_rows(
         rows = _check_matrix(seen, X, name, reset=texts is None)
     names = getattr(seen, "feature_names_in_", None)
     return rows, Columns(seen.n_features_in_, names)
+
+
+def _is_one_number(X: object) -> bool:
+    """Whether X is an array without a dimension that holds a number."""
+    return isinstance(X, np.ndarray) and X.ndim == 0 and X.dtype.kind in "biufc"
 
 
 def _check_matrix(model: Any, X: object, name: str, *, reset: bool) -> Matrix:
@@ -413,33 +436,38 @@ def check_data(
     checked, columns = _check_rows(model, X, texts, "X")
     n_rows = _count(checked)
     labels = check_labels(y, n_rows)
-    found = np.unique(labels)
-    if classes is None and len(found) < 2:
+    present = np.unique(labels)
+    if classes is None and len(present) < 2:
         raise InvalidInputError(
-            f"y holds 1 class only, {found.tolist()[0]!r}, in all {n_rows} rows, but 2 "
-            "or more are needed to learn a difference: add rows of another class."
+            f"y holds 1 class only, {present.tolist()[0]!r}, in all {n_rows} rows, but "
+            "2 or more are needed to learn a difference: add rows of another class."
         )
-    known = found if classes is None else classes
+    known = present if classes is None else classes
     numbers = number_labels(labels, known)
     weight = check_weights(
         sample_weight, class_weight, np.empty((n_rows, 1)), labels, known
     )
-    # The losses are of float32, in which a weight may be nothing.
-    if weight is not None and not weight.astype(np.float32).all():
-        kept = np.flatnonzero(weight.astype(np.float32))
-        if isinstance(checked, list):
-            checked = [checked[row] for row in kept]
-        else:
-            checked = checked[kept]
-        numbers, weight = numbers[kept], weight[kept] / weight[kept].mean()
-    return TrainingData(checked, numbers, known, weight, columns)
+    found = TrainingData(checked, numbers, known, weight, columns)
+    return found.without_weightless_rows()
 
 
 def check_validation(
-    model: BaseEstimator, data: TrainingData, X_val: object, y_val: object
+    model: BaseEstimator,
+    data: TrainingData,
+    X_val: object,
+    y_val: object,
+    sample_weight_val: object = None,
 ) -> TrainingData | None:
-    """Check the rows to validate on that were passed to ``fit`` beside `data`."""
+    """Check the rows to validate on that were passed to ``fit`` beside `data`.
+
+    Those of weight 0 are left out.
+    """
     if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise InvalidInputError(
+                "sample_weight_val was given without X_val and y_val, whose rows it "
+                "weighs: pass all three, or none of them."
+            )
         return None
     if X_val is None or y_val is None:
         given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
@@ -450,7 +478,12 @@ def check_validation(
     rows = check_rows(model, X_val, texts=data.texts is not None, name="X_val")
     labels = check_labels(y_val, _count(rows), name="y_val")
     numbers = number_labels(labels, data.classes, name="y_val")
-    return TrainingData(rows, numbers, data.classes, None, data.columns)
+    stand_in, name = np.empty((len(labels), 1)), "sample_weight_val"
+    weight = check_weights(
+        sample_weight_val, None, stand_in, labels, data.classes, name=name
+    )
+    found = TrainingData(rows, numbers, data.classes, weight, data.columns)
+    return found.without_weightless_rows()
 
 
 def _count(X: list[str] | Matrix) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from sktransfer.classifier.data.rows import (
     Rows,
     TokenInput,
 )
+from sktransfer.classifier.nested_parameters import names_encoder, open_encoder
 from sktransfer.classifier.network.body import Body, Needs
 from sktransfer.classifier.network.network import (
     USUAL_HEAD,
@@ -38,7 +40,9 @@ from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.classifier.network.word_table import WordInput
 from sktransfer.classifier.parameters import FitOptions
 from sktransfer.encoders.featurizer import BertFeaturizer
-from sktransfer.exceptions import InvalidParameterError
+from sktransfer.exceptions import CheckpointNotFoundError, InvalidParameterError
+from sktransfer.packages import PACKAGED, existing_path
+from sktransfer.validation import did_you_mean
 from sktransfer.words.featurizer import WordVectorFeaturizer
 
 __all__ = ["Built", "build", "refer_to_source", "reopen"]
@@ -136,9 +140,10 @@ def reopen(
     """Take up the network of an earlier fit again.
 
     Where layers are to learn by now of an encoder that was only read from, they join
-    the network; that of the earlier fit is left as it was.
+    the network; that of the earlier fit is left as it was, but for its dropout.
     """
     built = before
+    before.network.set_dropout(float(options.dropout))
     if before.network.body is None and data.texts is not None:
         assert before.encoder is not None
         name, texts = options.strategy, data.texts
@@ -175,10 +180,27 @@ def _open_encoder(
     """Fit the encoder, and open it as far as its layers learn or have learnt."""
     if texts is None:
         return None, None, NumberInput()
-    given = options.encoder
-    encoder: Encoder = BertFeaturizer() if given is None else clone(given)
-    encoder.fit(texts, None)  # FrozenEstimator takes no y for granted
+    encoder: Encoder = clone(open_encoder(options.encoder))
+    try:
+        encoder.fit(texts, None)  # FrozenEstimator takes no y for granted
+    except CheckpointNotFoundError as error:
+        if options.encoder is None or not names_encoder(options.encoder):
+            raise
+        hint = _explain_name(options.encoder)
+        raise CheckpointNotFoundError(f"{error}{hint}") from error
     return encoder, *_open_body(encoder, options.strategy, needs, texts, source, seed)
+
+
+def _explain_name(name: str | os.PathLike[str]) -> str:
+    """What else a name may mean that no transformer has; a blank before it."""
+    path = existing_path(os.fspath(name))
+    if path is not None and path.is_file():
+        return (
+            " As an encoder, a file of word vectors is written "
+            f"WordVectorFeaturizer({os.fspath(name)!r})."
+        )
+    encoders = (each.name for each in PACKAGED.values() if each.kind != "dictionary")
+    return did_you_mean(name, encoders)
 
 
 def _open_body(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from scipy import sparse
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 from torch import nn
 
 from sktransfer.classifier.network.body import Body
@@ -40,6 +40,7 @@ __all__ = [
     "measure_scale",
     "restored_on_failure",
     "set_resting_parts",
+    "to_log_probabilities",
     "to_probabilities",
 ]
 
@@ -276,6 +277,13 @@ class TransferNetwork(nn.Module):
         rests = self.body is None or not self.body.learns()
         return rests and not self.layout.hidden_layer_sizes
 
+    def set_dropout(self, share: float) -> None:
+        """Silence this share of hidden units from the next training on."""
+        self.layout = replace(self.layout, dropout=share)
+        for part in self.head.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = share
+
     def set_scale(
         self,
         features: npt.NDArray[np.float32] | sparse.csr_array,
@@ -433,6 +441,16 @@ def to_probabilities(
     if scaled.shape[1] > 1:
         return np.asarray(softmax(scaled, axis=1))
     return np.column_stack([expit(-scaled[:, 0]), expit(scaled[:, 0])])
+
+
+def to_log_probabilities(
+    logits: npt.NDArray[np.floating], temperature: float = 1.0
+) -> npt.NDArray[np.float64]:
+    """Logarithms of `to_probabilities`, also where these are too small for a float."""
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    if scaled.shape[1] > 1:
+        return np.asarray(log_softmax(scaled, axis=1))
+    return np.column_stack([log_expit(-scaled[:, 0]), log_expit(scaled[:, 0])])
 
 
 def find_temperature(

@@ -15,10 +15,13 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
-from scipy.special import log_expit, log_softmax
 
 from sktransfer.classifier.data.rows import LabelledRows
-from sktransfer.classifier.network.network import find_temperature
+from sktransfer.classifier.network.network import (
+    find_temperature,
+    to_log_probabilities,
+    to_probabilities,
+)
 
 __all__ = ["temperature_from_folds", "temperature_like"]
 
@@ -55,18 +58,11 @@ def temperature_from_folds(
 
 def temperature_like(logits: Logits, others: Logits) -> float:
     """Temperature from 0.05 to 20 that makes logits (n, k) as sure as others (n, k)."""
-    wanted = np.exp(_log_shares(others))
+    wanted = to_probabilities(others)
 
     def loss(log_temperature: float) -> float:
-        found = _log_shares(logits / np.exp(log_temperature))
+        found = to_log_probabilities(logits, np.exp(log_temperature))
         return -float((wanted * found).sum(axis=1).mean())
 
     bounds = (np.log(0.05), np.log(20.0))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
-
-
-def _log_shares(logits: Logits) -> npt.NDArray[np.float64]:
-    exact = np.asarray(logits, dtype=np.float64)
-    if exact.shape[1] == 1:
-        return np.column_stack([log_expit(-exact[:, 0]), log_expit(exact[:, 0])])
-    return np.asarray(log_softmax(exact, axis=1))

@@ -288,6 +288,7 @@ def cost_of(candidate: Candidate) -> int:
     """
     # Here, where they are loaded anyway: who only predicts needs no torch.
     from sktransfer.classifier.classifier import TransferSentimentClassifier
+    from sktransfer.classifier.nested_parameters import names_encoder
     from sktransfer.classifier.strategies.registry import STRATEGIES
     from sktransfer.encoders.featurizer import BertFeaturizer
     from sktransfer.words.featurizer import WordVectorFeaturizer
@@ -301,7 +302,7 @@ def cost_of(candidate: Candidate) -> int:
         elif isinstance(inner, BertFeaturizer):
             cost = max(cost, 3)
         elif isinstance(inner, TransferSentimentClassifier):
-            cost = max(cost, 3 if inner.encoder is None else 0, tuned)
+            cost = max(cost, 3 if names_encoder(inner.encoder) else 0, tuned)
     use = {None: 0, "only": 1, "start": 2, "joint": 3}[candidate.use]
     return 10 * cost + use + (5 if candidate.grid else 0)
 

@@ -16,6 +16,7 @@ import numpy as np
 from sktransfer.baselines.language import language_of
 from sktransfer.baselines.registry import GUESSING, NAMES, REFERENCE, find_baseline
 from sktransfer.classifier.classifier import TransferSentimentClassifier
+from sktransfer.classifier.nested_parameters import names_encoder, open_encoder
 from sktransfer.comparison.setup.candidates import (
     Candidate,
     Grid,
@@ -337,9 +338,12 @@ def _given(name: str, estimator: object, has_source: bool) -> list[Candidate]:
             f"strategies[{name!r}] is {show(estimator)}, but a classifier that takes "
             "texts, such as a Pipeline, or the name of a default strategy is expected."
         )
-    if isinstance(estimator, TransferSentimentClassifier) and estimator.encoder is None:
-        # What None means, said in a way that others see.
-        parameters = estimator.get_params(deep=False) | {"encoder": BertFeaturizer()}
+    if isinstance(estimator, TransferSentimentClassifier) and names_encoder(
+        estimator.encoder
+    ):
+        # What None or a name means, said in a way that others see.
+        meant = {"encoder": open_encoder(estimator.encoder)}
+        parameters = estimator.get_params(deep=False) | meant
         estimator = type(estimator)(**parameters)
     alone = Candidate(name, "given", estimator, encoder=_find_name(estimator))
     if not has_source:

@@ -344,10 +344,6 @@ class TestClassifier:
         with pytest.raises(InvalidParameterError, match="'lora' chooses among layers"):
             model.fit(*sentiment_texts)
 
-    def test_numbers_need_none(self, make, numbers):
-        model = make(encoder=None, strategy="lora").fit(*numbers)
-        assert model.net_.module_.body is None
-
 
 def test_adapters_learn_at_a_rate_of_their_own():
     assert Settings.resolve(LORA, 100, 384).encoder_learning_rate == 1e-3

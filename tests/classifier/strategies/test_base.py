@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
 from transformers import AlbertConfig, AlbertModel, AutoConfig
 
 from sktransfer.classifier.classifier import TransferSentimentClassifier
@@ -172,15 +174,33 @@ class TestOnNumbersAndWords:
         if table:
             assert model.n_parameters_ == sum(sizes.values())
 
-    def test_the_strategy_does_not_matter_for_numbers(self, make, numbers):
-        one, other = (
-            make(encoder=None, strategy=strategy).fit(*numbers)
-            for strategy in ("feature_extraction", "fine_tune")
-        )
-        assert (one.predict_proba(numbers[0]) == other.predict_proba(numbers[0])).all()
-
 
 class TestRefusals:
+    @pytest.mark.parametrize(
+        "strategy", sorted(set(REGISTERED) - {"feature_extraction"})
+    )
+    @pytest.mark.parametrize("method", ["fit", "partial_fit"])
+    def test_numbers_have_no_encoder_to_tune(self, make, numbers, strategy, method):
+        model = make(strategy=strategy)
+        options = {"classes": ["neg", "pos"]} if method == "partial_fit" else {}
+        with pytest.raises(
+            InvalidParameterError,
+            match=f"strategy='{strategy}' trains an encoder, but X is numbers.*"
+            rf"\['passthrough'\], 'classifier__strategy': \['{strategy}'\]",
+        ):
+            getattr(model, method)(*numbers, **options)
+        assert not hasattr(model, "net_")
+
+    def test_a_grid_over_strategies_behind_a_featurizer_says_so(
+        self, make, bert, sentiment_texts
+    ):
+        texts, labels = sentiment_texts
+        pipe = Pipeline([("featurizer", bert()), ("classifier", make(encoder=None))])
+        grid = {"classifier__strategy": ["fine_tune"]}
+        search = GridSearchCV(pipe, grid, cv=2, error_score="raise")
+        with pytest.raises(InvalidParameterError, match="'passthrough'"):
+            search.fit(texts[:20], labels[:20])
+
     def test_more_layers_than_there_are(self, make, sentiment_texts):
         model = make(strategy="partial", n_trainable_layers=3)
         with pytest.raises(

@@ -108,11 +108,3 @@ def test_where_there_is_no_bias_at_all(bert, make):
             module.bias = None
     with pytest.raises(InvalidParameterError, match="this encoder has none"):
         STRATEGIES["bias"].choose(body, make())
-
-
-def test_the_kind_of_input_decides_whether_it_matters(make, numbers):
-    one, other = (
-        make(encoder=None, strategy=strategy).fit(*numbers)
-        for strategy in ("feature_extraction", "bias")
-    )
-    assert (one.predict_proba(numbers[0]) == other.predict_proba(numbers[0])).all()

@@ -198,13 +198,6 @@ class TestData:
         weighted = pairs().fit(texts, labels, sample_weight=np.arange(16) + 1.0)
         assert not np.allclose(cosines(plain, texts), cosines(weighted, texts))
 
-    def test_numbers_have_no_encoder_to_tune(self, make, numbers):
-        one, other = (
-            make(encoder=None, strategy=strategy).fit(*numbers)
-            for strategy in ("feature_extraction", "contrastive")
-        )
-        assert (one.predict_proba(numbers[0]) == other.predict_proba(numbers[0])).all()
-
 
 class TestTraining:
     @pytest.mark.slow

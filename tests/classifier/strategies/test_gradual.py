@@ -247,12 +247,6 @@ class TestOtherCalls:
         model.partial_fit(texts, labels, classes=["neg", "pos"])
         assert watch.epochs == [EPOCHS[-1]]
 
-    def test_numbers_have_no_layers(self, make, numbers):
-        model = make(encoder=None, strategy="gradual").fit(*numbers)
-        plain = make(encoder=None).fit(*numbers)
-        X, _ = numbers
-        assert (model.predict_proba(X) == plain.predict_proba(X)).all()
-
     def test_layers_that_share_their_weights(self, tmp_path, tiny_bert, make):
         config = AlbertConfig(
             vocab_size=AutoConfig.from_pretrained(tiny_bert).vocab_size,
