@@ -242,6 +242,10 @@ class TestTags:
         check(name, clone(PUBLIC[name]))
 
 
+READERS = ["BertFeaturizer", "WordVectorFeaturizer", "classifier", "tuned classifier"]
+READERS += ["pipeline", "VaderClassifier", "tfidf", "nbsvm", "balanced"]
+
+
 @pytest.fixture
 def reading(tiny_bert):
     """Estimators of texts, by name."""
@@ -267,13 +271,7 @@ class TestIterators:
     """What can be gone through once only is as good as a list."""
 
     @pytest.mark.parametrize("once", [iter, lambda texts: map(str, texts)])
-    @pytest.mark.parametrize(
-        "name",
-        (
-            "BertFeaturizer, WordVectorFeaturizer, classifier, tuned classifier, "
-            "pipeline, VaderClassifier, tfidf, nbsvm, balanced"
-        ).split(", "),
-    )
+    @pytest.mark.parametrize("name", READERS)
     def test_every_method_takes_it(self, reading, name, once):
         model = reading[name]
         expected = clone(model).fit(TEXTS, LABELS)

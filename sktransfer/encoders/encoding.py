@@ -81,8 +81,11 @@ class Job:
         Most tokens of one forward pass; None chooses by the device.
     verbose : bool
         Show a progress bar.
-    n_computed, n_cut : int
-        Texts that went through the model, and those among them that lost tokens.
+    n_computed : int
+        Texts that went through the model.
+    n_texts, n_cut : int
+        Texts that were asked for, and those among them that lost tokens, whether they
+        went through the model now or before.
     """
 
     recipe: Recipe
@@ -91,6 +94,7 @@ class Job:
     batch_tokens: int | None = None
     verbose: bool = False
     n_computed: int = 0
+    n_texts: int = 0
     n_cut: int = 0
     parts: list[Recipe] = field(init=False)
 
@@ -122,19 +126,23 @@ def encode_all(texts: Sequence[str], job: Job) -> NDArray[np.float32]:
     simple = len(distinct) == len(texts) <= _LOOK_UP
     shape = (0 if simple else len(texts), job.recipe.width)
     vectors = np.empty(shape, dtype=np.float32)
+    job.n_texts += len(texts)
     with _progress(len(distinct), job.verbose) as advance:
         for start in range(0, len(distinct), _LOOK_UP):
             block, n_before = distinct[start : start + _LOOK_UP], job.n_computed
+            cut = np.zeros(len(block), dtype=bool)
             if job.store is None:
                 part = np.empty((len(block), job.recipe.width), dtype=np.float32)
-                for done, computed in _compute(block, job, [job.recipe], advance):
+                for done, computed in _compute(block, job, [job.recipe], advance, cut):
                     part[done] = computed
             else:
-                part = _encode_through(job.store, block, job, advance)
+                part = _encode_through(job.store, block, job, advance, cut)
             advance(len(block) - (job.n_computed - n_before))
             if simple:
+                job.n_cut += int(cut.sum())
                 return part
             here = np.flatnonzero((rows >= start) & (rows < start + len(block)))
+            job.n_cut += int(cut[rows[here] - start].sum())
             # Picking rows makes a copy, and many texts may repeat a few.
             for first in range(0, len(here), _LOOK_UP):
                 some = here[first : first + _LOOK_UP]
@@ -143,9 +151,13 @@ def encode_all(texts: Sequence[str], job: Job) -> NDArray[np.float32]:
 
 
 def _encode_through(
-    store: Store, texts: Sequence[str], job: Job, advance: Callable[[float], object]
+    store: Store,
+    texts: Sequence[str],
+    job: Job,
+    advance: Callable[[float], object],
+    cut: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
-    """Vectors out of a store, or into it."""
+    """Vectors out of a store, or into it; `cut` is set where a text lost tokens."""
     recipe = job.recipe
     wanted = [replace(recipe, pooling=(name,)) for name in recipe.pooling]
     width = recipe.checkpoint.hidden_size
@@ -164,8 +176,10 @@ def _encode_through(
                 yield known, result[known, columns]
             missing = [index for index in indices if not spare[number, index]]
             chosen = [texts[index] for index in missing]
-            for rows, vectors in _compute(chosen, job, job.parts, advance):
+            lost = np.zeros(len(chosen), dtype=bool)
+            for rows, vectors in _compute(chosen, job, job.parts, advance, lost):
                 done = [missing[row] for row in rows]
+                cut[done] |= lost[rows]
                 pieces = np.split(vectors, len(job.parts), axis=1)
                 for other, piece in zip(job.parts, pieces, strict=True):
                     if other in wanted:
@@ -176,14 +190,15 @@ def _encode_through(
                         others = hash_texts(
                             [texts[index] for index in done], other.fingerprint
                         )
-                        store.put_many(others, piece)
+                        store.put_many(others, piece, cut[done])
                 yield done, result[done, columns]
 
         # An earlier pooling's passes gave all: there is nothing to look up.
         if spare[number].all():
-            store.put_many(keys[part], result[:, columns])
+            store.put_many(keys[part], result[:, columns], cut)
         else:
-            look_up(store, keys[part], width, compute, out=result[:, columns])
+            own = result[:, columns]
+            look_up(store, keys[part], width, compute, out=own, cut=cut)
     return result
 
 
@@ -192,8 +207,12 @@ def _compute(
     job: Job,
     parts: Sequence[Recipe],
     advance: Callable[[float], object],
+    cut: NDArray[np.bool_],
 ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
-    """Yield positions and their vectors, parts side by side, a block at a time."""
+    """Yield positions and their vectors, parts side by side, a block at a time.
+
+    By then `cut`, of shape (n_texts,), says which texts of the block lost tokens.
+    """
     blocks = [
         list(range(start, min(start + _BLOCK, len(texts))))
         for start in range(0, len(texts), _BLOCK)
@@ -218,7 +237,8 @@ def _compute(
             # Weights are mapped: nothing is kept of what they may have become.
             ensure_unchanged(job.recipe.checkpoint)
             job.n_computed += len(block)
-            job.n_cut += rows.n_cut
+            if rows.cut is not None:
+                cut[block] = rows.cut
             yield block, vectors
 
 
@@ -351,25 +371,33 @@ def look_up(
     compute: Callable[[list[int]], Iterable[tuple[list[int], NDArray[np.float32]]]],
     *,
     out: NDArray[np.float32] | None = None,
+    cut: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Vector of each key, shape (n_texts, width), computed where the store lacks it.
 
     `keys` are without duplicates. `compute` gets positions in them and yields pairs of
     positions and their vectors, a part at a time; each part is kept as soon as it
     comes, so that an interrupted computation is not lost. The vectors go into `out`
-    where it is given.
+    where it is given. `cut`, of shape (n_texts,), is set where the store knows that a
+    text lost tokens, and read where `compute` has set it.
     """
     result = np.empty((len(keys), width), dtype=np.float32) if out is None else out
+    cut = np.zeros(len(keys), dtype=bool) if cut is None else cut
 
     def look_again(indices: list[int]) -> list[int]:
         """Fill in what is there by now and return what is not."""
         rows = np.empty((len(indices), width), dtype=np.float32)
-        found = store.get_many([keys[i] for i in indices], rows, count=False)
-        result[np.asarray(indices, dtype=np.intp)[found]] = rows[found]
+        lost = np.zeros(len(indices), dtype=bool)
+        own = [keys[index] for index in indices]
+        found = store.get_many(own, rows, count=False, cut=lost)
+        places = np.asarray(indices, dtype=np.intp)
+        result[places[found]] = rows[found]
+        cut[places] |= lost
         return [index for index, there in zip(indices, found, strict=True) if not there]
 
     # Only what is missing is claimed: mostly nothing is.
-    pending = np.flatnonzero(~store.get_many(keys, result)).tolist() if keys else []
+    found = store.get_many(keys, result, cut=cut) if keys else np.ones(0, dtype=bool)
+    pending = np.flatnonzero(~found).tolist()
     while pending:
         claim = _Claim()
         try:
@@ -381,7 +409,8 @@ def look_up(
                     part = look_again([missing[position] for position in positions])
                     for done, vectors in compute(part) if part else ():
                         # At once: Ctrl-C in the next part loses nothing of this one.
-                        store.put_many([keys[index] for index in done], vectors)
+                        own = [keys[index] for index in done]
+                        store.put_many(own, vectors, cut[done])
                         result[done] = vectors
         finally:
             _release(store, keys, pending, claim)

@@ -6,7 +6,7 @@ The top of this folder: ``parameters`` makes a recipe of what the user wrote,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -216,8 +216,8 @@ class BertFeaturizer(
         -------
         vectors : float32 array of shape (n_texts, n_features_out_)
         """
-        texts = check_texts(X)  # fit would use up an iterator
-        vectors: NDArray[np.float32] = self.fit(texts, y).transform(texts)
+        X = list(X) if isinstance(X, Iterator) else X  # fit would use it up
+        vectors: NDArray[np.float32] = self.fit(X, y).transform(X)
         return vectors
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -363,7 +363,7 @@ class BertFeaturizer(
         # Who names a length or a way to cut has made the choice.
         if not n_cut or self.long_text != "truncate" or self.max_length is not None:
             return
-        n_texts = sum(job.n_computed for job in jobs)
+        n_texts = sum(job.n_texts for job in jobs)
         warn_of_cuts(n_cut, n_texts, jobs[0].recipe.max_length)
 
     def _open_cache(self) -> MemoryStore | RecentStore | None:

@@ -64,8 +64,8 @@ class TokenRows:
         Tokens of a row without special ones, at least 1: its share of its text.
     pad_id : int
         What `pad` fills with.
-    n_cut : int
-        Number of texts that lost tokens.
+    cut : bool array of shape (n_texts,) or None
+        Which texts lost tokens; None is none of them.
     """
 
     ids: NDArray[np.int32]
@@ -73,10 +73,15 @@ class TokenRows:
     text_of_row: Ints
     weights: NDArray[np.float32]
     pad_id: int = 0
-    n_cut: int = 0
+    cut: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    @property
+    def n_cut(self) -> int:
+        """Number of texts that lost tokens."""
+        return 0 if self.cut is None else int(self.cut.sum())
 
     @property
     def lengths(self) -> Ints:
@@ -103,7 +108,7 @@ class TokenRows:
             text_of_row=self.text_of_row[indices],
             weights=self.weights[indices],
             pad_id=self.pad_id,
-            n_cut=self.n_cut,
+            cut=self.cut,
         )
 
     def pad(self, indices: Sequence[int] | Ints) -> tuple[Tensor, Tensor]:
@@ -211,7 +216,7 @@ def tokenize(
         text_of_row=text_of_row,
         weights=np.maximum(lengths - leading - trailing, 1).astype(np.float32),
         pad_id=pad_id,
-        n_cut=0 if long_text == "window" else int(too_long.sum()),
+        cut=None if long_text == "window" else too_long,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -254,8 +254,8 @@ default="glove-6b-50d"
         -------
         vectors : ndarray of float32, shape (n_texts, n_features_out_)
         """
-        texts = check_texts(X)  # fit would use up an iterator
-        vectors: NDArray[np.float32] = self.fit(texts, y).transform(texts)
+        X = list(X) if isinstance(X, Iterator) else X  # fit would use it up
+        vectors: NDArray[np.float32] = self.fit(X, y).transform(X)
         return vectors
 
     def transform(self, X: Iterable[str]) -> NDArray[np.float32]:

@@ -1,3 +1,4 @@
+import inspect
 import pickle
 import shutil
 import threading
@@ -144,6 +145,60 @@ class TestVectors:
         with pytest.warns(TruncationWarning, match=r"1 of 2 texts \(50%\).* 64 tokens"):
             make().fit_transform(texts)
         make(max_length=64, cache=None).fit_transform(texts)
+
+    @pytest.mark.parametrize("cache", ["memory", "folder", None])
+    def test_what_is_cut_is_told_whoever_has_encoded_it(self, make, tmp_path, cache):
+        texts = ["good " * 100, "bad", "fine " * 99, "good " * 100]
+        place = tmp_path if cache == "folder" else cache
+        featurizer = make(cache=place).fit(texts)
+        other = make(cache=place, normalize=True).fit(texts)
+        with pytest.warns(TruncationWarning, match=r"^3 of 4 texts \(75%\)"):
+            featurizer.transform(texts)
+        for asked in (featurizer, other, pickle.loads(pickle.dumps(featurizer))):
+            with pytest.warns(TruncationWarning, match=r"^2 of 3 texts") as caught:
+                asked.transform(texts[:3])
+            assert len(caught) == 1
+            asked.transform(["bad"])
+        make(cache=place, max_length=64).fit_transform(texts)
+
+    @pytest.mark.parametrize("parameters", [{"pooling": "cls"}, {"layers": 0}])
+    @pytest.mark.parametrize("cache", ["memory", "folder"])
+    def test_so_it_is_for_what_another_pass_has_brought(
+        self, make, tmp_path, cache, parameters, counted
+    ):
+        place = tmp_path if cache == "folder" else cache
+        texts = ["good " * 100, "bad"]
+        with pytest.warns(TruncationWarning, match="^1 of 2 texts"):
+            make(cache=place, share="layers").fit_transform(texts)
+        for pooling in (parameters, {"pooling": ("mean", "max")}):
+            with pytest.warns(TruncationWarning, match="^1 of 2 texts"):
+                make(cache=place, **pooling).fit_transform(texts)
+        assert counted() == 2
+
+    def test_another_process_is_told_too(self, make, tmp_path):
+        texts = ["good " * 100, "bad"]
+        with pytest.warns(TruncationWarning):
+            make(cache=tmp_path).fit_transform(texts)
+        moved = tmp_path / "moved"
+        shutil.copytree(tmp_path, moved)  # no store of this process has seen it
+        for _ in range(2):
+            with pytest.warns(TruncationWarning, match="^1 of 2 texts"):
+                make(cache=moved).fit_transform(texts)
+        assert make(cache=moved).cache_info().n_vectors == 2
+
+    def test_the_warning_names_the_users_line(self, make):
+        texts, labels = ["good " * 100, "bad", "fine", "dull"] * 2, [0, 1] * 4
+        pipeline = make_pipeline(make(), LogisticRegression())
+        with pytest.warns(TruncationWarning) as caught:
+            pipeline.fit(texts, labels)
+        assert [(each.filename, each.lineno) for each in caught] == [
+            (__file__, inspect.currentframe().f_lineno - 2)
+        ]
+        search = GridSearchCV(pipeline, {"logisticregression__C": [1.0, 9.0]}, cv=2)
+        with pytest.warns(TruncationWarning) as caught:
+            search.fit(texts, labels).predict(texts)
+        line = inspect.currentframe().f_lineno - 1
+        assert {(each.filename, each.lineno) for each in caught} == {(__file__, line)}
 
     def test_small_blocks_and_batches_change_nothing(self, make, monkeypatch):
         expected = make().fit_transform(TEXTS)

@@ -1,8 +1,9 @@
 """Vectors that were computed before, kept in the memory of this process.
 
 A vector is kept as bytes under a key of 32 bytes: half says how it was computed (a
-recipe's fingerprint), half which text it is. Texts themselves are not kept. `Store`
-says what a store does; `MemoryStore` is one, and `disk` has another.
+recipe's fingerprint), half which text it is. Texts themselves are not kept, only
+whether they lost tokens. `Store` says what a store does; `MemoryStore` is one, and
+`disk` has another.
 """
 
 from __future__ import annotations
@@ -49,12 +50,25 @@ class Store(Protocol):
     """What `look_up` needs of a store. All of it may be called by several threads."""
 
     def get_many(
-        self, keys: Sequence[bytes], out: NDArray[np.float32], *, count: bool = True
+        self,
+        keys: Sequence[bytes],
+        out: NDArray[np.float32],
+        *,
+        count: bool = True,
+        cut: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.bool_]:
-        """Fill in the rows of `out` (n, width) that are there, and say which (n,)."""
+        """Fill in the rows of `out` (n, width) that are there, and say which (n,).
 
-    def put_many(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
-        """Keep each row of vectors (n, width) under its key."""
+        `cut` (n,) is set where a vector was put as one of a text that lost tokens.
+        """
+
+    def put_many(
+        self,
+        keys: Sequence[bytes],
+        vectors: NDArray[np.float32],
+        cut: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Keep each row of vectors (n, width) under its key, and `cut` (n,) with it."""
 
     def lock(self, keys: Sequence[bytes]) -> Iterator[list[int]]:
         """Yield all positions in keys, in parts locked against other processes."""
@@ -82,17 +96,27 @@ class MemoryStore:
     def __init__(self, max_bytes: int) -> None:
         self._lock = threading.Lock()
         self._values: OrderedDict[bytes, bytes] = OrderedDict()
+        self._cut: set[bytes] = set()
         self._max_bytes = _check_bound(max_bytes)
         self._n_bytes = 0
         self._hits = 0
         self._misses = 0
 
     def get_many(
-        self, keys: Sequence[bytes], out: NDArray[np.float32], *, count: bool = True
+        self,
+        keys: Sequence[bytes],
+        out: NDArray[np.float32],
+        *,
+        count: bool = True,
+        cut: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.bool_]:
-        """Fill in the rows of `out` (n, width) that are there, and say which (n,)."""
+        """Fill in the rows of `out` (n, width) that are there, and say which (n,).
+
+        `cut` (n,) is set where a vector was put as one of a text that lost tokens.
+        """
         with self._lock:
             values = list(map(self._values.get, keys))
+            lost = self._cut.intersection(keys) if self._cut else set()
             there = [value for value in values if value is not None]
             for key, value in zip(keys, values, strict=True):
                 if value is not None:
@@ -100,6 +124,8 @@ class MemoryStore:
             if count:
                 self._hits += len(there)
                 self._misses += len(values) - len(there)
+        if lost and cut is not None:
+            cut |= np.fromiter(map(lost.__contains__, keys), dtype=bool)
         if there:
             # One copy of all vectors together is faster than one of each.
             joined = np.frombuffer(b"".join(there), dtype=np.float32)
@@ -111,14 +137,21 @@ class MemoryStore:
             out[found] = joined.reshape(len(there), -1)
         return found
 
-    def put_many(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
+    def put_many(
+        self,
+        keys: Sequence[bytes],
+        vectors: NDArray[np.float32],
+        cut: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Keep each row of vectors (n, width), and forget others if room is short."""
+        lost = [] if cut is None else np.flatnonzero(cut).tolist()
         with self._lock:
             for key, vector in zip(keys, vectors, strict=True):
                 self._forget(key)
                 # Bytes cannot be changed by whoever gave the vector.
                 self._values[key] = vector.tobytes()
                 self._n_bytes += _cost(key, self._values[key])
+            self._cut.update(keys[index] for index in lost)
             self._shrink()
 
     def lock(self, keys: Sequence[bytes]) -> Iterator[list[int]]:
@@ -135,6 +168,7 @@ class MemoryStore:
         """Forget all values and start counting anew."""
         with self._lock:
             self._values.clear()
+            self._cut.clear()
             self._n_bytes = self._hits = self._misses = 0
 
     def forget_other_threads(self) -> None:
@@ -156,6 +190,7 @@ class MemoryStore:
         value = self._values.pop(key, None)
         if value is not None:
             self._n_bytes -= _cost(key, value)
+            self._cut.discard(key)
 
     def _shrink(self) -> None:
         # What was used last stands at the end.
