@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -56,18 +57,20 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
 
     Parameters
     ----------
-    encoder : BertFeaturizer, WordVectorFeaturizer or None, default=None
-        What turns texts into features; it is cloned and fitted. None is
-        ``BertFeaturizer()``. Ignored where X is numbers. Under "feature_extraction" any
-        transformer of texts will do.
+    encoder : BertFeaturizer, WordVectorFeaturizer, str, path-like or None, default=None
+        What turns texts into features; it is cloned and fitted. A name or a path is
+        ``BertFeaturizer(name)``, one of packaged word vectors
+        ``WordVectorFeaturizer(name)``, and None ``BertFeaturizer()``. Parameters of all
+        are in reach, as ``encoder__pooling``. Ignored where X is numbers. Under
+        "feature_extraction" any transformer of texts will do.
     strategy : {"feature_extraction", "partial", "gradual", "lora", "bias", \
             "fine_tune", "contrastive"}, default="feature_extraction"
         What of the encoder learns: nothing, the top `n_trainable_layers`, one layer
         more each epoch from the top [1]_, adapters beside all layers [3]_ (needs the
         extra "lora"), the biases of all layers [6]_, or all layers. "contrastive" has
         all layers learn which texts share a class, before it trains the head on what
-        they give then [4]_. Ignored where X is numbers. Word vectors take the first,
-        and the last two.
+        they give then [4]_. Word vectors take the first, and the last two; numbers the
+        first, and all others are an error.
     n_trainable_layers : int, default=2
         Layers that learn under "partial", counted from the top.
     lora_rank : int, default=8
@@ -75,12 +78,12 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
     train_embeddings : bool, default=False
         Whether a transformer's token table, most of its weights, learns under
         "fine_tune", "gradual" and "contrastive". Word vectors learn whenever they can.
-    hidden_layer_sizes : tuple of int or "auto", default="auto"
-        Hidden units of the head; ``()`` is a linear head. "auto" is (64, 32) where the
-        encoder rests and on word vectors, () where the layers of a transformer learn,
-        and the source's with `init_from`. On
-        features that do not learn, ``fit`` solves for the best weights of a linear head
-        at once, and lengths, batches and rates have no effect.
+    hidden_layer_sizes : array-like of int, int or "auto", default="auto"
+        Hidden units of the head; ``()`` is a linear head, and 64 is ``(64,)``. "auto"
+        is (64, 32) where the encoder rests and on word vectors, () where the layers of
+        a transformer learn, and the source's with `init_from`. On features that do not
+        learn, ``fit`` solves for the best weights of a linear head at once, and
+        lengths, batches and rates have no effect.
     activation : {"relu", "gelu", "tanh", "identity"}, default="relu"
         What follows each hidden layer.
     dropout : float in [0, 1), default=0.2
@@ -99,7 +102,7 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         where only the classes differ, the last layer starts anew.
     l2_sp : float >= 0, default=0.0
         Decay of the parameters towards the source's instead of towards zero [2]_.
-        Needs `init_from`.
+        Ignored without `init_from`.
     max_epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" is the longer of 100 steps and 3 epochs
         where layers of a transformer learn, 40 steps with less than 32 rows a class,
@@ -142,13 +145,16 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         made as sure as it. True takes the validation part where there is one, and
         trains a head that rests on its features five times more where there is none.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the parameters of the last fit.
+        Whether ``fit`` goes on from the parameters of the last fit. Rates, lengths and
+        strategy may be others; another encoder, head, scale or source is an error.
     callbacks : list of skorch callbacks or None, default=None
         Called during training beside our own; where parts learn in turn, those that
-        monitor the validation part only in the last training.
+        monitor the validation part only in the last training. They go by their names,
+        given or skorch's, as ``callbacks__EarlyStopping__patience``.
     net_params : dict or None, default=None
         Further parameters of ``skorch.NeuralNet``, such as ``optimizer__betas``; those
-        that the classifier sets itself are refused.
+        that the classifier sets itself are refused. A grid sets one of them as
+        ``net_params__optimizer__betas``.
     device : str, default="auto"
         Where the network runs; "auto" takes a GPU where there is one.
     dtype : {"auto", "float32", "bfloat16"}, default="auto"
@@ -213,13 +219,13 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
 
     def __init__(
         self,
-        encoder: Encoder | None = None,
+        encoder: Encoder | str | os.PathLike[str] | None = None,
         strategy: str = "feature_extraction",
         *,
         n_trainable_layers: int = 2,
         lora_rank: int = 8,
         train_embeddings: bool = False,
-        hidden_layer_sizes: tuple[int, ...] | str = "auto",
+        hidden_layer_sizes: Sequence[int] | int | str = "auto",
         activation: str = "relu",
         dropout: float = 0.2,
         scale_features: bool | str = "auto",

@@ -10,6 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
+from skorch.callbacks import EarlyStopping
 
 from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.classifier.network.transformer import TransformerBody
@@ -273,6 +274,9 @@ class TestGuides:
         )
         if not isinstance(found, GridSearchCV):
             model = make(max_epochs=1)
+            if "early" in grid:
+                early = EarlyStopping("train_loss", sink=lambda text: None)
+                model.set_params(callbacks=[("early", early)])
             if "features" in grid:
                 model = Pipeline([("features", bert()), ("classifier", model)])
             found = GridSearchCV(model, found)

@@ -130,8 +130,8 @@ def number_labels(
     if unknown:
         raise InvalidInputError(
             f"{name} holds the labels {unknown[:5]}, which are not among the classes "
-            f"{classes.tolist()[:10]} that the model knows: drop those rows, or name "
-            "all classes at the start."
+            f"{classes.tolist()[:10]} that the model knows: drop those rows, or start "
+            "anew with all classes."
         )
     return np.searchsorted(classes, labels).astype(np.int64)
 
@@ -337,8 +337,8 @@ def _check_rows(
 ) -> tuple[list[str] | Matrix, Columns | None]:
     if isinstance(X, (Number, np.bool_)) or _is_one_number(X):
         raise InvalidInputError(
-            f"{name} is the single number {X}, but rows are expected: pass a list of "
-            "texts, or a matrix of numbers, as in [[1.0, 2.0]]."
+            f"{name} is the single number {X} of type {type(X).__name__}, but rows are "
+            "expected: pass a list of texts, or a matrix of numbers, as in [[1, 2]]."
         )
     numeric = _holds_numbers(X)
     if numeric is texts:

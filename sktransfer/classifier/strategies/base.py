@@ -285,7 +285,9 @@ def train_head(state: FitState) -> FitState:
             network = TransferNetwork(state.network.layout)
             network.load_state_dict(before)
             alone = replace(state, built=replace(state.built, network=network))
-            net = make_trainer(alone, settings, len(rows), is_last=False)
+            # For as many steps as the head itself: with fewer it would be less sure.
+            own = resolve_settings(options, FROZEN, network, len(rows))
+            net = make_trainer(alone, own, len(rows), is_last=False)
             fit_head(net, rows, penalty)
             return net.predict_logits(others.rows)
 

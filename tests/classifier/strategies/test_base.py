@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
+from skorch.callbacks import Callback
 from transformers import AlbertConfig, AlbertModel, AutoConfig
 
 from sktransfer.classifier.classifier import TransferSentimentClassifier
@@ -16,6 +18,7 @@ from sktransfer.classifier.strategies.base import tuned_defaults
 from sktransfer.classifier.strategies.registry import STRATEGIES as REGISTERED
 from sktransfer.classifier.training.net import parameter_groups
 from sktransfer.classifier.training.settings import (
+    FROZEN,
     TUNED,
     TUNED_BY_FEW,
     TUNED_BY_PLENTY,
@@ -335,3 +338,30 @@ def test_few_rows_a_class_have_rates_and_lengths_of_their_own(n_rows, expected):
         is_table = False
 
     assert tuned_defaults(Layers(), n_rows, 2) == expected
+
+
+class StepsOfEachTraining(Callback):
+    """How many steps each training took, in their order."""
+
+    def initialize(self):
+        self.steps = getattr(self, "steps", [])
+        return self
+
+    def on_train_begin(self, net, **kwargs):
+        self.steps.append(0)
+
+    def on_batch_end(self, net, training, **kwargs):
+        self.steps[-1] += training
+
+
+def test_heads_that_find_the_temperature_learn_for_as_long_as_the_last(
+    make, numbers, monkeypatch
+):
+    short = replace(FROZEN, min_steps=12, min_epochs=1)
+    monkeypatch.setattr("sktransfer.classifier.strategies.base.FROZEN", short)
+    # Without the last fold these rows are one batch, and with it two.
+    X, y = numbers[0][:40], numbers[1][:40]
+    watch = StepsOfEachTraining()
+    options = {"max_epochs": "auto", "calibrate": True, "callbacks": [watch]}
+    make(encoder=None, **options).fit(X, y)
+    assert watch.steps == [12] * 6
