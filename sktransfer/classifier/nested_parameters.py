@@ -93,6 +93,11 @@ def change_inside(owner: str, value: Any, changes: Mapping[str, Any]) -> Any:
     the steps of a pipeline; a list or a dict is copied.
     """
     if owner == "net_params":
+        if not (value is None or isinstance(value, dict)):
+            raise InvalidParameterError(
+                f"net_params__{next(iter(changes))} was set, but net_params="
+                f"{value!r:.80} is no dict: set net_params to one as well."
+            )
         return {**(value or {}), **changes}
     if owner == "callbacks":
         return _change_callbacks(value, changes)

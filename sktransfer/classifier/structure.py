@@ -23,7 +23,7 @@ from sktransfer.classifier.network.network import HeadLayout
 from sktransfer.classifier.parameters import FitOptions
 from sktransfer.encoders.featurizer import BertFeaturizer
 from sktransfer.estimators import is_estimator, open_wrappers
-from sktransfer.exceptions import StaleFitError
+from sktransfer.exceptions import CheckpointError, StaleFitError
 from sktransfer.packages import spell
 from sktransfer.validation import show
 
@@ -111,10 +111,14 @@ def _same_vectors(fitted: Any, meant: Any) -> bool:
     """Whether two transformers give the same, perhaps in other words."""
     if not (isinstance(fitted, BertFeaturizer) and isinstance(meant, BertFeaturizer)):
         return False
-    names = meant.get_params(deep=False)
-    if all(_same(getattr(fitted, name), value) for name, value in names.items()):
+    now = meant.get_params(deep=False)
+    if all(_same(getattr(fitted, name, value), value) for name, value in now.items()):
         return True
-    found = clone(meant).fit([""])  # finds weights, and loads none
+    try:
+        # It finds weights, and loads none.
+        found = clone(meant).set_params(local_files_only=True).fit([""])
+    except CheckpointError:
+        return False
     return bool(found.encoder_digest_ == fitted.encoder_digest_)
 
 

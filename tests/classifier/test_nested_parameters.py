@@ -253,6 +253,11 @@ class TestNet:
         assert found["net_params__optimizer__eps"] == 1e-6
         assert given == {"optimizer__eps": 1e-6}
 
+    def test_what_holds_no_entries(self):
+        model = TransferSentimentClassifier(net_params=3)
+        with pytest.raises(InvalidParameterError, match="net_params=3 is no dict"):
+            model.set_params(net_params__optimizer__eps=1e-6)
+
     def test_those_of_the_classifier_are_still_refused(self, make, numbers):
         model = make(encoder=None).set_params(net_params__optimizer__lr=1)
         with pytest.raises(InvalidParameterError, match="which the classifier sets"):

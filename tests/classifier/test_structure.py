@@ -79,6 +79,8 @@ class TestWhatCannotChange:
         model = make(encoder=tiny_bert, warm_start=True).fit(*sentiment_texts)
         with pytest.raises(StaleFitError, match="encoder__model was"):
             model.set_params(encoder=other_tiny_bert).fit(*sentiment_texts)
+        with pytest.raises(StaleFitError, match="'no/such' now"):
+            model.set_params(encoder="no/such").fit(*sentiment_texts)
 
     def test_of_others_encoders(self, make, words, sentiment_texts, toy_words):
         texts, labels = sentiment_texts

@@ -245,7 +245,7 @@ class TestClassifier:
     def test_the_best_epoch_is_restored(self, make, sentiment_texts):
         model = make(strategy="lora", early_stopping=True, max_epochs=3, calibrate=True)
         texts, labels = sentiment_texts
-        model.fit(texts[:60], labels[:60], None, texts[60:], labels[60:])
+        model.fit(texts[:60], labels[:60], X_val=texts[60:], y_val=labels[60:])
         logits = model.decision_function(texts[60:])
         y = labels[60:] == "pos"
         loss = np.logaddexp(0, np.where(y, -logits, logits)).mean()

@@ -237,7 +237,9 @@ class TestTraining:
 
         def train(model):
             model.set_params(early_stopping=True)
-            return model.fit(texts[:40], labels[:40], None, texts[40:60], labels[40:60])
+            return model.fit(
+                texts[:40], labels[:40], X_val=texts[40:60], y_val=labels[40:60]
+            )
 
         kept, recomputed = both(train=train)
         np.testing.assert_allclose(kept, recomputed, atol=1e-4)
