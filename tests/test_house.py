@@ -200,6 +200,7 @@ BEHAVIOURS = {
     "classifier/real",
     "classifier/skew",
     "classifier/threads",
+    "classifier/training/skorch_callbacks",
     "classifier/worked_examples",
     "comparison/encoders",
     "comparison/going_on",
@@ -244,6 +245,10 @@ TESTED_IN = {
         "classifier/strategies/partial",
     ],
     "classifier/network/adapters": ["classifier/strategies/lora"],
+    "classifier/training/skorch_callbacks": [
+        "classifier/training/predicting",
+        "classifier/training/skorch_rows",
+    ],
     "cli/app": ["cli/encode", "cli/options", "cli/terminal"],
     "cli/predict": ["cli/tables/table_writers"],
     "comparison/encoders": ["comparison/setup/named_encoders"],

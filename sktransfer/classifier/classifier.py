@@ -177,6 +177,14 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         The trained skorch net.
     history_ : skorch.history.History
         Losses and seconds of each epoch, and its `part` where parts learn in turn.
+        Where rows are validated on, it has `valid_loss` and `valid_acc`, too.
+    n_iter_ : int
+        Epochs, of all parts.
+    loss_curve_ : list of float
+        Training loss of each epoch.
+    best_validation_score_ : float or None
+        Highest accuracy on the validation part after an epoch; None where nothing was
+        validated.
     n_parameters_, n_trainable_parameters_ : int
         Of the network: all, and those that learnt.
     temperature_ : float
@@ -482,6 +490,23 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         # Else scikit-learn would show the inside of a default as set by the user.
         return super()._get_params_html(False, *args, **kwargs)
 
+    # As scikit-learn's MLPClassifier has them; of whatever fit the history is.
+    @property
+    def n_iter_(self) -> int:
+        """Epochs, of all parts."""
+        return len(self.history_)
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss of each epoch."""
+        return [float(line["train_loss"]) for line in self.history_]
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """Highest accuracy on the validation part after an epoch, or None."""
+        found = [float(row["valid_acc"]) for row in self.history_ if "valid_acc" in row]
+        return max(found, default=None)
+
     def _fitted(self) -> Fitted | None:
         """What the last fit gave."""
         if not hasattr(self, "net_"):
@@ -522,7 +547,7 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         self.n_trainable_parameters_ = sum(
             p.numel() for p in parameters if p.requires_grad
         )
-        self.temperature_ = fitted.temperature
+        self.temperature_ = fitted.net.temperature_ = fitted.temperature
         if fitted.net.interrupted_:
             raise KeyboardInterrupt
         return self

@@ -46,6 +46,7 @@ from sktransfer.classifier.strategies.registry import STRATEGIES
 from sktransfer.classifier.structure import Origin, check_unchanged
 from sktransfer.classifier.training.callbacks import diverged
 from sktransfer.classifier.training.net import TransferNet, features_of
+from sktransfer.classifier.training.predicting import Reader
 from sktransfer.classifier.training.settings import (
     FROZEN,
     initialize_net,
@@ -239,6 +240,7 @@ def _begin(
         rows = built.input.rows(data.X)
     labelled = LabelledRows(rows, data.numbers, data.weight)
     state = FitState(options, strategy, built, labelled, train, device, dtype, seed)
+    state = replace(state, reader=Reader(data.classes, built.input, data.columns))
     if before is None:
         state = replace(state, first=_measure(state, data))
     texts = [] if data.texts is None else data.texts
@@ -435,6 +437,7 @@ def _train_once(state: FitState, net: TransferNet | None) -> TransferNet:
             state.seed,
             state.device,
             one_by_one=tunes and state.strategy.one_by_one,
+            reader=state.reader,
         )
         initialize_net(net, options)
     net.updates_ = update

@@ -31,6 +31,7 @@ from sktransfer.bundles.proving.rules import refuse
 from sktransfer.bundles.proving.values import is_plain
 from sktransfer.bundles.proving.widths import width_out
 from sktransfer.classifier.classifier import TransferSentimentClassifier
+from sktransfer.classifier.data.checks import Columns
 from sktransfer.classifier.data.rows import FeatureInput, NumberInput, TokenInput
 from sktransfer.classifier.nested_parameters import names_encoder, open_encoder
 from sktransfer.classifier.network.adapters import plain_name
@@ -43,6 +44,7 @@ from sktransfer.classifier.network.network import (
 from sktransfer.classifier.network.transformer import TransformerBody
 from sktransfer.classifier.network.word_table import UNKNOWN, EmbeddingBody, WordInput
 from sktransfer.classifier.training.net import TransferNet
+from sktransfer.classifier.training.predicting import Reader
 from sktransfer.encoders.checkpoints.checkpoint import Checkpoint
 from sktransfer.encoders.compute.devices import (
     available_device,
@@ -106,10 +108,23 @@ def _put_classifier_together(fields: dict[str, Any]) -> TransferSentimentClassif
             fitted["net_"], autocast_dtype=dtype, device=str(place), verbose=0
         )
         net.initialize()
+        net.reader = _reader(fitted)
+        net.temperature_ = fitted.get("temperature_", 1.0)
         net.history = _history(fitted["history_"])
         fitted = fitted | {"net_": net, "history_": net.history}
     model.__dict__.update(fitted)
     return model
+
+
+def _reader(fitted: Mapping[str, Any]) -> Reader | None:
+    """How the net reads raw X, from the classifier's attributes, not proved yet."""
+    n_features, columns = fitted.get("n_features_in_"), None
+    if n_features is not None:
+        columns = Columns(n_features, fitted.get("feature_names_in_"))
+    labels, reader = fitted.get("classes_"), fitted.get("_input")
+    if labels is None or reader is None:
+        return None
+    return Reader(labels, reader, columns)
 
 
 def _history(rows: list[dict[str, Any]]) -> History:

@@ -112,7 +112,7 @@ class TestEarlyStoppingOfSkorch:
 
     def test_a_score_that_does_not_exist_is_an_error(self, make, numbers):
         model = make(encoder=None, callbacks=[EarlyStopping("valid_loss")])
-        with pytest.raises(KeyError, match="valid_loss"):
+        with pytest.raises(InvalidParameterError, match="pass early_stopping=True"):
             model.fit(*numbers)
 
 

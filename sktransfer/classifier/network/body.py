@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any, Self
 
@@ -140,6 +140,26 @@ class Body(nn.Module):
             own[name].data.copy_(tensor)
         self.tuned.update(tensors)
 
+    def take_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Take over tensors of a ``state_dict``; what differs counts as learnt."""
+        own = self.state_dict()
+        named = dict(self.named_parameters())
+        changed = {
+            name: tensor
+            for name, tensor in tensors.items()
+            if name in own and not _same(own[name], tensor)
+        }
+        self.may_change(name for name in changed if name in named)
+        self.load_state_dict(changed, strict=False)
+
+    def may_change(self, names: Iterable[str]) -> None:
+        """Count these parameters among those that a pickle holds."""
+        self.tuned.update(names)
+
     def merged_tensors(self) -> dict[str, torch.Tensor]:
         """`tuned_tensors` for a body without adapters that is to give the same."""
         return self.tuned_tensors()
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other.to(one))

@@ -35,6 +35,7 @@ __all__ = [
     "apply_head",
     "average_by_text",
     "build_head",
+    "choose_classes",
     "find_temperature",
     "log_odds",
     "measure_scale",
@@ -316,6 +317,26 @@ class TransferNetwork(nn.Module):
             if parameter.requires_grad
         }
 
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load parameters, as torch does; the body takes those that differ.
+
+        What is loaded has adapters beside the weights, as `state_dict` gives them.
+        """
+        part = {k: v for k, v in state_dict.items() if k.startswith("body.")}
+        if self.body is None or not part:
+            return super().load_state_dict(state_dict, strict, assign)
+        if strict and (wrong := set(state_dict) ^ set(self.state_dict())):
+            raise RuntimeError(
+                f"the parameters to load are not this network's: {sorted(wrong)[:5]} "
+                "are in one of both alone, so load what was saved from a network of "
+                "the same structure."
+            )
+        self.body.take_state({k.removeprefix("body."): v for k, v in part.items()})
+        rest = {k: v for k, v in state_dict.items() if k not in part}
+        return super().load_state_dict(rest, strict=False, assign=assign)
+
     # A pickle holds the head, and of the body what differs from its checkpoint; as
     # numpy arrays, so that a network that learnt on a GPU opens on any machine.
     def __getstate__(self) -> dict[str, Any]:
@@ -451,6 +472,19 @@ def to_log_probabilities(
     if scaled.shape[1] > 1:
         return np.asarray(log_softmax(scaled, axis=1))
     return np.column_stack([log_expit(-scaled[:, 0]), log_expit(scaled[:, 0])])
+
+
+def choose_classes(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    """Number (n,) of the class that logits (n, k) are highest for.
+
+    >>> import numpy as np
+    >>> from sktransfer.classifier.network.network import choose_classes
+    >>> choose_classes(np.array([[0.3], [-0.2]]))
+    array([1, 0])
+    """
+    one = logits.shape[1] == 1
+    chosen = logits[:, 0] > 0 if one else logits.argmax(axis=1)
+    return np.asarray(chosen, dtype=np.int64)
 
 
 def find_temperature(

@@ -6,7 +6,7 @@ copy ever changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -328,6 +328,30 @@ class TransformerBody(Body):
             own[name].data.copy_(tensor)
         self.tuned.update(tensors)
         self.merge()
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Tensors by name, as torch has it; adapters are never part of the weights."""
+        found = super().state_dict(*args, **kwargs)
+        prefix = f"{kwargs.get('prefix', '')}transformer."
+        for name, tensor in self._bases.items():
+            layer = name.removesuffix(".weight")
+            found[f"{prefix}{layer}.base_layer.weight"] = tensor
+        return found
+
+    def take_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Take over tensors of a ``state_dict``; what differs counts as learnt."""
+        merged = bool(self._bases)
+        self._unmerge()
+        super().take_state(tensors)
+        if merged:
+            self.merge()
+
+    def may_change(self, names: Iterable[str]) -> None:
+        """Count these parameters among those that a pickle holds."""
+        changing = set(names)
+        own = dict(self.named_parameters())
+        self._own_table({id(own[name]) for name in changing})
+        super().may_change(map(plain_name, changing))
 
     def _plain_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         for name, parameter in self.named_parameters():

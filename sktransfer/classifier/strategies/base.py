@@ -31,6 +31,7 @@ from sktransfer.classifier.training.linear_head import (
 )
 from sktransfer.classifier.training.net import TransferNet, features_of
 from sktransfer.classifier.training.pairs import RowsAndPairsNet
+from sktransfer.classifier.training.predicting import Reader
 from sktransfer.classifier.training.settings import (
     FROZEN,
     MANY_A_CLASS,
@@ -197,6 +198,8 @@ class FitState:
         Different texts to learn from.
     strength : float
         Of a linear head on what the layers give that have learnt, see `Defaults`.
+    reader : Reader or None
+        How nets read what the classifier is given.
     net : TransferNet or None
         Of the last phase: trained, or interrupted.
     validation : LabelledRows or None
@@ -220,6 +223,7 @@ class FitState:
     head_start: torch.Tensor | None = None
     n_distinct: int = 0
     strength: float = 1.0
+    reader: Reader | None = None
     net: TransferNet | None = None
     validation: LabelledRows | None = None
     temperature: float = 1.0
@@ -419,6 +423,7 @@ def make_trainer(
         state.device,
         one_by_one=layers and strategy.one_by_one,
         kind=kind,
+        reader=state.reader,
     )
     if validation is not None:
         net.set_params(train_split=predefined_split(validation))

@@ -48,6 +48,7 @@ from sktransfer.classifier.training.settings import (
     Defaults,
     resolve_settings,
 )
+from sktransfer.classifier.training.skorch_rows import LabelledBatch
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 
 __all__ = ["STRATEGY", "BalancedBatches", "PairNet"]
@@ -132,6 +133,7 @@ class PairNet(TransferNet):
 
     def get_iterator(self, dataset: LabelledRows, training: bool = False) -> Any:
         """Batches balanced by class."""
+        dataset = self.get_dataset(dataset)
         return BalancedBatches(dataset, self.batch_size, self.shuffles_)
 
     def infer(self, x: Batch, **fit_params: Any) -> torch.Tensor:
@@ -143,6 +145,15 @@ class PairNet(TransferNet):
         with self._precision(x):
             features = body(**tokens).float()
         return average_by_text(features, text_of_row)
+
+    def train_step_single(
+        self, batch: tuple[LabelledBatch, Any], **fit_params: Any
+    ) -> Any:
+        """Loss and gradients of a batch; callbacks are given the head's logits."""
+        step = super().train_step_single(batch, **fit_params)
+        with torch.no_grad():
+            step["y_pred"] = self.module_.decision()(step["y_pred"].detach())
+        return step
 
     def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
         """Tell the encoder's epochs from those of the head."""

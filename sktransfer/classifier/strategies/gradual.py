@@ -41,7 +41,7 @@ class GradualUnfreezing(Callback):
         # From the epoch of this number on, counted from 0, everything learns.
         self.n_stages_ = len(body.blocks())
         depths = body.depths()
-        self.first_epoch_ = len(net.history)
+        self.first_epoch_: int | None = None
         self.joins_ = [
             (parameter, min(depths[id(parameter)] + 1, self.n_stages_))
             for parameter in body.parameters()
@@ -51,6 +51,9 @@ class GradualUnfreezing(Callback):
 
     def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
         """Let those rest that join later."""
+        if self.first_epoch_ is None:
+            # Now, as a callback may have loaded earlier epochs when training began.
+            self.first_epoch_ = len(net.history) - 1
         stage = len(net.history) - 1 - self.first_epoch_
         for parameter, joins in self.joins_:
             parameter.requires_grad_(joins <= stage)
@@ -63,7 +66,8 @@ class GradualUnfreezing(Callback):
 
     def on_train_end(self, net: Net, **kwargs: Any) -> None:
         """Leave no layer resting for good whose turn there was."""
-        self._mark(len(net.history) - self.first_epoch_)
+        if self.first_epoch_ is not None:
+            self._mark(len(net.history) - self.first_epoch_)
 
     def _mark(self, n_epochs: int) -> None:
         for parameter, joins in self.joins_:

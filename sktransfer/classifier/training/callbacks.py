@@ -13,7 +13,7 @@ from skorch.history import History
 from tqdm.auto import tqdm
 
 from sktransfer.classifier.network.network import TransferNetwork
-from sktransfer.exceptions import TrainingError
+from sktransfer.exceptions import InvalidParameterError, TrainingError
 
 __all__ = [
     "BestEpoch",
@@ -22,6 +22,7 @@ __all__ = [
     "ProgressOfSteps",
     "StopTraining",
     "diverged",
+    "missing_score",
     "was_early_stopping",
 ]
 
@@ -43,6 +44,30 @@ def was_early_stopping(error: BaseException) -> bool:
     """Whether it is skorch's ``EarlyStopping`` that has raised a KeyboardInterrupt."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return frames[-1].f_code is EarlyStopping.on_epoch_end.__code__
+
+
+def missing_score(
+    error: Exception, net: Any, validates: bool
+) -> InvalidParameterError | None:
+    """Error of a callback that follows a score which no epoch has, or None."""
+    for name, callback in net.callbacks_:
+        monitor = getattr(callback, "monitor", None)
+        if not isinstance(monitor, str) or f"'{monitor}'" not in str(error):
+            continue
+        known = [key for key in net.history[-1] if key != "batches"]
+        if monitor in known:
+            continue
+        if monitor.startswith("valid") and not validates:
+            return InvalidParameterError(
+                f"the callback {name!r} follows {monitor!r}, but no rows are validated "
+                "on: pass early_stopping=True, or X_val and y_val to fit "
+                "(partial_fit validates on none)."
+            )
+        return InvalidParameterError(
+            f"the callback {name!r} follows {monitor!r}, but an epoch has only "
+            f"{known}: name one of them, or put what records it before."
+        )
+    return None
 
 
 def diverged(what: str) -> TrainingError:
@@ -67,19 +92,24 @@ class BestEpoch(Callback):
         """Forget earlier trainings."""
         self.best_loss_ = np.inf
         self.best_epoch_ = 0
+        # Callbacks may freeze some of it and let it learn again.
+        self.names_ = set(net.module_.learning_tensors())
         self.best_tensors_: dict[str, torch.Tensor] = {}
 
     def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
         """Keep this epoch's parameters if they are the best so far."""
-        loss = net.history[-1, "valid_loss"]
+        loss = net.history[-1].get("valid_loss")
+        if loss is None:  # who trains the net on has nothing to validate on
+            return
         epoch = len(net.history)
         better = loss < self.best_loss_
         net.history.record("valid_loss_best", bool(better))
         if better:
             self.best_loss_, self.best_epoch_ = loss, epoch
             self.best_tensors_ = {
-                name: tensor.clone()
-                for name, tensor in net.module_.learning_tensors().items()
+                name: parameter.data.clone()
+                for name, parameter in net.module_.named_parameters()
+                if name in self.names_
             }
         elif self.patience is not None and epoch - self.best_epoch_ >= self.patience:
             raise StopTraining

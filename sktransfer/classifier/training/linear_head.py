@@ -22,12 +22,14 @@ import numpy.typing as npt
 import torch
 from scipy import optimize, sparse, special
 from sklearn.metrics import accuracy_score, f1_score
+from skorch.callbacks import LRScheduler
 from threadpoolctl import threadpool_limits
 
 from sktransfer.classifier.data.rows import LabelledRows, Matrix, text_features
 from sktransfer.classifier.network.network import TransferNetwork
 from sktransfer.classifier.training.callbacks import diverged, was_early_stopping
 from sktransfer.classifier.training.net import TransferNet
+from sktransfer.classifier.training.skorch_rows import SkorchRows
 
 __all__ = [
     "STRENGTH",
@@ -299,27 +301,45 @@ def solve_head(net: TransferNet, rows: LabelledRows, penalty: Penalty = "auto") 
     interrupt is remembered in `net.interrupted_`.
     """
     net.interrupted_ = False
+    data = net.get_dataset(rows)
     try:
-        _solve(net, rows, penalty)
+        net.notify("on_train_begin", X=data, y=data.y)
+        _solve(net, data, penalty)
     except KeyboardInterrupt as error:
         net.interrupted_ = not was_early_stopping(error)
+    if net.history:
+        net.notify("on_train_end", X=data, y=data.y)
 
 
-def _solve(net: TransferNet, rows: LabelledRows, penalty: Penalty) -> None:
-    """One epoch for skorch and its callbacks, in which the head finds its optimum."""
+def _solve(net: TransferNet, rows: SkorchRows, penalty: Penalty) -> None:
+    """One epoch of one step for skorch and its callbacks, which finds the optimum.
+
+    The step is over all rows at once, and no gradient of it is told.
+    """
     validation = net.get_split_datasets(rows)[1]
-    net.notify("on_train_begin", X=rows, y=None)
     net.notify("on_epoch_begin", dataset_train=rows, dataset_valid=validation)
+    batch = (rows, rows.y)
+    net.notify("on_batch_begin", batch=batch, training=True)
     smoothing = net.criterion_.label_smoothing
-    found = set_to_optimum(net.module_, rows, penalty, label_smoothing=smoothing)
-    net.history.record("train_loss", found)
+    found, logits = set_to_optimum(
+        net.module_, rows, penalty, label_smoothing=smoothing
+    )
+    if any(isinstance(callback, LRScheduler) for _, callback in net.callbacks_):
+        # Schedules ask for a step before their own: it changes nothing.
+        net.optimizer_.zero_grad()
+        net.optimizer_.step()
+    loss = found * rows.weight.double().mean()
+    net.history.record_batch("train_loss", float(loss))
+    net.history.record_batch("train_batch_size", len(rows))
+    step = {"loss": loss, "y_pred": torch.from_numpy(logits)}
+    net.notify("on_batch_end", batch=batch, training=True, **step)
+    net.history.record("train_batch_count", 1)
     if validation is not None:
         batches = net.get_iterator(validation, training=False)
         net.run_single_epoch(
             batches, False, prefix="valid", step_fn=net.validation_step
         )
     net.notify("on_epoch_end", dataset_train=rows, dataset_valid=validation)
-    net.notify("on_train_end", X=rows, y=None)
 
 
 def set_to_optimum(
@@ -328,8 +348,8 @@ def set_to_optimum(
     penalty: Penalty,
     *,
     label_smoothing: float = 0.0,
-) -> float:
-    """Give a linear head its best weights on features; returns their loss.
+) -> tuple[float, Floats]:
+    """Give a linear head its best weights on features; returns loss and logits (n, k).
 
     `penalty` is as in `solve_head`. The loss is without it.
     """
@@ -352,13 +372,14 @@ def set_to_optimum(
         else:
             decay = float(penalty)
         weight, bias = problem.solve(start, bias, decay)
-    loss = problem.loss(problem.logits(weight, bias))
+    logits = problem.logits(weight, bias)
+    loss = problem.loss(logits)
     if not math.isfinite(loss):
         raise diverged(f"the loss of the head became {loss}")
     with torch.no_grad():
         output.weight.copy_(torch.from_numpy(weight))
         output.bias.copy_(torch.from_numpy(bias))
-    return loss
+    return loss, logits
 
 
 def _scaled(network: TransferNetwork, features: Matrix) -> Any:

@@ -1,26 +1,21 @@
-"""The skorch net that trains a network and predicts: batches, rates, interrupts."""
+"""The skorch net that trains a network: losses, batches, rates, interrupts."""
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.exceptions import SkorchException
+from skorch.utils import to_numpy
 from torch import nn
 
-from sktransfer.classifier.cpu.batch_halves import MIN_ROWS, in_halves
 from sktransfer.classifier.cpu.sparse_gradient import dense_gradients, sparse_gradient
-from sktransfer.classifier.cpu.switch import tricks_on
+from sktransfer.classifier.data.checks import check_labels, number_labels
 from sktransfer.classifier.data.rows import (
-    Batch,
-    EvaluationBatches,
     FeatureRows,
     LabelledRows,
     Rows,
@@ -29,44 +24,30 @@ from sktransfer.classifier.data.rows import (
     TrainingBatches,
     WindowFeatures,
 )
-from sktransfer.classifier.network.network import TransferNetwork
-from sktransfer.classifier.network.packed_form import has_hooks
+from sktransfer.classifier.network.network import TransferNetwork, choose_classes
 from sktransfer.classifier.training.callbacks import (
     Net,
     StopTraining,
     diverged,
+    missing_score,
     was_early_stopping,
 )
-from sktransfer.encoders.compute.devices import (
-    count_cores,
-    ensure_not_forked,
-    limited_cores,
-    on_one_core,
+from sktransfer.classifier.training.predicting import (
+    SMALL_WIDTH,
+    PredictingNet,
+    Reader,
 )
+from sktransfer.classifier.training.skorch_rows import LabelledBatch, SkorchRows
+from sktransfer.encoders.compute.devices import count_cores, limited_cores
 from sktransfer.load_times import loading
 
 __all__ = [
-    "SMALL_WIDTH",
-    "PredictingNet",
     "TransferNet",
     "WeightedLoss",
     "WeightedLosses",
     "features_of",
     "parameter_groups",
 ]
-
-# Rows of one forward pass in prediction: enough to keep the cores busy, few enough
-# that the states of long texts stay small.
-PREDICTION_ROWS = {"tokens": 64, "features": 4096}
-
-# Rows of features of one pass: few, so that they stay in a processor's cache, and that
-# a request of one row does not wait long for a core.
-HEAD_ROWS = 512
-
-# Up to this many features a head computes on one core. Its products take microseconds;
-# threads that wait for one another cost more than they bring, ten times more where
-# other processes want the cores.
-SMALL_WIDTH = 4096
 
 
 class WeightedLoss(nn.Module):
@@ -105,20 +86,29 @@ class WeightedLoss(nn.Module):
 class WeightedLosses(Callback):
     """Record train_loss and valid_loss of each epoch: sum(w * loss) / sum(w).
 
-    The sums are over all rows, whatever the mean of their weights is.
+    The sums are over all rows, whatever the mean of their weights is. So are those of
+    valid_acc, the accuracy on the rows that are validated on. Names ending in "_best"
+    say whether an epoch was the best so far, as skorch has them.
     """
+
+    def initialize(self) -> Self:
+        """Forget earlier epochs."""
+        self.best_: dict[str, float] = {}
+        return self
 
     def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
         """Start the sums anew."""
+        self.right_ = 0.0
         self.sums_ = {True: 0.0, False: 0.0}
         self.weights_ = {True: 0.0, False: 0.0}
 
     def on_batch_end(
         self,
         net: Net,
-        batch: tuple[Batch, Targets] | None = None,
+        batch: tuple[LabelledBatch | SkorchRows, Any] | None = None,
         training: bool = False,
         loss: torch.Tensor | None = None,
+        y_pred: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> None:
         """Add a batch; stop where its loss is not a number."""
@@ -127,15 +117,31 @@ class WeightedLosses(Callback):
         value = loss.item()
         if not math.isfinite(value):
             raise diverged(f"the loss became {value} in epoch {len(net.history)}")
-        weight = batch[1].weight
+        targets = batch[0].targets
+        weight = targets.weight
         self.sums_[training] += value * len(weight)
         self.weights_[training] += float(weight.sum())
+        if not training:
+            assert y_pred is not None
+            right = choose_classes(to_numpy(y_pred)) == targets.classes.numpy()
+            self.right_ += float(weight.numpy()[right].sum())
 
     def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
-        """Write the means to the history."""
+        """Write the means to the history, and whether they are the best so far."""
+        found = {}
         for training, name in ((True, "train_loss"), (False, "valid_loss")):
             if self.weights_[training]:
-                net.history.record(name, self.sums_[training] / self.weights_[training])
+                found[name] = self.sums_[training] / self.weights_[training]
+        if self.weights_[False]:
+            found["valid_acc"] = self.right_ / self.weights_[False]
+        for name, value in found.items():
+            net.history.record(name, value)
+            # A loss is the better the lower, and this tells it in one way for both.
+            merit = value if name == "valid_acc" else -value
+            best = merit > self.best_.get(name, -math.inf)
+            net.history.record(f"{name}_best", best)
+            if best:
+                self.best_[name] = merit
 
 
 def parameter_groups(
@@ -176,140 +182,6 @@ def parameter_groups(
     ]
 
 
-class PredictingNet(NeuralNet):
-    """What a net over `Rows` needs to know of them, whether it learns or not.
-
-    `autocast_dtype` is the precision of the body's matrix products.
-    """
-
-    autocast_dtype: torch.dtype
-    module_: TransferNetwork
-
-    def infer(self, x: Batch, **fit_params: Any) -> torch.Tensor:
-        """Logits (n, k) of a batch."""
-        with self._precision(x):
-            logits: torch.Tensor = self.module_(**x.to(self.device).inputs)
-        return logits
-
-    def predict_logits(self, rows: Rows) -> npt.NDArray[np.float32]:
-        """Logits (n, k) of rows in their order.
-
-        Threads can ask at the same time: the module is only read.
-        """
-        if isinstance(rows, TokenTexts):
-            # One by one: all windows of a book would not fit into one pass.
-            windows = rows.windows()
-            # Hooks are the network's to call.
-            hooked = has_hooks(self.module_)
-            features = None if hooked else self._encode_packed(windows)
-            if features is not None:
-                return rows.average(self._decide(FeatureRows(features)))
-            return rows.average(self._predict(windows, self.module_))
-        if rows.lengths is None:
-            return self._decide(rows)
-        return self._predict(rows, self.module_)
-
-    def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
-        """Features (n, w) that the module's body gives for rows of tokens."""
-        assert self.module_.body is not None
-        found = self._encode_packed(rows)
-        return self._predict(rows, self.module_.body) if found is None else found
-
-    def _encode_packed(self, rows: Rows) -> npt.NDArray[np.float32] | None:
-        """`encode` of rows of one window each without padding, where that can be."""
-        body = self.module_.body
-        if body is None or not isinstance(rows, TokenTexts):
-            return None
-        count_cores()  # before the first operation
-        self._ensure_threads(rows)
-        if self.module_.training:
-            self.module_.eval()
-        return body.encode(rows.tokens, self.autocast_dtype)
-
-    def _decide(self, rows: Rows) -> npt.NDArray[np.float32]:
-        """Logits of features.
-
-        In float64 a row's do not depend on the company it comes in. Not all devices
-        have it.
-        """
-        decide = self.module_.decision()
-
-        def decide_exactly(
-            features: torch.Tensor, **windows: torch.Tensor
-        ) -> torch.Tensor:
-            with torch.inference_mode():
-                logits: torch.Tensor = decide(features.double(), **windows)
-                return logits.float()
-
-        small = self.module_.layout.n_features <= SMALL_WIDTH
-        parts = []
-        for start in range(0, len(rows), HEAD_ROWS):
-            inputs = rows.batch(np.arange(start, min(start + HEAD_ROWS, len(rows))))
-            call = functools.partial(decide_exactly, **inputs)
-            parts.append((on_one_core(call) if small else call()).numpy())
-        return np.concatenate(parts)
-
-    def _predict(
-        self, rows: Rows, module: Callable[..., torch.Tensor]
-    ) -> npt.NDArray[np.float32]:
-        count_cores()  # before the first operation
-        self._ensure_threads(rows)
-        if self.module_.training:
-            self.module_.eval()
-        unlabelled = LabelledRows(rows, np.zeros(len(rows), np.int64))
-        batches = self._evaluation(unlabelled)
-        results = []
-        # Where no batch will be divided, no threads are made to wait for it.
-        halves = self._in_halves(rows) if len(rows) >= MIN_ROWS else nullcontext()
-        with torch.inference_mode(), halves:
-            for indices in batches.indices():
-                batch = Batch(rows.batch(indices), len(indices))
-                with self._precision(batch):
-                    result = module(**batch.to(self.device).inputs)
-                results.append(result.float().cpu().numpy())
-        order = np.concatenate(batches.indices())
-        ordered = np.empty((len(rows), results[0].shape[1]), np.float32)
-        ordered[order] = np.concatenate(results)
-        return ordered
-
-    @contextmanager
-    def _precision(self, batch: Batch) -> Iterator[None]:
-        # The head alone is too small to gain from half precision, and loses digits.
-        wanted = self.autocast_dtype != torch.float32 and "features" not in batch.inputs
-        device = torch.device(self.device).type
-        # The cache of casts is everybody's. A thread that learns could not use what one
-        # that infers has left there.
-        with torch.autocast(
-            device,
-            dtype=self.autocast_dtype,
-            enabled=wanted,
-            cache_enabled=torch.is_grad_enabled(),
-        ):
-            yield
-
-    def _in_halves(self, rows: Rows) -> AbstractContextManager[None]:
-        if self._divides(rows):
-            return in_halves(torch.device(self.device))
-        return nullcontext()
-
-    def _divides(self, rows: Rows) -> bool:
-        """Whether batches of these rows go through layers, in halves."""
-        body = self.module_.body
-        layers = rows.lengths is not None and body is not None and not body.is_table
-        return layers and tricks_on()
-
-    @staticmethod
-    def _ensure_threads(rows: Rows) -> None:
-        # A head alone runs on one thread, which a fork does not take away.
-        if rows.lengths is not None:
-            ensure_not_forked()
-
-    @staticmethod
-    def _evaluation(data: LabelledRows) -> EvaluationBatches:
-        kind = "features" if data.rows.lengths is None else "tokens"
-        return EvaluationBatches(data, PREDICTION_ROWS[kind])
-
-
 class TransferNet(PredictingNet):
     """A skorch net over `LabelledRows`, with rates by layer and our own batches.
 
@@ -338,8 +210,10 @@ class TransferNet(PredictingNet):
         rates: dict[str, Any] | None = None,
         autocast_dtype: torch.dtype = torch.float32,
         shuffle_seed: int = 0,
+        reader: Reader | None = None,
         **kwargs: Any,
     ) -> None:
+        self.reader = reader
         self.rates = rates
         self.autocast_dtype = autocast_dtype
         self.shuffle_seed = shuffle_seed
@@ -381,14 +255,43 @@ class TransferNet(PredictingNet):
 
     def get_iterator(self, dataset: LabelledRows, training: bool = False) -> Any:
         """Shuffled batches of like length for training, all rows in order else."""
+        dataset = self.get_dataset(dataset)
         if training:
             return TrainingBatches(dataset, self.batch_size, self.shuffles_)
         return self._evaluation(dataset)
 
+    def get_split_datasets(
+        self, X: Any, y: object = None, **fit_params: Any
+    ) -> tuple[SkorchRows, SkorchRows | None]:
+        """Rows to learn from, and rows to validate on, as skorch's data sets."""
+        learning, validation = super().get_split_datasets(X, y, **fit_params)
+        if validation is not None:
+            validation = self.get_dataset(validation)
+        return self.get_dataset(learning), validation
+
+    def partial_fit(
+        self, X: Any, y: object = None, classes: object = None, **fit_params: Any
+    ) -> Self:
+        """Train on, as skorch does; callbacks are given a data set and its labels."""
+        data = self.get_dataset(X, y)
+        super().partial_fit(data, data.y, classes, **fit_params)
+        return self
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call a method of all callbacks; explain a score that they miss."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except (KeyError, ValueError, SkorchException) as error:
+            validates = cb_kwargs.get("dataset_valid") is not None
+            missing = missing_score(error, self, validates)
+            if method_name != "on_epoch_end" or missing is None:
+                raise
+            raise missing from error
+
     def fit_loop(
         self,
-        X: LabelledRows,
-        y: None = None,
+        X: Any,
+        y: object = None,
         epochs: int | None = None,
         **params: Any,
     ) -> Any:
@@ -398,15 +301,16 @@ class TransferNet(PredictingNet):
         around this fit go on to the next candidate.
         """
         self.interrupted_ = False
-        self._ensure_threads(X.rows)
+        data = self.get_dataset(X, y)
+        self._ensure_threads(data.rows)
         table = self._table()
         try:
             with (
-                self._in_halves(X.rows),
-                self._cores_for(X.rows),
+                self._in_halves(data.rows),
+                self._cores_for(data.rows),
                 nullcontext() if table is None else sparse_gradient(table),
             ):
-                super().fit_loop(X, y, epochs, **params)
+                super().fit_loop(data, y, epochs, **params)
         except StopTraining:
             pass
         except KeyboardInterrupt as error:
@@ -418,7 +322,9 @@ class TransferNet(PredictingNet):
             raise
         return self
 
-    def train_step_single(self, batch: tuple[Batch, Targets], **fit_params: Any) -> Any:
+    def train_step_single(
+        self, batch: tuple[LabelledBatch, Any], **fit_params: Any
+    ) -> Any:
         """Loss and gradients of a batch, as skorch's; all gradients are dense."""
         step = super().train_step_single(batch, **fit_params)
         if self.module_.body is not None:
@@ -428,15 +334,27 @@ class TransferNet(PredictingNet):
     def get_loss(
         self,
         y_pred: torch.Tensor,
-        y_true: Targets,
-        X: Batch | None = None,
+        y_true: object,
+        X: LabelledBatch | None = None,
         training: bool = False,
     ) -> torch.Tensor:
-        """Weighted loss of logits (n, k)."""
-        device = y_pred.device
-        targets = Targets(y_true.classes.to(device), y_true.weight.to(device))
+        """Weighted loss of logits (n, k); labels alone weigh the same."""
+        targets = self._targets(y_true, X, y_pred.device)
         loss: torch.Tensor = self.criterion_(y_pred, targets)
         return loss
+
+    def _targets(
+        self, y_true: object, X: LabelledBatch | None, device: torch.device
+    ) -> Targets:
+        if isinstance(y_true, Targets):
+            targets = y_true
+        elif X is None:
+            labels = check_labels(y_true, len(y_true))  # type: ignore[arg-type]
+            numbers = torch.from_numpy(number_labels(labels, self.classes_))
+            targets = Targets(numbers, torch.ones(len(numbers)))
+        else:
+            targets = X.targets
+        return Targets(targets.classes.to(device), targets.weight.to(device))
 
     def _cores_for(self, rows: Rows) -> AbstractContextManager[None]:
         if self._divides(rows):

@@ -16,6 +16,7 @@ from torch import nn
 from sktransfer.classifier.data.rows import Batch, Targets
 from sktransfer.classifier.network.network import average_by_text
 from sktransfer.classifier.training.net import TransferNet
+from sktransfer.classifier.training.skorch_rows import LabelledBatch
 
 __all__ = ["PairLoss", "RowsAndPairsNet"]
 
@@ -71,11 +72,20 @@ class RowsAndPairsNet(TransferNet):
             features, logits = self.module_.encode_and_decide(**inputs)
         return tuple(average_by_text(v, text_of_row) for v in (features, logits))
 
+    def train_step_single(
+        self, batch: tuple[LabelledBatch, Any], **fit_params: Any
+    ) -> Any:
+        """Loss and gradients of a batch; callbacks are given the logits alone."""
+        step = super().train_step_single(batch, **fit_params)
+        if isinstance(step["y_pred"], tuple):
+            step["y_pred"] = step["y_pred"][1]
+        return step
+
     def get_loss(
         self,
         y_pred: Any,
-        y_true: Targets,
-        X: Batch | None = None,
+        y_true: object,
+        X: LabelledBatch | None = None,
         training: bool = False,
     ) -> torch.Tensor:
         """Loss of features and logits, or of logits alone."""
@@ -83,9 +93,8 @@ class RowsAndPairsNet(TransferNet):
             return super().get_loss(y_pred, y_true, X, training)
         features, logits = y_pred
         loss = super().get_loss(logits, y_true, X, training)
-        if len(y_true.classes) < 2:
+        targets = self._targets(y_true, X, features.device)
+        if len(targets.classes) < 2:
             return loss
-        device = features.device
-        targets = Targets(y_true.classes.to(device), y_true.weight.to(device))
         of_pairs: torch.Tensor = _OF_PAIRS(features, targets)
         return loss + of_pairs

@@ -16,7 +16,16 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
-from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
+from skorch.callbacks import (
+    Callback,
+    GradientNormClipping,
+    InputShapeSetter,
+    LoadInitState,
+    LRScheduler,
+    ParamMapper,
+    TrainEndCheckpoint,
+)
+from skorch.utils import freeze_parameter, unfreeze_parameter
 from torch.optim.lr_scheduler import LambdaLR
 
 from sktransfer.classifier.data.rows import LabelledRows
@@ -29,6 +38,7 @@ from sktransfer.classifier.training.callbacks import (
     ProgressOfSteps,
 )
 from sktransfer.classifier.training.net import TransferNet
+from sktransfer.classifier.training.predicting import Reader
 from sktransfer.encoders.compute.devices import resolve_dtype
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.validation import show
@@ -279,8 +289,8 @@ def make_schedule(
     `more` are those of a strategy. Unless `is_last`, another training of this fit
     follows, in which rows are validated on.
     """
-    theirs = options.callbacks or []
-    theirs = [one for one in theirs if is_last or not _validates(one)]
+    theirs = [_made(one) for one in options.callbacks or []]
+    theirs = [one for one in theirs if is_last or not _waits(one)]
     if built.network.is_linear():
         return theirs  # There are no steps, as the head is solved for.
     steps_an_epoch = math.ceil(n_rows / settings.batch_size)
@@ -316,13 +326,30 @@ def make_updates(options: FitOptions, built: Built) -> list[NamedCallback]:
         held = {n: t.clone() for n, t in tensors.items() if n in built.carried}
         pull = DecayTowards(built.carried, options.l2_sp, held | built.references)
         callbacks.append(("l2_sp", pull))
-    return callbacks + list(options.callbacks or [])
+    return callbacks + [_made(one) for one in options.callbacks or []]
 
 
-def _validates(callback: NamedCallback) -> bool:
-    """Whether a callback of skorch follows a score of validation rows."""
+def _made(callback: Any) -> NamedCallback:
+    """Return an instance where skorch is given a class, perhaps with a name."""
+    name, given = callback if isinstance(callback, tuple) else (None, callback)
+    made = given() if isinstance(given, type) else given
+    if isinstance(made, InputShapeSetter):
+        raise InvalidParameterError(
+            "callbacks holds an InputShapeSetter, which makes networks of another "
+            "shape: leave it out, as the classifier takes the shape from X."
+        )
+    return made if name is None else (name, made)
+
+
+def _waits(callback: NamedCallback) -> bool:
+    """Whether a callback of skorch is one of the last training alone.
+
+    It follows a score of validation rows, or what is saved of a whole training.
+    """
     if isinstance(callback, tuple):
         callback = callback[1]
+    if isinstance(callback, (LoadInitState, TrainEndCheckpoint)):
+        return True
     return str(getattr(callback, "monitor", "")).startswith("valid")
 
 
@@ -336,10 +363,12 @@ def make_net(
     *,
     one_by_one: bool = False,
     kind: type[TransferNet] = TransferNet,
+    reader: Reader | None = None,
 ) -> TransferNet:
     """Net that trains `network`, not initialised; `seed` orders the rows.
 
     `callbacks` join those of every net. `one_by_one` has layers join an epoch each.
+    With a `reader` the net answers for raw X.
     """
     clipping = []
     if options.max_grad_norm is not None:
@@ -359,6 +388,7 @@ def make_net(
         "batch_size": settings.batch_size,
         "callbacks": [*clipping, *callbacks],
         "train_split": None,
+        "reader": reader,
         "device": str(device),
         # skorch's table has a line an epoch; 1 is our progress bar.
         "verbose": max(0, int(options.verbose) - 1),
@@ -371,6 +401,22 @@ def initialize_net(net: TransferNet, options: FitOptions) -> None:
     """Make a net's optimizer and callbacks, by names that the user may have given."""
     with _blaming(options.net_params):
         net.initialize()
+    body = net.module_.body
+    if body is not None:
+        body.may_change(_names_mapped(net))
+
+
+def _names_mapped(net: TransferNet) -> Iterator[str]:
+    """Names of the body's parameters that callbacks set, also of such that rest."""
+    for _, callback in net.callbacks_:
+        if not isinstance(callback, ParamMapper):
+            continue
+        if callback.fn in (freeze_parameter, unfreeze_parameter):
+            continue
+        named = list(net.get_all_learnable_params())
+        for name, _ in callback.filter_parameters(callback.patterns, named):
+            if name.startswith("body."):
+                yield name.removeprefix("body.")
 
 
 @contextlib.contextmanager

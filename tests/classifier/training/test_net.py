@@ -7,6 +7,7 @@ from skorch.history import History
 
 from sktransfer.classifier.data.rows import Targets
 from sktransfer.classifier.training.net import WeightedLoss, WeightedLosses
+from sktransfer.classifier.training.skorch_rows import LabelledBatch
 from sktransfer.exceptions import TrainingError
 
 
@@ -42,14 +43,19 @@ class TestLoss:
 
 class TestLosses:
     def run(self, *batches):
-        net, losses = SimpleNamespace(history=History()), WeightedLosses()
+        net, losses = SimpleNamespace(history=History()), WeightedLosses().initialize()
         net.history.new_epoch()
         losses.on_epoch_begin(net)
         for value, weight, training in batches:
             targets = Targets(torch.zeros(len(weight)), torch.tensor(weight))
-            loss = torch.tensor(value)
+            batch = LabelledBatch({}, len(weight), targets)
+            logits = torch.arange(float(len(weight)))[:, None]
             losses.on_batch_end(
-                net, batch=(None, targets), training=training, loss=loss
+                net,
+                batch=(batch, None),
+                training=training,
+                loss=torch.tensor(value),
+                y_pred=logits,
             )
         losses.on_epoch_end(net)
         return net.history[-1]
@@ -64,9 +70,12 @@ class TestLosses:
         )
         assert epoch["train_loss"] == pytest.approx((1 + 2 + 5) / 4)
         assert epoch["valid_loss"] == pytest.approx((2 + 2 + 6) / 4)
+        # All rows are of class 0; a logit above 0 stands for class 1.
+        assert epoch["valid_acc"] == pytest.approx((0.5 + 3) / 4)
 
     def test_without_validation_there_is_no_valid_loss(self):
-        assert "valid_loss" not in self.run((1.0, [1.0], True))
+        found = self.run((1.0, [1.0], True))
+        assert not {"valid_loss", "valid_acc"} & set(found)
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_a_loss_that_is_no_number_stops_the_training(self, value):

@@ -86,7 +86,7 @@ class TestWeights:
                 self.seen = {True: [], False: []}
 
             def on_batch_end(self, net, batch=None, training=False, **kwargs):
-                self.seen[training] += batch[1].weight.tolist()
+                self.seen[training] += batch[0].targets.weight.tolist()
 
         X, y = numbers
         weights = Weights()
@@ -488,7 +488,9 @@ class TestVerbosity:
         make(encoder=None, verbose=2, early_stopping=True).fit(*numbers)
         out, _ = capfd.readouterr()
         lines = out.splitlines()
-        assert lines[0].split() == ["epoch", "train_loss", "valid_loss", "dur"]
+        assert lines[0].split() == [
+            *("epoch", "train_loss", "valid_acc", "valid_loss", "dur")
+        ]
         assert [line.split()[0] for line in lines[2:]] == ["1", "2"]
 
 
