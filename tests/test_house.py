@@ -278,6 +278,26 @@ TESTED_IN = {
         f"plotting/{name}"
         for name in ("compared", "confusion", "cost", "curves", "domains", "scores")
     ],
+    "testing/registry": [
+        f"testing/checks/{name}"
+        for name in (
+            "bad_texts",
+            "class_scores",
+            "construction",
+            "containers",
+            "copying",
+            "features",
+            "fit_contract",
+            "label_kinds",
+            "parallel",
+            "row_by_row",
+            "sample_weights",
+        )
+    ],
+    "testing/running": [
+        f"testing/{name}"
+        for name in ("assertions", "new_process", "sample_texts", "subject")
+    ],
     "report/writing": ["report/contents", "report/page_folder", "report/pictures"],
     "words/files/location": ["words/files/formats", "words/files/gensim_files"],
 }

@@ -1,0 +1,48 @@
+"""Each check can fail: for each there is an estimator that it catches."""
+
+import pytest
+import torch  # noqa: F401, which one check looks at where it is loaded
+
+from sktransfer.testing import check_text_estimator
+from sktransfer.testing.registry import list_checks
+from sktransfer.testing.running import TextCheck
+from sktransfer.testing.subject import Subject
+from tests.testing import broken_classifiers, broken_vectorizers
+from tests.testing.toys import Counts, Votes
+
+CHECKS = {check.__name__: check for _, check in list_checks()}
+CAUGHT = [
+    (mutant, f"check_{name}")
+    for table in (broken_vectorizers.CAUGHT, broken_classifiers.CAUGHT)
+    for mutant, names in table.items()
+    for name in names.split()
+]
+
+
+def named(value):
+    return value if isinstance(value, str) else value.__name__
+
+
+@pytest.mark.parametrize("toy", [Counts(), Votes()], ids=repr)
+def test_what_keeps_to_the_contract_passes_every_check(toy):
+    results = check_text_estimator(toy, on_fail="raise", on_skip=None)
+    skipped = [one["check_name"] for one in results if one["status"] == "skipped"]
+    assert skipped == (["check_random_state_generator"] if type(toy) is Votes else [])
+
+
+@pytest.mark.parametrize(("mutant", "name"), CAUGHT, ids=named)
+def test_what_breaks_it_is_caught(mutant, name):
+    check = TextCheck(CHECKS[name], Subject(mutant(), 1e-5))
+    with pytest.raises(Exception, match=r"\S") as caught:
+        check(mutant())
+    assert not isinstance(caught.value, pytest.skip.Exception)
+
+
+def test_no_check_is_without_one_that_it_catches():
+    assert {name for _, name in CAUGHT} == set(CHECKS)
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=named)
+def test_a_line_says_what_each_holds(check):
+    assert len(check.__doc__.splitlines()) == 1
+    assert check.__doc__.endswith(".")
