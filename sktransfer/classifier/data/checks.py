@@ -104,6 +104,9 @@ def _as_labels(y: Any, name: str) -> npt.NDArray[Any]:
             # character at the end of a text for no part of it.
             y = np.array([*y, None], dtype=object)[:-1]
     dtype = getattr(y, "dtype", None)
+    if getattr(dtype, "kind", None) == "T" and hasattr(y, "astype"):
+        # scikit-learn knows no labels of numpy's StringDType.
+        y = y.astype(object)
     if not isinstance(dtype, (np.dtype, type(None))) and hasattr(y, "to_numpy"):
         # scikit-learn makes floats of what pandas has as whole numbers or truths.
         y = y.to_numpy()
