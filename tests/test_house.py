@@ -205,6 +205,7 @@ BEHAVIOURS = {
     "comparison/encoders",
     "comparison/going_on",
     "datasets",
+    "guides",
     "explanation/threads",
     "house",
     "plotting/displays",
