@@ -94,8 +94,8 @@ CONSTRAINTS: dict[str, Rule] = {
     "lora_rank": whole(1),
     "train_embeddings": FLAG,
     "hidden_layer_sizes": _AUTO
-    | instance(
-        (tuple, list, np.ndarray, Integral),
+    | Rule(
+        lambda value: isinstance(value, (tuple, list, np.ndarray)) or _is_count(value),
         "a number of units, or a tuple of one for each hidden layer,",
     ),
     "dropout": _PART,
