@@ -6,7 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One set of versions for everything, the ones that were tested. torch goes first and by
 # itself, as a range would let pip choose a build with several GB of CUDA libraries.
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+CONSTRAINTS := constraints.txt
+EXTRA := dev
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check $(UPGRADE)
+PIP += $(addprefix --constraint ,$(CONSTRAINTS))
 # A process for each core; tests go to whichever is free. Products of small matrices lose
 # time by threads that wait for one another.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
@@ -21,13 +24,23 @@ export TOKENIZERS_PARALLELISM = false
 # training took a third of the time.
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help demo test test-fast coverage check attacks mutants bench docs clean
+# Interpreters of the two ends, unless PYTHON is given: pyenv's count too.
+OLDEST_PYTHON = $(if $(filter file,$(origin PYTHON)),python3.11,$(PYTHON))
+NEWEST_PYTHON = $(if $(filter file,$(origin PYTHON)),$(FOUND_PYTHON),$(PYTHON))
+FOUND_PYTHON = $(shell for n in 14 13 12 11; do \
+  for p in python3.$$n "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.$$n.*/bin/python; do \
+    $$p -c "" 2>/dev/null && echo $$p && exit; done; done)
+
+.PHONY: help demo test test-fast test-oldest test-newest coverage check attacks mutants bench docs clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo       compare transfer strategies on real reviews (under 5 minutes)"
 	@echo "make test       everything that has to hold: make check, then the tests"
 	@echo "make test-fast  the tests but for those marked real or slow"
+	@echo "make test-oldest, make test-newest"
+	@echo "                the same with the oldest supported releases of other packages,"
+	@echo "                and with the newest; several GB of torch for CUDA come along"
 	@echo "make coverage   all tests, and which lines and branches they reach"
 	@echo "make check      style, types and the direction of imports"
 	@echo "make attacks    damage, kill and forge, for hours; the table is in tests/attacks/"
@@ -45,6 +58,17 @@ test: check
 
 test-fast: $(VENV)/.dev
 	$(PYTEST) -m "not real and not slow"
+
+# The lower bounds of pyproject.toml, which constraints-oldest.txt lists.
+test-oldest:
+	@$(MAKE) --no-print-directory test-fast PYTHON=$(OLDEST_PYTHON) VENV=.venv-oldest \
+	  CONSTRAINTS=constraints-oldest.txt EXTRA=test
+
+# Whatever the registry gives today.
+test-newest:
+	@rm -f .venv-newest/.dev
+	@$(MAKE) --no-print-directory test-fast PYTHON=$(NEWEST_PYTHON) VENV=.venv-newest \
+	  CONSTRAINTS= EXTRA=test UPGRADE="--upgrade --upgrade-strategy eager"
 
 # Following each line takes a fifth longer, and more beside other work: not in every run.
 coverage: $(VENV)/.dev
@@ -79,7 +103,7 @@ clean:
 
 # A file in the environment says that it is complete; it is stale as soon as one of the
 # two files that decide what is installed has changed.
-$(VENV)/.dev: pyproject.toml constraints.txt
+$(VENV)/.dev: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { \
 	  echo "$$($(PYTHON) --version) is too old, and 3.11 or newer is needed: make PYTHON=python3.12"; \
 	  exit 1; }
@@ -90,7 +114,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	@echo "Installing the build backend (2 of 3)"
 	@$(PIP) hatchling editables
 	@echo "Installing sktransfer and what its tests need (3 of 3)"
-	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@$(PIP) --no-build-isolation --editable '.[$(EXTRA)]'
 	@touch $@
 
 $(VENV)/.mutants: $(VENV)/.dev

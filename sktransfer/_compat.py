@@ -110,17 +110,17 @@ class Attributes:
     Attributes
     ----------
     owner : str
-        Package, or class as ``module:name``.
+        Package, module, or class as ``module:name``.
     names : str
         Their names, with blanks between.
     used_in : str
-        Folder or module of this package, from ``sktransfer`` on.
+        Folders and modules of this package that use them, with blanks between.
     reason : str
         Why no public name does.
     without : str
         What happens where one is gone.
     releases : str, default=""
-        Which releases have them, of those that are supported; all, if nothing is said.
+        Those that have them, where that is not each supported one.
     """
 
     owner: str
@@ -131,23 +131,26 @@ class Attributes:
     releases: str = ""
 
 
-_REFUSED = "saving such a model is refused, or fails in tests/bundles/proving"
-_FITTED = "a model from a folder is proved by all that its class's methods read"
-
-
 def _fitted(names: str, releases: str = "") -> Attributes:
-    return Attributes("sklearn", names, "bundles/proving", _FITTED, _REFUSED, releases)
+    """Of what a class's methods read, the part that has no public name."""
+    reason = "a model from a folder is proved by all that its methods read"
+    without = "such a model is not saved; tests/bundles/proving fails"
+    return Attributes("sklearn", names, "bundles", reason, without, releases)
 
 
-#: Private attributes, where they are used.
+_PLAIN_TRAINING = "training takes the plain way, which is slower"
+
+#: Private attributes that stand where they are used.
 ATTRIBUTES: tuple[Attributes, ...] = (
     # Linear models, naive Bayes, networks and support vectors.
-    _fitted("_label_binarizer _loss_function_ _strategy _expanded_class_weight"),
+    _fitted("_label_binarizer _loss _loss_function_ _strategy _expanded_class_weight"),
     _fitted("_average_coef _average_intercept _standard_coef _standard_intercept"),
     _fitted("_best_coefs _best_intercepts _coef_indptr _intercept_indptr _optimizer"),
-    _fitted("_no_improvement_count _random_state _max_components"),
+    _fitted("_no_improvement_count _random_state _max_components _sgd_fast"),
     _fitted("_dual_coef_ _intercept_ _n_support _num_iter _probA _probB _sparse"),
-    _fitted("_effective_probability", releases=">=1.8"),
+    _fitted("_effective_probability", ">=1.9"),
+    _fitted("_store_cv_results", "<1.7"),
+    _fitted("_alphas", ">=1.7"),
     # Decompositions.
     _fitted("_batch_size _beta_loss _components_denominator _components_numerator"),
     _fitted("_ewa_cost _ewa_cost_min _fit_svd_solver _gamma _n_components"),
@@ -159,13 +162,127 @@ ATTRIBUTES: tuple[Attributes, ...] = (
     _fitted("_infrequent_indices _max_degree _min_degree _missing_indices _n_features"),
     _fitted("_n_features_outs _n_out_full _num_combinations _precomputed _scaler"),
     _fitted("_stop_words_id _tfidf _get_support_mask"),
-    _fitted("_fill_dtype", releases=">=1.8"),
+    _fitted("_fill_dtype", ">=1.8"),
     # What holds other estimators.
     _fitted("_checked_cv_orig _columns _curve_scorer _estimator _label_encoder"),
     _fitted("_max_features _max_samples _n_feature_outs _n_samples _n_samples_orig"),
-    _fitted("_name_to_fitted_passthrough _remainder _seeds"),
-    _fitted("_transformer_to_input_indices"),
-    _fitted("_sample_weight", releases=">=1.8"),
+    _fitted("_remainder _seeds _transformer_to_input_indices"),
+    _fitted("_ConstantPredictor _SigmoidCalibration"),
+    _fitted("_sample_weight _TemperatureScaling", ">=1.8"),
+    Attributes(
+        "sklearn",
+        "_get_param_names _parameter_constraints _metadata_request",
+        "bundles",
+        "parameters from a folder are checked against the class, before one is made",
+        "no model is saved or loaded; tests/bundles fails",
+    ),
+    Attributes(
+        "sklearn",
+        "_sklearn_output_config",
+        "bundles encoders/saving.py",
+        "what set_output has set can be asked for by no public name",
+        "it is not saved, and a loaded estimator gives arrays",
+    ),
+    Attributes(
+        "sklearn.metrics",
+        "_score_func _sign _kwargs _response_method _thresholds",
+        "bundles/kinds.py comparison",
+        "a scorer says nothing of itself: what it calls, and what it asks a model for",
+        "no scorer is saved, and scores given as predictions cannot be computed",
+    ),
+    Attributes(
+        "scipy.sparse",
+        "_is_array",
+        "bundles/skops_files.py",
+        "a name in scipy's files of matrices, which are looked through before use",
+        "matrices of a later scipy are refused; tests/bundles fails",
+    ),
+    # Training and encoding, which have a plain way beside the quick one.
+    Attributes(
+        "torch",
+        "_softmax_backward_data",
+        "classifier/cpu/attention.py",
+        "the gradient of softmax for weights that are there already",
+        _PLAIN_TRAINING,
+    ),
+    Attributes(
+        "torch",
+        "_foreach_lerp_",
+        "classifier/training classifier/strategies",
+        "moves all tensors of a network at once; torch's optimisers call it too",
+        "weights that are drawn to a start cannot be trained; tests/classifier fails",
+    ),
+    Attributes(
+        "torch:Tensor",
+        "_version _backward_hooks _post_accumulate_grad_hooks",
+        "classifier/cpu classifier/network",
+        "whether a tensor has changed, or is watched, has no public name",
+        "training and prediction by packed rows fail; tests/classifier fails",
+    ),
+    Attributes(
+        "torch.nn:Module",
+        "_forward_hooks _forward_pre_hooks _backward_hooks _backward_pre_hooks",
+        "classifier/network/packed_form.py",
+        "a module with hooks is called, and not computed by packed rows",
+        "prediction by packed rows fails; tests/classifier fails",
+    ),
+    Attributes(
+        "torch.nn:Module",
+        "_load_from_state_dict",
+        "encoders/checkpoints/weights.py",
+        "a table of words is copied before others' weights are read into it",
+        "reading weights fails, or would change those that models share",
+    ),
+    Attributes(
+        "torch.nn:Module",
+        "_modules",
+        "classifier/network/body.py",
+        "a twin of a network shares all of its parts but some",
+        "training in halves fails; tests/classifier fails",
+    ),
+    Attributes(
+        "torch.ops:mkldnn",
+        "_reorder_linear_weight _linear_pointwise",
+        "encoders/compute/packed.py",
+        "products with weights laid out once, as torch's compiler calls them",
+        "encoding in bfloat16 takes torch's plain products, by a fifteenth slower",
+    ),
+    Attributes(
+        "torch.cpu",
+        "_is_avx512_bf16_supported _is_amx_tile_supported",
+        "_compat.py",
+        "torch.cpu.get_capabilities came with torch 2.10",
+        "the CPU counts as one without bfloat16",
+        "<2.10",
+    ),
+    Attributes(
+        "transformers:PretrainedConfig",
+        "_attn_implementation",
+        "classifier/cpu/attention.py",
+        "the public setter checks, copies and warns, in each copy of a network",
+        _PLAIN_TRAINING,
+    ),
+    Attributes(
+        "transformers:PreTrainedModel",
+        "_keep_in_fp32_modules _keep_in_fp32_modules_strict",
+        "encoders/loaded_models.py",
+        "which layers a model wants in float32; only loading heeds it by itself",
+        "all layers compute in the smaller format",
+    ),
+    Attributes(
+        "skorch:NeuralNet",
+        "_default_callbacks",
+        "classifier/training/net.py",
+        "skorch has its defaults changed by this name, in its documentation too",
+        "skorch's own callbacks run; tests/classifier fails",
+    ),
+    Attributes(
+        "joblib.externals.loky.process_executor",
+        "_MAX_MEMORY_LEAK_SIZE",
+        "comparison/run/workers.py",
+        "the limit of a worker's growth has no option",
+        "workers that train networks are started anew, ten seconds each time",
+    ),
 )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from numpydoc.validate import validate
+from packaging.requirements import Requirement
 
 import sktransfer
 
@@ -189,6 +190,18 @@ class TestPackage:
         assert all(line.count("==") == 1 and "+" not in line for line in pins)
         assert "torch==2.13.0" in pins
 
+    def test_the_oldest_versions_are_the_lower_bounds(self):
+        project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text())["project"]
+        extras = project["optional-dependencies"]
+        asked, bounds = [*project["dependencies"], *extras["test"]], set()
+        for one in map(Requirement, asked):  # which grows
+            if one.name == "sktransfer":
+                asked += [line for extra in one.extras for line in extras[extra]]
+            else:
+                bounds.add(f"{one.name}{one.specifier}".replace(">=", "=="))
+        lines = ROOT.joinpath("constraints-oldest.txt").read_text().splitlines()
+        assert {line for line in lines if not line.startswith("#")} == bounds
+
 
 # A test stands in `tests/` under the folder and the name of its module, perhaps with a
 # word behind it. These are named for a behaviour that has several modules.
@@ -308,7 +321,7 @@ class TestTests:
     def test_a_module_is_found_from_its_test_and_a_test_from_its_module(self):
         package, tests = ROOT / "sktransfer", ROOT / "tests"
         modules = {
-            path.relative_to(package).with_suffix("").as_posix()
+            path.relative_to(package).with_suffix("").as_posix().lstrip("_")
             for path in MODULES
             if path.stem != "__init__"
         }

@@ -204,7 +204,7 @@ class TestSuspects:
     def test_bad_places_are_refused(self, compare, tmp_path, name, message):
         result = compare(*CHEAP, "--suspects", tmp_path / name)
         assert result.exit_code == 2
-        assert message in flat(result.stderr)
+        assert any(words in flat(result.stderr) for words in message.split("|"))
 
 
 class TestReading:
@@ -331,13 +331,14 @@ class TestUsage:
         ("option", "value", "message"),
         [
             ("--jobs", "0", "0 folds cannot run"),
-            ("--jobs", "9999", "'9999' was given. Input should be less than or equal"),
+            # The second words are those of typer before 0.29, which tell the value.
+            ("--jobs", "9999", "'9999' was given. Input should be less|9999 is not in"),
             (
                 "--seed",
                 "12345678901234",
-                "'12345678901234' was given. Input should be less than or",
+                "'12345678901234' was given. Input should|12345678901234 is not in",
             ),
-            ("--seed", "-1", "'-1' was given. Input should be greater than or equal"),
+            ("--seed", "-1", "'-1' was given. Input should be greater|-1 is not in"),
             ("--report", "", "is no name of a folder"),
             ("--report", "x" * 300, "File name too long"),
         ],
@@ -357,7 +358,7 @@ class TestUsage:
             (["-l", "review"], "holds 96 different values in 96 rows"),
             (["--budget", "soon"], "'soon' is no time"),
             (["--train-sizes", "8,many"], "'many' is no number of texts"),
-            (["--folds", "1"], "greater than or equal to 2"),
+            (["--folds", "1"], "greater than or equal to 2|range x>=2"),
             (["--source", "nowhere.csv"], "there is no file 'nowhere.csv'"),
             (["--group", "id"], "has no column 'id'"),
             (["--format", "xlsx"], "'xlsx' is none of csv, tsv, jsonl, parquet"),
@@ -366,7 +367,7 @@ class TestUsage:
     def test_wrong_usage_is_2_and_says_why(self, compare, options, message):
         result = compare(*CHEAP, *options)
         assert result.exit_code == 2
-        assert message in flat(result.stderr)
+        assert any(words in flat(result.stderr) for words in message.split("|"))
 
     def test_one_class_is_told(self, run, tmp_path):
         path = tmp_path / "t.csv"

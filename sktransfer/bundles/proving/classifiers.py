@@ -76,9 +76,10 @@ _NOTES: dict[str, Field] = dict.fromkeys(
         "power_t",
         "loss",
         "average",
-        # Before scikit-learn 1.8, and before 1.7.
+        # Of scikit-learn before 1.8, before 1.7, and of 1.7 and 1.8.
         "C",
         "_store_cv_results",
+        "_alphas",
     ),
     ANY,
 )

@@ -385,7 +385,6 @@ RULES: dict[str, Rule] = {
         },
         {
             "_transformer_to_input_indices": ANY,
-            "_name_to_fitted_passthrough": _HELD,
             "_n_features": Count("m"),
         },
         together=lambda model, sizes: (
