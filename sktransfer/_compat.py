@@ -60,9 +60,33 @@ BORROWED: dict[str, tuple[str, str]] = {
         "sklearn.linear_model._base",
         "the public linear classifiers fit in ways of their own",
     ),
+    "MetadataRequest": (
+        "sklearn.utils._metadata_requests",
+        "what set_fit_request and its like leave in an estimator",
+    ),
+    "SIMPLE_METHODS": (
+        "sklearn.utils._metadata_requests",
+        "the methods that metadata can be asked for",
+    ),
+    "WARN": (
+        "sklearn.utils._metadata_requests",
+        "the mark of a request that is new, in place of True or False",
+    ),
     "BaseSearchCV": (
         "sklearn.model_selection._search",
         "what grid, random and halving searches have in common",
+    ),
+    "rv_frozen": (
+        "scipy.stats._distn_infrastructure",
+        "a distribution with its parameters, which random searches draw from",
+    ),
+    "rv_continuous_frozen": (
+        "scipy.stats._distn_infrastructure",
+        "one of numbers, which from a folder is made anew",
+    ),
+    "rv_discrete_frozen": (
+        "scipy.stats._distn_infrastructure",
+        "one of whole numbers, which from a folder is made anew",
     ),
     "LokyBackend": (
         "joblib._parallel_backends",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import importlib.metadata
 import inspect
+import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -48,20 +50,21 @@ def write_card(
             note = "Those that are not the default."
             sections.append(f"{title}\n\n{note}\n\n{_table('parameter', parameters)}")
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    versions = {"saved on": today} | installed_versions()
+    versions = {"saved on": today, **installed_versions()}
     sections.append("## Versions\n\n" + _table("package", versions))
     return "\n\n".join(sections) + "\n"
 
 
-def installed_versions() -> dict[str, str]:
+@functools.cache
+def installed_versions() -> Mapping[str, str]:
     """Versions of what a saved model depends on, as far as it is installed."""
-    found = {}
+    found: dict[str, str] = {}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return types.MappingProxyType(found)
 
 
 def _facts(estimator: Any) -> Iterator[tuple[str, str]]:

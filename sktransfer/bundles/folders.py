@@ -126,7 +126,7 @@ def _make_manifest(place: Path) -> dict[str, Any]:
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
         "files": {path.name: digest_file(path) for path in sorted(place.iterdir())},
-        "versions": installed_versions(),
+        "versions": dict(installed_versions()),
     }
 
 
@@ -246,12 +246,16 @@ def _open(path: Path) -> OpenedFolder:
             ) from error
 
 
-def _read_files(opened: OpenedFolder) -> tuple[dict[str, bytes], _Tensors | Exception]:
+def _read_files(
+    opened: OpenedFolder,
+) -> tuple[dict[str, bytes], _Tensors | Exception, str]:
     """Content of all files but the card, each as it was written; and the tensors.
 
     Instead of tensors there is an error, if the file is as it was written and none.
+    Last comes what to say of versions if the model cannot be made.
     """
     manifest, _ = _read_manifest(opened)
+    told = _tell_versions(manifest)
     # People may edit the card, and nobody reads it here.
     names = [n for n in _listed(opened, manifest) if n not in (_CARD, _TENSORS)]
     files = {name: _read_checked(opened, manifest, name) for name in names}
@@ -263,13 +267,25 @@ def _read_files(opened: OpenedFolder) -> tuple[dict[str, bytes], _Tensors | Exce
         if isinstance(error, MemoryError):
             raise
         _read_checked(opened, manifest, _TENSORS)
-        return files, error
+        return files, error, told
     _check_digest(opened, manifest, _TENSORS, digest)
-    return files, tensors
+    return files, tensors, told
+
+
+def _tell_versions(manifest: dict[str, Any]) -> str:
+    """What to do where the model was saved beside another scikit-learn; else ''."""
+    versions, here = manifest.get("versions"), installed_versions().get("scikit-learn")
+    saved = versions.get("scikit-learn") if isinstance(versions, dict) else None
+    if None in (saved, here) or saved == here:
+        return ""
+    return (
+        f" It was saved with scikit-learn {saved!s:.20}, and {here} is installed: "
+        "install that version, or fit and save the model with this one."
+    )
 
 
 def _make_objects(
-    folder: Path, files: dict[str, bytes], tensors: _Tensors | Exception
+    folder: Path, files: dict[str, bytes], tensors: _Tensors | Exception, told: str
 ) -> Any:
     parts = {n: files[n] for n in files if n.endswith(".skops")}
     try:
@@ -279,13 +295,13 @@ def _make_objects(
         unpacker = Unpacker(content["objects"], tensors, parts)
         return unpacker.unpack(content["model"])
     except ModelFolderError as error:
-        raise ModelFolderError(f"{folder} cannot be loaded: {error}") from error
+        raise ModelFolderError(f"{folder} cannot be loaded: {error}{told}") from error
     except SktransferError:  # such as weights that are not on this machine
         raise
     except _MISFITS as error:
         raise ModelFolderError(
             f"{folder} cannot be loaded: what it holds does not fit together "
-            f"({type(error).__name__}: {error}). Save the model again."
+            f"({type(error).__name__}: {error}).{told or ' Save the model again.'}"
         ) from error
 
 

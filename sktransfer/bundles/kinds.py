@@ -1,9 +1,8 @@
 """How objects of a class are taken apart into plain values, and put together again.
 
 Estimators of this package say so in the module ``saving`` of their folder; those of
-scikit-learn are their parameters and fitted attributes. Scorers and splitters are no
-estimators, and yet estimators hold them: a search holds both, and a classifier with a
-tuned threshold holds the scorer, whose positive label it predicts with.
+scikit-learn are their parameters and fitted attributes. What these hold beside plain
+values, such as scorers and splitters, has ways of its own.
 
 What comes out of a folder may not choose files that a later fit would open: joblib
 keeps pickles in the folder that `memory` names, and a search may set it, or the weights
@@ -14,29 +13,17 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-import sklearn.metrics
+import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.metrics import get_scorer, get_scorer_names
-from sklearn.model_selection import (
-    BaseCrossValidator,
-    BaseShuffleSplit,
-    RepeatedKFold,
-    RepeatedStratifiedKFold,
-)
 
-from sktransfer._compat import (
-    _CalibratedClassifier,
-    _CurveScorer,
-    _PassthroughScorer,
-    _Scorer,
-)
+from sktransfer.bundles.held import HELD, SPLITTERS, splitter_way
 from sktransfer.bundles.proving.proof import prove_alone
+from sktransfer.bundles.proving.requests import REQUESTS
 from sktransfer.bundles.proving.rules import Rule
 from sktransfer.estimators import walk
 from sktransfer.exceptions import ModelFolderError
@@ -60,8 +47,11 @@ _HARMLESS: dict[str, set[str]] = {
     "model": {"passthrough", "drop", *PACKAGED},
 }
 
-_REPEATED = (RepeatedKFold, RepeatedStratifiedKFold)
-_SPLITTERS = (BaseCrossValidator, BaseShuffleSplit, *_REPEATED)
+# Kept apart from what was fitted: requests of metadata, which are packed beside it,
+# and callbacks, which are code.
+_BESIDE = (REQUESTS, "_skl_callbacks")
+# Names of columns, which are objects of pandas where frames went through a union.
+_NAMES = "_transformers_feature_names_out"
 
 # Folders of the package whose module ``saving`` says how their classes are saved, in a
 # dictionary KINDS. It is imported when an object of that folder comes along, so that a
@@ -107,72 +97,6 @@ def _everything(value: Any) -> Iterator[Any]:
     return walk(value, lambda one: True)
 
 
-def _take_splitter_apart(splitter: Any) -> dict[str, Any]:
-    """Arguments of the constructor that make a splitter of scikit-learn."""
-    _check_unrouted(splitter)
-    # Those that repeat another splitter keep its arguments in a dict.
-    inner = getattr(splitter, "cvargs", {})
-    names = [*list(inspect.signature(type(splitter)).parameters), *inner]
-    found = {name: inner.get(name, getattr(splitter, name, None)) for name in names}
-    return {name: value for name, value in found.items() if name != "cvargs"}
-
-
-def _take_scorer_apart(scorer: Any) -> dict[str, Any]:
-    function = scorer._score_func
-    name = getattr(function, "__name__", "")
-    if _metrics().get(name) is not function:
-        raise ModelFolderError(
-            f"{scorer!r:.80} calls {name or repr(function)}, which is no metric of "
-            "sklearn.metrics, and functions of others cannot be saved without a "
-            "pickle: fit with a metric of sklearn.metrics, or save what was found, "
-            "such as FixedThresholdClassifier with the tuned threshold."
-        )
-    fields = {
-        "metric": name,
-        "sign": scorer._sign,
-        "kwargs": scorer._kwargs,
-        "response_method": scorer._response_method,
-    }
-    if isinstance(scorer, _CurveScorer):
-        return fields | {"thresholds": scorer._thresholds}
-    _check_unrouted(scorer)
-    return fields
-
-
-def _put_scorer_together(fields: dict[str, Any]) -> _Scorer:
-    metric = _metrics().get(fields["metric"])
-    if metric is None:
-        raise ModelFolderError(
-            f"the metric {fields['metric']!r} is asked for, but only those of "
-            "sklearn.metrics are taken."
-        )
-    return _Scorer(metric, fields["sign"], fields["kwargs"], fields["response_method"])
-
-
-def _put_curve_together(fields: dict[str, Any]) -> _CurveScorer:
-    scorer = _put_scorer_together(fields)
-    return _CurveScorer.from_scorer(
-        scorer, fields["response_method"], fields["thresholds"]
-    )
-
-
-@functools.cache
-def _metrics() -> dict[str, Callable[..., Any]]:
-    """Metrics by name: the public ones, and those that a scorer's name stands for."""
-    public = [getattr(sklearn.metrics, name) for name in sklearn.metrics.__all__]
-    named = [get_scorer(name)._score_func for name in get_scorer_names()]
-    functions = [one for one in [*public, *named] if inspect.isfunction(one)]
-    return {function.__name__: function for function in functions}
-
-
-def _check_unrouted(value: Any) -> None:
-    if "_metadata_request" in vars(value):
-        raise ModelFolderError(
-            f"{value!r:.80} asks for metadata, such as sample weights, by a request of "
-            "its own, which cannot be saved: fit without the request."
-        )
-
-
 @dataclass(frozen=True)
 class Kind:
     """The way of one class into a folder and back.
@@ -204,10 +128,10 @@ def kind_of(value: object) -> tuple[str, Kind] | None:
         return (f"{part}.{cls.__name__}", kind) if kind else None
     if package == "sklearn" and isinstance(value, BaseEstimator):
         return _name(cls), estimator_kind(cls)
-    if cls in _HELD:
-        return _name(cls), _HELD[cls]
-    if package == "sklearn" and issubclass(cls, _SPLITTERS):
-        return _name(cls), _splitter_kind(cls)
+    if cls in HELD:
+        return _name(cls), Kind(*HELD[cls])
+    if package == "sklearn" and issubclass(cls, SPLITTERS):
+        return _name(cls), Kind(*splitter_way(cls))
     return None
 
 
@@ -218,9 +142,9 @@ def kind_named(name: str) -> Kind:
     ones that say how this package saves, and nothing is taken from scikit-learn but
     estimators and what they hold.
     """
-    for held, kind in _HELD.items():
+    for held, way in HELD.items():
         if name == _name(held):
-            return kind
+            return Kind(*way)
     part, _, simple = name.partition(".")
     if part in _PARTS:
         for cls, kind in _kinds_of_part(part).items():
@@ -235,7 +159,7 @@ def kind_named(name: str) -> Kind:
         if _is_estimator_of(module, found):
             return estimator_kind(found)
         if _is_splitter_of(module, found):
-            return _splitter_kind(found)
+            return Kind(*splitter_way(found))
     raise ModelFolderError(
         f"an object of the type {name!r} is asked for, but only estimators of "
         "sktransfer and of scikit-learn are made from a folder."
@@ -248,7 +172,7 @@ def _is_estimator_of(module: str, found: object) -> TypeGuard[type[BaseEstimator
 
 
 def _is_splitter_of(module: str, found: object) -> TypeGuard[type[Any]]:
-    is_splitter = isinstance(found, type) and issubclass(found, _SPLITTERS)
+    is_splitter = isinstance(found, type) and issubclass(found, SPLITTERS)
     return is_splitter and found.__module__ == module
 
 
@@ -276,7 +200,10 @@ def take_estimator_apart(estimator: Any) -> dict[str, Any]:
     if "memory" in parameters:
         parameters["memory"] = None
     check_choices(parameters)
-    others = {k: v for k, v in vars(estimator).items() if k not in parameters}
+    apart = {*parameters, *_BESIDE}
+    others = {k: v for k, v in vars(estimator).items() if k not in apart}
+    if _NAMES in others and isinstance(others[_NAMES], list):
+        others[_NAMES] = [np.array(names, object) for names in others[_NAMES]]
     return {"parameters": parameters, "fitted": others}
 
 
@@ -291,31 +218,6 @@ def _put_estimator_together(cls: type[Any], fields: dict[str, Any]) -> Any:
     estimator = cls(**parameters)
     vars(estimator).update(fitted)
     return estimator
-
-
-def _put_calibrated_together(fields: dict[str, Any]) -> _CalibratedClassifier:
-    calibrated = object.__new__(_CalibratedClassifier)
-    vars(calibrated).update(fields)
-    return calibrated
-
-
-def _splitter_kind(cls: type[Any]) -> Kind:
-    return Kind(_take_splitter_apart, lambda fields: cls(**fields))
-
-
-# No estimators themselves, but held by scikit-learn's, around one of ours perhaps.
-_HELD: dict[type[Any], Kind] = {
-    _CalibratedClassifier: Kind(
-        lambda value: dict(vars(value)), _put_calibrated_together
-    ),
-    _Scorer: Kind(_take_scorer_apart, _put_scorer_together),
-    _CurveScorer: Kind(_take_scorer_apart, _put_curve_together),
-    # What stands for the score that an estimator has itself.
-    _PassthroughScorer: Kind(
-        lambda scorer: {"estimator": scorer._estimator},
-        lambda fields: _PassthroughScorer(**fields),
-    ),
-}
 
 
 @functools.cache

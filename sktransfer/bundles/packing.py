@@ -12,6 +12,7 @@ and take .02 s, and skops, which imports all of scikit-learn, stays out of the p
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,8 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.utils import Bunch
 
-from sktransfer.bundles.kinds import kind_named, kind_of
+from sktransfer.bundles.kinds import Kind, kind_named, kind_of
+from sktransfer.bundles.proving.requests import REQUESTS, put_requests, take_requests
 from sktransfer.bundles.proving.values import sparse_fault
 from sktransfer.bundles.sklearn_parts import read_part, write_part
 from sktransfer.exceptions import ModelFolderError
@@ -37,6 +39,9 @@ _TYPES: dict[str, type[Any]] = {
     one.__name__: one
     for one in (bool, int, float, str, *(getattr(np, name) for name in _NUMBERS))
 }
+# By which columns are selected.
+_TYPES |= {"number": np.number, "integer": np.integer, "floating": np.floating}
+_TYPES |= {"object": object}
 # What these hold beside arrays scikit-learn makes ready for files itself.
 _BY_SKOPS = (
     "sklearn.isotonic:IsotonicRegression",
@@ -52,6 +57,12 @@ _SPARSE: dict[str, Any] = {
         sparse.csc_array,
     )
 }
+# What opens weights where it is made, and keeps its own rules of what comes back.
+_WITH_WEIGHTS = ("sktransfer.classifier.", "sktransfer.encoders.", "sktransfer.words.")
+# Code of the user, which is not needed to predict.
+_LEFT_OUT = {"_skl_callbacks"}
+# What comes of parts that do not fit one another.
+_MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 # Letters of a text in an array, which takes as many bytes for each of its texts.
 _MOST_LETTERS = 10**6
 
@@ -71,11 +82,12 @@ class Packer:
     """
 
     def __init__(self) -> None:
-        self.objects: list[dict[str, Any] | None] = []
+        self.objects: list[dict[str, Any]] = []
         self.tensors: dict[str, npt.NDArray[Any]] = {}
         self.parts: dict[str, bytes] = {}
         # The values are kept beside their ids, which could be given out again else.
         self._packed: dict[int, tuple[object, Any]] = {}
+        self._unpacker = Unpacker(self.objects, self.tensors, self.parts)
 
     def pack(self, value: Any, where: str = "") -> Any:
         """JSON for `value`; `where` is the way to it, for names and messages.
@@ -127,18 +139,38 @@ class Packer:
             return self._pack_by_skops(value, where)
         name, kind = named
         number = len(self.objects)
-        self.objects.append(None)
+        self.objects.append({})
         fields = {
             key: self.pack(field, f"{where}.{key}")
             for key, field in kind.take_apart(value).items()
         }
+        entry = {"type": name, "fields": fields}
+        if (requests := take_requests(value)) is not None:
+            entry["requests"] = requests
+        self.objects[number] = entry
+        self._prove(value, kind, number, where)
+        return {"is": "object", "number": number}
+
+    def _prove(self, value: Any, kind: Kind, number: int, where: str) -> None:
+        """Refuse what a load would refuse, or would not give back as it is.
+
+        It is made again, of its parts that were. What holds weights is only proved.
+        """
+        package = type(value).__module__
         try:
-            kind.prove(value)
+            if package.startswith(_WITH_WEIGHTS):
+                kind.prove(value)
+                self._unpacker.keep(number, value)
+                return
+            made = self._unpacker.unpack({"is": "object", "number": number})
+            lost = set(vars(value)) - set(vars(made)) - _LEFT_OUT
+            if package.startswith("sklearn.") and lost:
+                raise ModelFolderError(f"its attribute {min(lost)} would be lost.")
         except ModelFolderError as error:
             place = where.lstrip(".") or "the object"
             raise ModelFolderError(f"{place} cannot be saved: {error}") from error
-        self.objects[number] = {"type": name, "fields": fields}
-        return {"is": "object", "number": number}
+        except _MISFITS as error:
+            raise ModelFolderError(_unsaveable(value, where, str(error))) from error
 
     def _pack_array(self, array: npt.NDArray[Any], where: str) -> dict[str, Any]:
         _check_dtype(array, where)
@@ -166,13 +198,20 @@ class Packer:
         }
 
     def _pack_by_skops(self, value: Any, where: str) -> dict[str, Any]:
+        packed: dict[str, Any] = {
+            "is": "skops",
+            "file": f"part-{len(self.parts)}.skops",
+        }
+        if (requests := take_requests(value)) is not None:
+            packed["requests"] = requests
+            value = copy.copy(value)
+            delattr(value, REQUESTS)
         try:
-            data = write_part(value)
+            self.parts[packed["file"]] = write_part(value)
+            self._unpacker.unpack(packed)
         except ValueError as error:
             raise ModelFolderError(_unsaveable(value, where, str(error))) from error
-        name = f"part-{len(self.parts)}.skops"
-        self.parts[name] = data
-        return {"is": "skops", "file": name}
+        return packed
 
 
 class Unpacker:
@@ -191,6 +230,10 @@ class Unpacker:
         self._opened: dict[str, Any] = {}
         # Numbers of what is being made: none of it can hold itself.
         self._begun: set[int] = set()
+
+    def keep(self, number: int, made: Any) -> None:
+        """Take `made` for the object of that number, and make it no more."""
+        self._made[number] = made
 
     def unpack(self, packed: Any) -> Any:
         """Value of which `packed` is the JSON.
@@ -247,7 +290,12 @@ class Unpacker:
             found = self._objects[number]
             kind = kind_named(found["type"])
             fields = {key: self.unpack(part) for key, part in found["fields"].items()}
+            for given in (fields, fields.get("fitted")):
+                if isinstance(given, dict) and REQUESTS in given:
+                    raise ModelFolderError("its requests stand among what was fitted.")
             made = kind.put_together(fields)
+            if "requests" in found:
+                put_requests(made, found["requests"])
             kind.prove(made)
             self._made[number] = made
         return self._made[number]
@@ -287,6 +335,8 @@ class Unpacker:
         name = packed["file"]
         if name not in self._opened:
             self._opened[name] = read_part(self._parts[name], name)
+            if "requests" in packed:
+                put_requests(self._opened[name], packed["requests"])
         return self._opened[name]
 
 

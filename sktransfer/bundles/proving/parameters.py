@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 from sklearn.base import BaseEstimator
+from sklearn.compose import make_column_selector
 from sklearn.feature_selection import (
     chi2,
     f_classif,
@@ -30,13 +31,14 @@ from sktransfer._compat import (
     InvalidParameterError,
     _BaseScorer,
     _PassthroughScorer,
+    rv_frozen,
     validate_parameter_constraints,
 )
 from sktransfer.bundles.proving.patterns import pattern_fault
 from sktransfer.bundles.proving.values import is_plain
 from sktransfer.exceptions import ModelFolderError
 
-__all__ = ["HELD", "check_parameters_of", "is_harmless"]
+__all__ = ["HELD", "check_parameters_of", "check_selector", "is_harmless"]
 
 # Functions that go into a file by their name.
 _SCORES = (chi2, f_classif, f_regression, mutual_info_classif, mutual_info_regression)
@@ -49,6 +51,8 @@ HELD = (
     RepeatedStratifiedKFold,
     _BaseScorer,
     _PassthroughScorer,
+    make_column_selector,
+    rv_frozen,
 )
 _FUNCTIONS = {"score_func": _SCORES}
 _UFUNCS = ("func", "inverse_func")
@@ -134,6 +138,22 @@ def _is_unary_ufunc(value: Any) -> bool:
     return isinstance(value, np.ufunc) and value.nin == 1 and value in known
 
 
+def check_selector(selector: Any) -> None:
+    """Raise ModelFolderError unless a selector of columns has an end on any name."""
+    if selector.pattern is not None and (fault := pattern_fault(selector.pattern)):
+        raise ModelFolderError(
+            f"the pattern of a selector of columns is {selector.pattern!r:.60}, but "
+            f"{fault.rstrip(',')} is expected."
+        )
+    for types in (selector.dtype_include, selector.dtype_exclude):
+        several = types if isinstance(types, (list, tuple)) else [types]
+        if not all(one is None or isinstance(one, (str, type)) for one in several):
+            raise ModelFolderError(
+                f"a selector of columns has the types {types!r:.60}, but names of "
+                "types are expected."
+            )
+
+
 def is_harmless(value: Any, depth: int = 0) -> bool:
     """Whether a parameter is plain, or made of estimators and what they may hold."""
     is_ours = type(value).__module__.startswith("sktransfer.")
@@ -141,6 +161,8 @@ def is_harmless(value: Any, depth: int = 0) -> bool:
         return True
     if depth > 20:
         return False
+    if isinstance(value, np.ma.MaskedArray):  # such as what a search has tried
+        value = np.ma.getdata(value)
     if type(value) is np.ndarray and value.dtype.kind == "O":
         value = value.ravel().tolist()
     if isinstance(value, dict):

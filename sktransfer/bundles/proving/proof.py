@@ -104,6 +104,7 @@ def _parts(value: Any) -> list[Any]:
     if isinstance(value, (list, tuple, set, frozenset)):
         return list(value)
     if isinstance(value, np.ndarray):
+        value = np.ma.getdata(value)
         return value.ravel().tolist() if value.dtype.kind == "O" else []
     if hasattr(value, "__dict__") and type(value).__module__.startswith("sklearn."):
         return [one for name, one in vars(value).items() if name not in _MADE]

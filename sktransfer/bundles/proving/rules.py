@@ -14,6 +14,7 @@ from sktransfer.bundles.proving.fields import (
     Sizes,
 )
 from sktransfer.bundles.proving.parameters import check_parameters_of
+from sktransfer.bundles.proving.requests import REQUESTS, are_requests
 from sktransfer.exceptions import ModelFolderError
 
 __all__ = ["Rule", "refuse"]
@@ -86,6 +87,8 @@ class Rule:
             refuse(owner, "_sklearn_output_config", output, "a format of the output")
         if _OUTPUTS.fault(output.get("transform"), sizes) is not None:
             refuse(owner, "_sklearn_output_config", output, "a format of the output")
+        if REQUESTS in rest and not are_requests(asked := rest.pop(REQUESTS)):
+            refuse(owner, REQUESTS, asked, "requests of metadata")
         known = {**_COMMON, **self.optional, **self.fitted}
         for name in sorted(set(rest) - set(known)):
             if self.others is None or self.others.fault(rest[name], {}) is not None:

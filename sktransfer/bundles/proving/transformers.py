@@ -155,6 +155,22 @@ def _ordinal_fault(model: Any, sizes: Sizes) -> str | None:
     return _rare_fault(model) if model._infrequent_enabled else None
 
 
+def _targets_fault(model: Any, sizes: Sizes) -> str | None:
+    """Each category of a column has a number, and one for each of several classes."""
+    kind, classes = model.target_type_, model.classes_
+    if (classes is None) != (kind == "continuous"):
+        return f"its classes are not those of a {kind} target"
+    n_each = len(classes) if kind == "multiclass" else 1
+    if sizes["E"] != len(model.categories_) * n_each:
+        return f"it has {sizes['E']} encodings of {len(model.categories_)} columns"
+    if np.shape(model.target_mean_) != ((n_each,) if kind == "multiclass" else ()):
+        return "it has means of other classes"
+    for place, encoding in enumerate(model.encodings_):
+        if len(encoding) != len(model.categories_[place // n_each]):
+            return f"its encoding {place} is of other categories"
+    return _ordinal_fault(model, sizes)
+
+
 _CATEGORIES: dict[str, Field] = {
     "categories_": ListOf(Labels("?")),
     "_infrequent_enabled": FLAG,
@@ -308,6 +324,19 @@ RULES: dict[str, Rule] = {
         ),
     ),
     "OrdinalEncoder": Rule(_CATEGORIES, _RARE, together=_ordinal_fault),
+    "TargetEncoder": Rule(
+        {
+            **_CATEGORIES,
+            "target_type_": Choice(("binary", "continuous", "multiclass")),
+            "classes_": AnyOf((_NONE, Labels())),
+            "target_mean_": AnyOf((REAL, Numbers("?"))),
+            "encodings_": ListOf(Numbers("?"), "E"),
+        },
+        _RARE,
+        together=lambda model, sizes: (
+            _targets_fault(model, sizes) if "encodings_" in vars(model) else None
+        ),
+    ),
     "KBinsDiscretizer": Rule(
         {"bin_edges_": ANY, "n_bins_": Numbers("m", "iu")},
         {"_encoder": MODEL},

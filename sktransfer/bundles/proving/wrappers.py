@@ -181,6 +181,13 @@ def _part_fault(part: Any, sizes: Sizes) -> str | None:
     return _alike([part.estimator], sizes)
 
 
+def _target_fault(model: Any, sizes: Sizes) -> str | None:
+    width = width_in(model.transformer_)
+    if model._training_dim == 1 and width not in (None, 1):
+        return f"its targets are one column, and {width} are transformed"
+    return _same_width([model.regressor_], sizes)
+
+
 def _search_fault(model: Any, sizes: Sizes) -> str | None:
     del sizes
     best = vars(model).get("best_estimator_")
@@ -267,6 +274,9 @@ def _pipeline_fault(model: Any, sizes: Sizes) -> str | None:
 
 def _union_fault(model: Any, sizes: Sizes) -> str | None:
     del sizes
+    named = vars(model).get("_transformers_feature_names_out", model.transformer_list)
+    if len(named) > len(model.transformer_list):
+        return "it names columns of more transformers than it has"
     for part in model.transformer_list:
         if len(part) != 2 or not isinstance(part[0], str):
             return "its transformers are no pairs of a name and a transformer"
@@ -373,7 +383,12 @@ class _Made:
 
 RULES: dict[str, Rule] = {
     "Pipeline": Rule(together=_pipeline_fault),
-    "FeatureUnion": Rule(together=_union_fault),
+    "FeatureUnion": Rule(
+        optional={
+            "_transformers_feature_names_out": ListOf(AnyOf((Labels(), ListOf(TEXT))))
+        },
+        together=_union_fault,
+    ),
     "FrozenEstimator": Rule(parameters={"estimator": MODEL}),
     "ColumnTransformer": Rule(
         {
@@ -386,6 +401,7 @@ RULES: dict[str, Rule] = {
         {
             "_transformer_to_input_indices": ANY,
             "_n_features": Count("m"),
+            "_transformers_feature_names_out": Labels(),
         },
         together=lambda model, sizes: (
             _columns_fault(model, sizes) if "transformers_" in vars(model) else None
@@ -517,6 +533,14 @@ RULES: dict[str, Rule] = {
             "RandomizedSearchCV",
         ),
         _SEARCH,
+    ),
+    "TransformedTargetRegressor": Rule(
+        {
+            "_training_dim": Count(low=1, high=2),
+            "transformer_": MODEL,
+            "regressor_": MODEL,
+        },
+        together=_target_fault,
     ),
     "FixedThresholdClassifier": _THRESHOLD,
     "TunedThresholdClassifierCV": Rule(

@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import (
     NMF,
     PCA,
@@ -121,6 +121,7 @@ from sklearn.preprocessing import (
     QuantileTransformer,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 from sklearn.semi_supervised import SelfTrainingClassifier
@@ -298,6 +299,17 @@ EXAMPLES: dict[str, Callable[[], tuple[Any, Any]]] = {
         OneHotEncoder(min_frequency=9, handle_unknown="infrequent_if_exist"), FEW
     ),
     "ordinal": _fit(OrdinalEncoder(), FEW),
+    "targets": _fit(TargetEncoder(), FEW, TWO),
+    "targets of three": _fit(TargetEncoder(), FEW, THREE),
+    "targets of numbers": _fit(TargetEncoder(), FEW, NUMBERS),
+    "target": _fit(
+        TransformedTargetRegressor(Ridge(), transformer=StandardScaler()), X, NUMBERS
+    ),
+    "target by a function": _fit(
+        TransformedTargetRegressor(Ridge(), func=np.sinh, inverse_func=np.arcsinh),
+        X,
+        NUMBERS,
+    ),
     "kernel": _fit(KernelCenterer(), KERNEL),
     "isotonic": _fit(IsotonicRegression(out_of_bounds="clip"), X[:, 0], NUMBERS),
     "labels": _fit(LabelEncoder(), THREE),
