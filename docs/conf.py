@@ -2,7 +2,10 @@
 
 import re
 
+from sphinx.util.docutils import SphinxDirective
+
 import sktransfer
+from sktransfer.testing.registry import GROUPS, checks_of
 
 project = "sktransfer"
 author = "The sktransfer developers"
@@ -49,6 +52,20 @@ def escape_fitted_names(app, what, name, obj, options, lines):
             lines[number] = re.sub(r"(?<=\w)_(?=[,)])", r"\_", line)
 
 
+class TextChecks(SphinxDirective):
+    """The checks of sktransfer.testing by group, each with its docstring."""
+
+    def run(self):
+        """Make a list of terms for each group."""
+        lines = []
+        for group in GROUPS:
+            lines += ["", f".. rubric:: {group}", ""]
+            for check in checks_of(group):
+                lines += [f"``{check.__name__}``", f"    {check.__doc__}"]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 def setup(app):
     """Hook in before numpydoc, which listens to the same event at priority 500."""
+    app.add_directive("text-checks", TextChecks)
     app.connect("autodoc-process-docstring", escape_fitted_names, priority=400)

@@ -18,6 +18,7 @@ from numpydoc.validate import validate
 from packaging.requirements import Requirement
 
 import sktransfer
+import sktransfer.testing
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "sktransfer").rglob("*.py"))
@@ -63,6 +64,12 @@ class TestImports:
         code = "from sktransfer.comparison.run.evaluation import predict"
         assert not heavy & loaded_after(code)
 
+    @pytest.mark.slow
+    def test_checks_of_text_estimators_load_what_scikit_learn_needs(self):
+        heavy = {"torch", "transformers", "gensim", "skorch", "pytest"}
+        code = "from sktransfer.testing.registry import list_checks; [*list_checks()]"
+        assert not heavy & loaded_after(code)
+
     def test_unknown_names_are_attribute_errors(self):
         with pytest.raises(AttributeError, match="no_such_name"):
             _ = sktransfer.no_such_name
@@ -101,6 +108,11 @@ class TestDocstrings:
     def test_public_names_are_documented_as_numpydoc_has_it(self, name):
         assert faults_of(name, UNUSED_CODES) == []
 
+    @pytest.mark.parametrize("name", sktransfer.testing.__all__)
+    def test_so_are_the_checks_of_other_packages(self, name):
+        assert faults_of(f"testing.{name}", UNUSED_CODES) == []
+        assert ">>> " in inspect.getdoc(getattr(sktransfer.testing, name))
+
     @pytest.mark.parametrize("name", public_methods())
     def test_so_are_their_methods(self, name):
         assert faults_of(name, UNUSED_CODES_OF_METHODS) == []
@@ -128,7 +140,9 @@ class TestRooms:
         names = Counter(path.stem for path in MODULES if path.stem != "__init__")
         assert {name for name, n in names.items() if n > 1} <= ROLES
 
-    @pytest.mark.parametrize("room", ["encoders", "words", "classifier", "comparison"])
+    @pytest.mark.parametrize(
+        "room", ["encoders", "words", "classifier", "comparison", "testing"]
+    )
     def test_the_floor_plan_shows_every_module(self, room):
         page = (ROOT / "docs" / "architecture.rst").read_text(encoding="utf-8")
         plan = page.partition(f"``{room}``\n^")[2].partition("\n``")[0]
