@@ -46,7 +46,8 @@ def comparable_rows(results: pd.DataFrame) -> pd.DataFrame:
     done = results[results["status"] == "done"]
     sizes = done["train_size"]
     # Of given predictions none is known. pandas 2.2 finds no NaN beside another number.
-    return done[sizes.isin([0, sizes.max()]) | (sizes.isna() & sizes.isna().all())]
+    unknown = sizes.isna() if sizes.isna().all() else False
+    return done[sizes.isin([0, sizes.max()]) | unknown]
 
 
 def best_row(rows: pd.DataFrame) -> pd.Series:
