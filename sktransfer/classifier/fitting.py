@@ -54,6 +54,7 @@ from sktransfer.classifier.training.settings import (
     make_updates,
     resolve_settings,
 )
+from sktransfer.classifier.training.temperature import temperature_from_folds
 from sktransfer.encoders.compute.devices import (
     count_cores,
     resolve_device,
@@ -175,8 +176,9 @@ def fit_classifier(
         if before is not None:
             stack.enter_context(restored_on_failure(state.network))
         state = replace(state, held_out=held_out, given=_label(state.built, given))
-        for phase in _phases(state):
-            state = phase(state)
+        state = _walk(state)
+        if _lacks_proof(state):
+            state = _calibrate_by_folds(state, data)
         return _finish(state, data, origin=_origin(options, before))
 
 
@@ -302,6 +304,70 @@ def _phases(state: FitState) -> tuple[Phase, ...]:
         return (train_head,)
     before = () if state.first is None else (train_head_first,)
     return (*before, *state.strategy.phases)
+
+
+def _walk(state: FitState) -> FitState:
+    """Go through all phases of a fit."""
+    for phase in _phases(state):
+        state = phase(state)
+    return state
+
+
+def _lacks_proof(state: FitState) -> bool:
+    """Whether a temperature is asked for that only networks of folds can tell.
+
+    A head that rests on its features has found one by now. A linear one on layers that
+    have learnt is under a penalty that does the same, and what goes on has seen all.
+    """
+    tuned = state.network.body is not None and state.strategy.tunes_encoder
+    proved = state.to_validate() is not None or state.goes_on
+    asked = state.options.calibrates_always and bool(
+        state.network.layout.hidden_layer_sizes
+    )
+    return tuned and asked and not proved and not _was_interrupted(state)
+
+
+def _was_interrupted(state: FitState) -> bool:
+    return state.net is not None and state.net.interrupted_
+
+
+def _calibrate_by_folds(state: FitState, data: TrainingData) -> FitState:
+    """Train as often as there are folds, each time without one, and ask for it then.
+
+    An interrupt leaves the temperature that the last head has by itself.
+    """
+    # Callbacks are about the model that stays.
+    options = replace(state.options, callbacks=None, verbose=0)
+
+    def fit(rows: LabelledRows, others: LabelledRows) -> npt.NDArray[np.float32]:
+        part, rest = data.take(_numbers_of(rows)), data.take(_numbers_of(others))
+        everything = np.arange(len(part.numbers))
+        part = part.relative_to(everything)
+        # All begin as the model itself did.
+        with private_randomness(state.seed, state.device):
+            found = _walk(
+                _begin(options, None, part, everything, state.device, state.seed)
+            )
+        if found.net is None or _was_interrupted(found):
+            raise KeyboardInterrupt
+        return found.net.predict_logits(found.built.input.rows(rest.X))
+
+    numbers = FeatureRows(np.arange(len(data.numbers), dtype=np.float32)[:, None])
+    try:
+        temperature = temperature_from_folds(
+            LabelledRows(numbers, data.numbers, data.weight), fit
+        )
+    except KeyboardInterrupt:
+        assert state.net is not None
+        state.net.interrupted_ = True
+        return state
+    return replace(state, temperature=temperature)
+
+
+def _numbers_of(rows: LabelledRows) -> npt.NDArray[np.intp]:
+    """Which rows these are, where their one feature says it."""
+    assert isinstance(rows.rows, FeatureRows)
+    return np.asarray(rows.rows.matrix[:, 0], dtype=np.intp)
 
 
 def _finish(

@@ -3,10 +3,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback, EarlyStopping
 
+from sktransfer.classifier.network.network import find_temperature
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 
 CLASSES = ["neg", "pos"]
@@ -165,6 +167,64 @@ class TestRowsToValidateOn:
         X, y = numbers
         with pytest.raises(TypeError, match="positional arguments"):
             model.fit(X, y, None, X, y)
+
+
+class TestTemperatureOfTunedLayers:
+    """Asked for by calibrate=True, without rows to validate on."""
+
+    @pytest.fixture
+    def noisy(self, sentiment_texts):
+        texts, labels = sentiment_texts[0][:20], sentiment_texts[1][:20].copy()
+        labels[::4] = labels[::-4]
+        return texts, labels
+
+    def test_networks_that_lacked_a_fold_tell_it(self, make, noisy):
+        texts, labels = noisy
+        model = make(strategy="partial", n_trainable_layers=1, max_epochs=1)
+        rough = clone(model).fit(texts, labels)
+        folds = np.zeros(20, dtype=int)
+        for name in CLASSES:
+            folds[labels == name] = np.arange((labels == name).sum()) % 5
+        logits = np.zeros(20)
+        for fold in range(5):
+            part = [texts[row] for row in np.flatnonzero(folds != fold)]
+            found = clone(model).fit(part, labels[folds != fold])
+            rest = [texts[row] for row in np.flatnonzero(folds == fold)]
+            logits[folds == fold] = found.decision_function(rest)
+        wanted = find_temperature(
+            logits[:, None], (labels == "pos").astype(int), np.ones(20)
+        )
+        model.set_params(calibrate=True).fit(texts, labels)
+        assert model.temperature_ == pytest.approx(wanted, rel=1e-2)
+        assert model.temperature_ != pytest.approx(rough.temperature_, rel=0.05)
+        # The model itself is the same.
+        np.testing.assert_allclose(
+            model.decision_function(texts), rough.decision_function(texts), atol=1e-6
+        )
+
+    @pytest.mark.parametrize(
+        "changed", [{"hidden_layer_sizes": ()}, {"warm_start": True}]
+    )
+    def test_others_do_without(self, make, noisy, changed, monkeypatch):
+        model = make(strategy="partial", n_trainable_layers=1, max_epochs=1, **changed)
+        model.fit(*noisy).set_params(calibrate=True)
+        monkeypatch.setattr("sktransfer.classifier.fitting._calibrate_by_folds", None)
+        model.fit(*noisy)
+
+    def test_an_interrupt_leaves_what_the_head_has_by_itself(
+        self, make, noisy, monkeypatch
+    ):
+        def interrupt(rows, fit):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(
+            "sktransfer.classifier.fitting.temperature_from_folds", interrupt
+        )
+        model = make(strategy="partial", n_trainable_layers=1)
+        expected = model.fit(*noisy).temperature_
+        with pytest.raises(KeyboardInterrupt):
+            model.set_params(calibrate=True).fit(*noisy)
+        assert model.temperature_ == expected
 
 
 class TestUpdates:

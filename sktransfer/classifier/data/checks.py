@@ -315,9 +315,13 @@ class TrainingData:
         if self.weight is None or self.weight.astype(np.float32).all():
             return self
         kept = np.flatnonzero(self.weight.astype(np.float32))
-        X = [self.X[i] for i in kept] if isinstance(self.X, list) else self.X[kept]
-        weight = self.weight[kept] / self.weight[kept].mean()
-        return replace(self, X=X, numbers=self.numbers[kept], weight=weight)
+        return self.take(kept).relative_to(np.arange(len(kept)))
+
+    def take(self, rows: npt.NDArray[np.intp]) -> TrainingData:
+        """Return the rows at these numbers."""
+        X = [self.X[row] for row in rows] if isinstance(self.X, list) else self.X[rows]
+        weight = self.weights_of(rows)
+        return replace(self, X=X, numbers=self.numbers[rows], weight=weight)
 
     def weights_of(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64] | None:
         """Weights of some rows; None where all weigh the same."""
