@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from unittest import SkipTest
 
 import numpy as np
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from sktransfer.testing.subject import Subject, as_table
@@ -58,6 +59,11 @@ def assert_same_numbers(
     one, two = as_table(found), as_table(expected)
     if one.shape != two.shape:
         fail(f"{what} has shape {one.shape}, but {instead} has {two.shape}.")
+    if sparse.issparse(one) or sparse.issparse(two):
+        # Columns of zeros on both sides are equal.
+        one, two = sparse.csr_matrix(one), sparse.csr_matrix(two)
+        columns = np.union1d(one.indices, two.indices)
+        one, two = one[:, columns].toarray(), two[:, columns].toarray()
     if one.size == 0:
         return
     one, two = one.astype(np.float64), two.astype(np.float64)

@@ -12,6 +12,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone, is_classifier, is_clusterer, is_regressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -205,9 +206,8 @@ def parameters_of(estimator: Any) -> Sequence[str]:
 
 
 def as_table(answer: Any) -> Any:
-    """An answer as a dense array, whatever holds it."""
-    dense = answer.toarray() if hasattr(answer, "toarray") else answer
-    return np.asarray(dense)
+    """An answer as an array, or as sparse rows: those of hashes are a million wide."""
+    return answer.tocsr() if sparse.issparse(answer) else np.asarray(answer)
 
 
 def fingerprint(value: Any) -> object:

@@ -170,7 +170,8 @@ def _assert_refused(
     fit_may: bool = False,
 ) -> None:
     """Fit and each answer refuse it; labels are as many as it has rows."""
-    if not fit_may:
+    # What needs no fit learns nothing from X, and need not look at it.
+    if subject.needs_fit and not fit_may:
         y = None
         if subject.needs_labels:
             n = _length(make())

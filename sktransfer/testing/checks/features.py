@@ -22,11 +22,12 @@ from sktransfer.testing.subject import Subject, as_table, only_if
 def check_features_are_numbers(subject: Subject) -> None:
     """Features are a table of finite numbers with a row for each text."""
     table = as_table(subject.expected["transform"])
-    if table.ndim != 2 or len(table) != len(TEXTS):
+    if table.ndim != 2 or table.shape[0] != len(TEXTS):
         fail(f"transform of {len(TEXTS)} texts has shape {table.shape}.")
     if table.dtype.kind not in "fiub":
         fail(f"transform gives dtype {table.dtype}, but numbers were expected.")
-    if not np.isfinite(table.astype(float)).all():
+    numbers = table.data if sparse.issparse(table) else table
+    if not np.isfinite(numbers.astype(float)).all():
         fail("transform gives numbers that are nan or infinite.")
 
 

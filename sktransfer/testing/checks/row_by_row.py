@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from sktransfer.testing.assertions import assert_same_answers, fail
 from sktransfer.testing.sample_texts import HARD_TEXTS, TEXTS
@@ -48,8 +49,8 @@ def check_fit_on_duplicates(subject: Subject) -> None:
     y = subject.labels()
     one = subject.fit(TEXTS * 2, None if y is None else np.concatenate([y, y]))
     for method, answer in subject.answers(one).items():
-        if len(as_table(answer)) != n:
-            fail(f"{method} of {n} texts has {len(as_table(answer))} rows.")
+        if np.shape(answer)[0] != n:
+            fail(f"{method} of {n} texts has {np.shape(answer)[0]} rows.")
 
 
 def check_unseen_words(subject: Subject) -> None:
@@ -126,9 +127,12 @@ def _assert_answered(subject: Subject, text: str, what: str) -> None:
             alone[method] = as_table(getattr(one, method)([text]))
         except Exception as error:
             fail(f"{method} of {what} raised {type(error).__name__}: {error}")
-        if len(found[method]) != len(TEXTS) + 1:
-            fail(f"{method} of {len(TEXTS) + 1} texts has {len(found[method])} rows.")
-        if found[method].dtype.kind == "f" and np.isnan(found[method]).any():
+        n_rows = found[method].shape[0]
+        if n_rows != len(TEXTS) + 1:
+            fail(f"{method} of {len(TEXTS) + 1} texts has {n_rows} rows.")
+        table = found[method]
+        numbers = table.data if sparse.issparse(table) else table
+        if table.dtype.kind == "f" and np.isnan(numbers).any():
             fail(f"{method} of {what} has a number that is nan.")
     others = {method: answer[:-1] for method, answer in found.items()}
     assert_same_answers(
