@@ -116,7 +116,9 @@ class MemoryStore:
         """
         with self._lock:
             values = list(map(self._values.get, keys))
-            lost = self._cut.intersection(keys) if self._cut else set()
+            if cut is not None and self._cut:
+                lost = map(self._cut.__contains__, keys)
+                cut |= np.fromiter(lost, dtype=bool, count=len(keys))
             there = [value for value in values if value is not None]
             for key, value in zip(keys, values, strict=True):
                 if value is not None:
@@ -124,8 +126,6 @@ class MemoryStore:
             if count:
                 self._hits += len(there)
                 self._misses += len(values) - len(there)
-        if lost and cut is not None:
-            cut |= np.fromiter(map(lost.__contains__, keys), dtype=bool)
         if there:
             # One copy of all vectors together is faster than one of each.
             joined = np.frombuffer(b"".join(there), dtype=np.float32)
