@@ -32,7 +32,9 @@ __all__ = [
     "CLASS_WEIGHT",
     "FLAG",
     "PATH",
+    "POSITIVE",
     "RANDOM_STATE",
+    "SHARE",
     "VERBOSE",
     "Rule",
     "check_parameters",
@@ -239,6 +241,11 @@ FLAG = Rule(
     ),
     "True or False",
 )
+
+# Such as a level of confidence.
+SHARE = Rule(number(0, 1, ends="()").accepts, "a number between 0 and 1")
+
+POSITIVE = Rule(number(0, ends="()").accepts, "a positive number")
 
 CALLBACK = Rule(lambda value: value is None or callable(value), "None or a callable")
 

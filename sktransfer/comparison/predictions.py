@@ -60,7 +60,7 @@ from sktransfer.exceptions import (
 )
 from sktransfer.packages import require_extra
 from sktransfer.texts import check_texts
-from sktransfer.validation import did_you_mean, show
+from sktransfer.validation import did_you_mean, one_of, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -377,15 +377,15 @@ def _check_probabilities(said: Mapping[str, GivenPredictions], metric: Scoring) 
 
 
 def _choose_baseline(baseline: str | None, names: list[str]) -> str | None:
-    if baseline == "auto":
+    if isinstance(baseline, str) and baseline == "auto":
         given = [name for name in names if name != GUESSING]
         if REFERENCE in given:
             return REFERENCE
         return given[0] if len(given) > 1 else GUESSING
-    if baseline is not None and baseline not in names:
+    if not one_of(*names, None).accepts(baseline):
         raise InvalidParameterError(
-            f"baseline={baseline!r}, but 'auto', None or one of the strategies {names} "
-            "is expected."
+            f"baseline={show(baseline)}, but 'auto', None or one of the strategies "
+            f"{names} is expected."
         )
     return baseline
 

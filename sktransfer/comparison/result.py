@@ -29,7 +29,9 @@ from sktransfer.validation import (
     check_parameters,
     did_you_mean,
     exactly,
+    instance,
     on_disk,
+    one_of,
     show,
     whole,
 )
@@ -330,6 +332,10 @@ class StrategyComparison:
                 "this comparison holds results only and no estimators: take one from "
                 "the comparison that compare_strategies returned."
             )
+        check_parameters(
+            {"tune_threshold": tune_threshold},
+            {"tune_threshold": FLAG | instance(str, "the name of a metric")},
+        )
         if tune_threshold and len(self.classes) != 2:
             raise InvalidParameterError(
                 f"tune_threshold={tune_threshold!r}, but there are {len(self.classes)} "
@@ -539,7 +545,9 @@ class StrategyComparison:
         )
         with on_disk("path", path):
             place = Path(path).expanduser()
-            return write_predictions(self, place, texts=texts, overwrite=overwrite)
+            return write_predictions(
+                self, place, texts=bool(texts), overwrite=bool(overwrite)
+            )
 
     def _predictions_of(self, strategy: str | None) -> pd.DataFrame:
         strategy = self.best_strategy if strategy is None else strategy
@@ -547,7 +555,7 @@ class StrategyComparison:
         return self.predictions[strategy]
 
     def _check_known(self, strategy: str, known: list[str]) -> None:
-        if strategy not in known:
+        if not one_of(*known).accepts(strategy):
             raise InvalidParameterError(
                 f"strategy={show(strategy)} is not in this comparison: one of {known} "
                 f"is expected.{did_you_mean(strategy, known)}"

@@ -19,7 +19,7 @@ from sktransfer.datasets.archives import get_data_home
 from sktransfer.datasets.reviews import NEUTRAL_BAND, SOURCES, Review, provide_rows
 from sktransfer.exceptions import InvalidParameterError
 from sktransfer.packages import require_extra
-from sktransfer.validation import FLAG, PATH, check_parameters, exactly, show
+from sktransfer.validation import FLAG, PATH, check_parameters, exactly, one_of, show
 
 __all__ = ["fetch_reviews", "load_mini_reviews"]
 
@@ -241,11 +241,7 @@ def load_mini_reviews(
 
 
 def _check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
-    if value not in list(choices):
-        raise InvalidParameterError(
-            f"{name} is {show(value)}, but one of {', '.join(map(repr, choices))} is "
-            "expected."
-        )
+    check_parameters({name: value}, {name: one_of(*choices)}, always=True)
 
 
 def _choose_domains(
@@ -253,9 +249,9 @@ def _choose_domains(
 ) -> tuple[str, ...]:
     if domain is None:
         return tuple(domains)
-    if domain not in domains:
+    if not one_of(*domains).accepts(domain):
         raise InvalidParameterError(
-            f"domain is {domain!r}, but for language={language!r} one of "
+            f"domain is {show(domain)}, but for language={language!r} one of "
             f"{', '.join(map(repr, domains))} is expected, or None for all of it."
         )
     return (domain,)

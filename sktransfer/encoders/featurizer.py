@@ -37,7 +37,7 @@ from sktransfer.estimators import DocumentedMixin, reads_texts
 from sktransfer.exceptions import InvalidInputError, StaleFitError
 from sktransfer.packages import DEFAULT_ENCODER
 from sktransfer.texts import check_texts
-from sktransfer.validation import check_parameters
+from sktransfer.validation import PATH, check_parameters, exactly, whole
 
 __all__ = ["BertFeaturizer"]
 
@@ -277,6 +277,11 @@ class BertFeaturizer(
             If the file cannot be written, for example because the disk is full.
         """
         check_is_fitted(self)
+        check_parameters(
+            {"path": path, "n_texts": n_texts},
+            {"path": PATH, "n_texts": exactly(None) | whole(0, "texts")},
+            always=True,
+        )
         X = X if n_texts is not None or not hasattr(X, "__len__") else check_texts(X)
         if n_texts is None:
             if not isinstance(X, list):
@@ -285,6 +290,7 @@ class BertFeaturizer(
                     "number of its texts as n_texts."
                 )
             n_texts = len(X)
+        n_texts = int(n_texts)
         jobs: list[Job] = []
 
         def encode(texts: Sequence[str]) -> NDArray[np.float32]:

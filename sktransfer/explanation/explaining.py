@@ -17,6 +17,7 @@ from sktransfer.explanation.opened_model import (
 )
 from sktransfer.explanation.word_spans import Span, spread_over_words, word_spans
 from sktransfer.texts import check_texts
+from sktransfer.validation import check_parameters, one_of
 
 __all__ = ["explain", "occlude"]
 
@@ -106,10 +107,7 @@ def explain(
     >>> frame.loc[frame.contribution.idxmax(), "word"]
     'great'
     """
-    if method not in METHODS:
-        raise InvalidParameterError(
-            f"method={method!r}, but one of {list(METHODS)} is expected."
-        )
+    check_parameters({"method": method}, {"method": one_of(*METHODS)}, always=True)
     if not isinstance(text, str):
         raise InvalidInputError(
             f"text is of type {type(text).__name__}, but a str is expected: explain "

@@ -7,6 +7,7 @@ its tables as lists of dicts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -114,7 +115,8 @@ def rows_at(comparison: Compared, train_size: int | None = None) -> list[Row]:
     check_compared(comparison)
     rows: list[Row] = comparison.results.to_dict("records")
     sizes = train_sizes_of(comparison)
-    if train_size is not None and train_size not in sizes:
+    is_size = isinstance(train_size, Real) and train_size in sizes
+    if train_size is not None and not is_size:
         raise InvalidParameterError(
             f"train_size={show(train_size)}, but the comparison has the sizes {sizes}: "
             "pass one of them, or None for the largest."

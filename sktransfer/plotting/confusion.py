@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
 from sktransfer.classifier.data.checks import check_labels
+from sktransfer.estimators import is_text_classifier
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
 from sktransfer.packages import require_extra
 from sktransfer.plotting.compared import (
@@ -19,9 +20,14 @@ from sktransfer.plotting.compared import (
     strategies_of,
 )
 from sktransfer.plotting.style import Fonts, check_axes, wrap_name
-from sktransfer.validation import explained, show
+from sktransfer.validation import Rule, check_parameters, explained, show, whole
 
 __all__ = ["ConfusionDisplay"]
+
+_RULES = {
+    "estimator": Rule(is_text_classifier, "a fitted classifier, or a dict of them,"),
+    "n_columns": whole(1),
+}
 
 
 class ConfusionDisplay:
@@ -135,7 +141,10 @@ class ConfusionDisplay:
         named = estimator
         if not isinstance(estimator, Mapping):
             named = {type(estimator).__name__: estimator}
-        guesses = {name: fitted.predict(X) for name, fitted in named.items()}
+        for fitted in named.values():
+            check_parameters({"estimator": fitted}, _RULES, always=True)
+        texts = list(X) if isinstance(X, Iterator) else X  # each goes through it
+        guesses = {name: fitted.predict(texts) for name, fitted in named.items()}
         return cls.from_predictions(y, guesses, ax=ax)
 
     @classmethod
@@ -190,6 +199,7 @@ class ConfusionDisplay:
         self : ConfusionDisplay
         """
         check_names("matrices", self.matrices)
+        check_parameters({"n_columns": n_columns}, _RULES, always=True)
         figure, axes = self._open(ax, min(n_columns, len(self.matrices)))
         labels = [wrap_name(str(label), 12, 2) for label in self.classes]
         fonts = Fonts.of([*self.matrices, *labels])

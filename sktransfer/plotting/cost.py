@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.exceptions import InvalidInputError
 from sktransfer.plotting.compared import (
     Compared,
     check_finished,
@@ -27,6 +27,7 @@ from sktransfer.plotting.style import (
     open_axes,
     wrap_name,
 )
+from sktransfer.validation import check_parameters, one_of
 
 __all__ = ["CostDisplay", "pareto_front"]
 
@@ -157,10 +158,7 @@ class CostDisplay:
         -------
         display : CostDisplay
         """
-        if cost not in _COSTS:
-            raise InvalidParameterError(
-                f"cost={cost!r}, but one of {list(_COSTS)} is expected."
-            )
+        check_parameters({"cost": cost}, {"cost": one_of(*_COSTS)}, always=True)
         rows = rows_at(comparison, train_size)
         check_finished(rows)
         rows = [row for row in rows if is_number(row["score"]) and is_number(row[cost])]

@@ -26,6 +26,7 @@ from sktransfer.plotting.style import (
     open_axes,
     wrap_name,
 )
+from sktransfer.validation import FLAG, check_parameters
 
 __all__ = ["ScoreDisplay"]
 
@@ -176,6 +177,7 @@ class ScoreDisplay:
         -------
         self : ScoreDisplay
         """
+        check_parameters({"show_folds": show_folds}, {"show_folds": FLAG})
         check_names("names", self.names)
         check_names("scores", self.scores)
         check_numbers(scores=self.scores)

@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sktransfer.exceptions import FontWarning, InvalidParameterError, warn
+from sktransfer.exceptions import FontWarning, warn
 from sktransfer.packages import require_extra
-from sktransfer.validation import show
+from sktransfer.validation import Rule, check_parameters
 
 __all__ = [
     "MUTED",
@@ -210,12 +210,12 @@ class Mark:
         )
 
 
+_AXES = Rule(lambda value: hasattr(value, "figure"), "None or an Axes of matplotlib")
+
+
 def check_axes(ax: object) -> None:
     """Refuse what is no Axes of matplotlib's."""
-    if not hasattr(ax, "figure"):
-        raise InvalidParameterError(
-            f"ax={show(ax)}, but None or an Axes of matplotlib is expected."
-        )
+    check_parameters({"ax": ax}, {"ax": _AXES}, always=True)
 
 
 def open_axes(ax: Any, purpose: str, size: tuple[float, float]) -> tuple[Any, Any]:

@@ -49,7 +49,7 @@ __all__ = ["write_report"]
 _RULES = {
     "model_folder": exactly(None) | PATH,
     "title": exactly(None) | instance(str, "a str"),
-    "n_mistakes": whole(0),
+    "n_mistakes": whole(1),
     "overwrite": FLAG,
 }
 

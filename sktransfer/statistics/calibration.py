@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import fftconvolve
 
-from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.exceptions import InvalidInputError
+from sktransfer.validation import FLAG, check_parameters, whole
 
 __all__ = ["calibration_error"]
+
+_RULES = {"n_bins": whole(1), "debiased": FLAG}
 
 
 def calibration_error(
@@ -84,8 +87,7 @@ def calibration_error(
     >>> round(calibration_error([1, 1, 1, 0], [0.75] * 4, debiased=True), 2)
     -0.16
     """
-    if n_bins < 1:
-        raise InvalidParameterError(f"n_bins={n_bins}, but at least 1 is expected.")
+    check_parameters({"n_bins": n_bins, "debiased": debiased}, _RULES)
     labels = np.asarray(y_true)
     shares = np.asarray(probabilities, dtype=np.float64)
     if shares.ndim == 1:

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_random_state
 
 from sktransfer.exceptions import InvalidInputError
+from sktransfer.validation import RANDOM_STATE, check_parameters
 
 __all__ = ["proxy_a_distance"]
 
@@ -64,6 +65,7 @@ def proxy_a_distance(
     >>> proxy_a_distance(draw(size=(50, 2)), draw(9, size=(50, 2)), random_state=0)
     2.0
     """
+    check_parameters({"random_state": random_state}, {"random_state": RANDOM_STATE})
     generator = check_random_state(random_state)
     domains = [
         check_array(features, accept_sparse="csr", dtype=np.float64, input_name=name)

@@ -16,12 +16,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.exceptions import InvalidInputError
+from sktransfer.validation import (
+    FLAG,
+    POSITIVE,
+    SHARE,
+    check_parameters,
+    exactly,
+    instance,
+    whole,
+)
 
 __all__ = [
     "WIDENING",
@@ -36,6 +46,21 @@ __all__ = [
     "paired_test",
     "score_interval",
 ]
+
+_RULES = {
+    "alpha": SHARE,
+    "confidence_level": SHARE,
+    "level": SHARE,
+    "power": SHARE,
+    "widening": POSITIVE,
+    "is_share": FLAG,
+    "score": exactly(None) | instance(Real, "a number"),
+    "n_flips": whole(1),
+    "n_bootstraps": whole(1),
+    "random_state": exactly(None)
+    | whole(0)
+    | instance(np.random.Generator, "a Generator of numpy"),
+}
 
 WIDENING = 1.2
 # Of metrics that weigh classes or put texts in an order, as balanced accuracy, macro F1
@@ -163,7 +188,9 @@ def paired_test(
     >>> round(found.difference, 3), round(found.pvalue, 3)
     (0.5, 0.034)
     """
-    _check_positive("widening", widening)
+    check_parameters(
+        {"widening": widening, "confidence_level": confidence_level}, _RULES
+    )
     pair = [_check_matrix([one], "one", 2)[0], _check_matrix([other], "other", 2)[0]]
     if len(pair[0]) != len(pair[1]):
         raise InvalidInputError(
@@ -171,7 +198,6 @@ def paired_test(
             "same are expected for both."
         )
     values = pair[0] - pair[1]
-    _check_alpha(1 - confidence_level, name="confidence_level", told=confidence_level)
     difference, error = _mean_and_error(values)
     error *= widening
     df = float(len(values) - 1)
@@ -235,8 +261,15 @@ def family_test(
     >>> family_test([better, equal]).pvalues.round(3)
     array([0., 1.])
     """
-    _check_positive("widening", widening)
-    _check_alpha(alpha)
+    check_parameters(
+        {
+            "widening": widening,
+            "alpha": alpha,
+            "n_flips": n_flips,
+            "random_state": random_state,
+        },
+        _RULES,
+    )
     values = _check_matrix(differences, "differences", 2)
     if not len(values):
         return FamilyTest(np.zeros(0), math.nan)
@@ -306,8 +339,15 @@ def could_be_best(
     >>> could_be_best([good, good[::-1], np.tile([1.0, 0.0], 40) * 0.5])
     array([ True,  True, False])
     """
-    _check_positive("widening", widening)
-    _check_alpha(1 - level, name="level", told=level)
+    check_parameters(
+        {
+            "widening": widening,
+            "level": level,
+            "n_flips": n_flips,
+            "random_state": random_state,
+        },
+        _RULES,
+    )
     given = _check_matrix(values, "values", 2)
     if not len(given):
         raise InvalidInputError("values has no row, but one a model is expected.")
@@ -404,6 +444,16 @@ def best_after_choice(
     >>> round(float(coins.mean(axis=1).max()), 2), round(found.score, 2)
     (0.58, 0.49)
     """
+    check_parameters(
+        {
+            "is_share": is_share,
+            "confidence_level": confidence_level,
+            "widening": widening,
+            "n_bootstraps": n_bootstraps,
+            "random_state": random_state,
+        },
+        _RULES,
+    )
     given = _check_matrix(values, "values", 2)
     if not len(given):
         raise InvalidInputError("values has no row, but one a model is expected.")
@@ -483,8 +533,15 @@ def score_interval(
     >>> round(low, 2), round(high, 2)
     (0.62, 0.98)
     """
-    _check_positive("widening", widening)
-    _check_alpha(1 - confidence_level, name="confidence_level", told=confidence_level)
+    check_parameters(
+        {
+            "score": score,
+            "is_share": is_share,
+            "confidence_level": confidence_level,
+            "widening": widening,
+        },
+        _RULES,
+    )
     given = _check_matrix([values], "values", 2)[0]
     mean, error = _mean_and_error(given)
     middle = mean if score is None else float(score)
@@ -526,7 +583,7 @@ def detectable_difference(error: float, critical: float, power: float = 0.8) -> 
     >>> round(detectable_difference(0.02, 2.8), 3)
     0.073
     """
-    _check_alpha(power, name="power", told=power)
+    check_parameters({"power": power}, _RULES)
     return (critical + float(stats.norm.ppf(power))) * error
 
 
@@ -600,18 +657,3 @@ def _check_matrix(given: object, name: str, least_sets: int) -> Floats:
             f"{name} holds a number that is not finite: leave out models that failed."
         )
     return values
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise InvalidParameterError(
-            f"{name}={value}, but a positive number is expected."
-        )
-
-
-def _check_alpha(value: float, name: str = "alpha", told: float | None = None) -> None:
-    if not 0 < value < 1:
-        raise InvalidParameterError(
-            f"{name}={value if told is None else told}, but a number between 0 and 1 "
-            "is expected."
-        )

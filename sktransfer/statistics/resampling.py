@@ -13,6 +13,7 @@ Letter in shapes: J, the number of folds over all repeats.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.validation import (
+    POSITIVE,
+    SHARE,
+    Rule,
+    check_parameters,
+    exactly,
+    number,
+    one_of,
+)
 
 __all__ = [
     "MeanInterval",
@@ -30,6 +40,19 @@ __all__ = [
 ]
 
 ALTERNATIVES = ("two-sided", "greater", "less")
+
+
+def _is_df(value: object) -> bool:
+    return POSITIVE.accepts(value) or (isinstance(value, float) and value == math.inf)
+
+
+_RULES = {
+    "alternative": one_of(*ALTERNATIVES),
+    "confidence_level": SHARE,
+    "least_error": number(0),
+    # Infinity is the normal distribution.
+    "least_df": exactly(None) | Rule(_is_df, "a number above 0"),
+}
 
 # Scores are of the order of 1, so this is what their last digits amount to.
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
@@ -205,10 +228,15 @@ def corrected_resampled_ttest(
     >>> round(found.statistic, 3), round(found.pvalue, 4)
     (6.6, 0.0027)
     """
-    if alternative not in ALTERNATIVES:
-        raise InvalidParameterError(
-            f"alternative={alternative!r}, but one of {list(ALTERNATIVES)} is expected."
-        )
+    check_parameters(
+        {
+            "alternative": alternative,
+            "confidence_level": confidence_level,
+            "least_error": least_error,
+            "least_df": least_df,
+        },
+        _RULES,
+    )
     values = _check_folds(differences, "differences", at_least=2)
     mean, errors = _mean_and_errors(values, n_train, n_test, least_error, least_df)
     reach = _reach(errors, confidence_level, two_sided=alternative == "two-sided")
@@ -269,6 +297,14 @@ def mean_interval(
     >>> round(found.low, 3), round(found.mean, 3), round(found.high, 3)
     (0.761, 0.82, 0.879)
     """
+    check_parameters(
+        {
+            "confidence_level": confidence_level,
+            "least_error": least_error,
+            "least_df": least_df,
+        },
+        _RULES,
+    )
     values = _check_folds(scores, "scores", at_least=1)
     mean, errors = _mean_and_errors(values, n_train, n_test, least_error, least_df)
     reach = _reach(errors, confidence_level, two_sided=True)
@@ -312,11 +348,6 @@ def _mean_and_errors(
         )
     df = float(len(values) - 1)
     own_df = df if least_df is None else float(least_df)
-    if not 0 <= least_error < np.inf or (least_df is not None and not own_df > 0):
-        raise InvalidParameterError(
-            f"least_error={least_error} and least_df={least_df}, but a standard error "
-            "of at least 0 and a positive number, or None, are expected."
-        )
     mean = float(values.mean())
     if not df:
         return mean, []  # the spread of folds is unknown, whatever other evidence says
@@ -345,11 +376,6 @@ def _reach(
     errors: list[tuple[float, float]], confidence_level: float, *, two_sided: bool
 ) -> float:
     """From the mean to a bound of its interval, the farthest; NaN without variance."""
-    if not 0 < confidence_level < 1:
-        raise InvalidParameterError(
-            f"confidence_level={confidence_level}, but a number between 0 and 1 is "
-            "expected, as 0.95."
-        )
     level = (1 + confidence_level) / 2 if two_sided else confidence_level
     reaches = [error * stats.t.ppf(level, df) for error, df in errors if error > 0]
     return float(max(reaches, default=np.nan))

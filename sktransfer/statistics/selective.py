@@ -24,15 +24,14 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
-from sktransfer.exceptions import InvalidInputError, InvalidParameterError
-from sktransfer.validation import show
+from sktransfer.exceptions import InvalidInputError
+from sktransfer.validation import FLAG, SHARE, check_parameters
 
 __all__ = [
     "ConfidenceTable",
@@ -41,6 +40,8 @@ __all__ = [
     "confidence_table",
     "label_sets",
 ]
+
+_RULES = {"accuracy": SHARE, "level": SHARE, "coverage": SHARE, "by_class": FLAG}
 
 # A row of a table has so many times the labels of the row above; the first has so many.
 _STEP, _FEWEST = 1.03, 10
@@ -115,7 +116,7 @@ class ConfidenceTable:
         The level is that of each row alone. A threshold that is chosen among rows is
         `promise`'s.
         """
-        _check_share("level", level)
+        check_parameters({"level": level}, _RULES)
         return _bound_below(self.accuracies(), np.array(self.n_effective), 1 - level)
 
     def promise(self, accuracy: float, level: float = 0.9) -> Promise:
@@ -126,8 +127,7 @@ class ConfidenceTable:
         As one mistake among the first few would end a chain, others begin further down
         where there are texts enough, and share that chance.
         """
-        _check_share("accuracy", accuracy)
-        _check_share("level", level)
+        check_parameters({"accuracy": accuracy, "level": level}, _RULES)
         n_effective = np.array(self.n_effective)
         most = n_effective[-1] / 2
         kept = [m for m in _MISTAKES if _fewest(accuracy, 1 - level, m) <= most] or [0]
@@ -393,7 +393,7 @@ def label_sets(
     >>> found.of([[0.5, 0.5], [0.9, 0.1]]).tolist()
     [[True, True], [True, False]]
     """
-    _check_share("coverage", coverage)
+    check_parameters({"coverage": coverage, "by_class": by_class}, _RULES)
     given, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(y_true)
     if given.ndim != 2 or labels.shape != given.shape[:1] or not len(given):
         raise InvalidInputError(
@@ -433,13 +433,6 @@ def _least(
     place = math.ceil(left_out / n * len(told)) - 1
     low, high = beta.ppf([0.05, 0.95], n + 1 - left_out, left_out).tolist()
     return float(np.sort(told)[place]), low, high
-
-
-def _check_share(name: str, value: float) -> None:
-    if not isinstance(value, Real) or not 0 < value < 1:
-        raise InvalidParameterError(
-            f"{name}={show(value)}, but a number between 0 and 1 is expected."
-        )
 
 
 def _number_sets(sets: ArrayLike | None, n: int) -> NDArray[np.intp]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from sktransfer.exceptions import InvalidParameterError
+from sktransfer.validation import POSITIVE, SHARE, check_parameters
 
 __all__ = [
     "format_p",
@@ -17,6 +17,8 @@ __all__ = [
     "transfer_verdict",
     "verdict",
 ]
+
+_RULES = {"alpha": SHARE, "margin": POSITIVE}
 
 # Shares of a time that people say; the one that is nearest in proportion is taken.
 _SHARES = {
@@ -114,11 +116,7 @@ def verdict(
     >>> verdict("frozen", "fine_tune", -0.02, 0.41)
     'no difference between frozen and fine_tune could be shown (-2.0 points, p = 0.41)'
     """
-    _check_alpha(alpha)
-    if not margin > 0:
-        raise InvalidParameterError(
-            f"margin={margin}, but a positive difference is expected."
-        )
+    check_parameters({"alpha": alpha, "margin": margin}, _RULES)
     cost = tell_cost(seconds, baseline_seconds)
     if math.isnan(difference):
         return f"{name} and {baseline} could not be compared"
@@ -184,7 +182,7 @@ def transfer_verdict(
     >>> transfer_verdict(-0.031, 0.01)
     'negative transfer: the source costs 3.1 points, p = 0.010'
     """
-    _check_alpha(alpha)
+    check_parameters({"alpha": alpha}, _RULES)
     if math.isnan(difference):
         return "whether the source helps could not be tested"
     if pvalue < alpha:
@@ -198,13 +196,6 @@ def transfer_verdict(
         return f"{effect} {shown}, {tell_p(pvalue)}"
     evidence = _tell_evidence(difference * scale, unit, pvalue)
     return f"no effect of the source could be shown ({evidence})"
-
-
-def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha < 1:
-        raise InvalidParameterError(
-            f"alpha={alpha}, but a number between 0 and 1 is expected, as 0.05."
-        )
 
 
 def _tell_evidence(difference: float, unit: str, pvalue: float) -> str:

@@ -5,8 +5,7 @@ Shapes: n texts, R repeats.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from numbers import Integral
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +75,8 @@ def _read_folds(
         f"the number of the fold that each text was held out in, of the shape ({n},) "
         f"or (n_repeats, {n}), or the list of (train, test) of a splitter"
     )
-    if isinstance(folds, (Integral, str)) or hasattr(folds, "split"):
+    is_list = isinstance(folds, Iterable) and not isinstance(folds, str)
+    if not is_list or hasattr(folds, "split"):
         raise InvalidInputError(
             f"folds={folds!r}, but {expected} is expected, as in "
             "list(cv.split(texts, y))."

@@ -464,3 +464,62 @@ def test_processes_encode_each_text_once(tiny_bert, tmp_path):
     assert answers[0][1] == pytest.approx(answers[1][1])
     later = json.loads(start().communicate(timeout=120)[0])
     assert later[0] == 0
+
+
+def cut_of(store, keys):
+    """Which keys are told to be of texts that lost tokens."""
+    cut = np.zeros(len(keys), dtype=bool)
+    store.get_many(keys, np.empty((len(keys), WIDTH), np.float32), cut=cut)
+    return cut
+
+
+class TestCut:
+    """Which texts lost tokens is kept beside the vectors, for those who read them."""
+
+    @pytest.fixture
+    def cut(self, keys):
+        return np.arange(len(keys)) % 3 == 0
+
+    def test_another_store_is_told(self, tmp_path, keys, cut):
+        DiskStore(tmp_path).put_many(keys, vectors_of(keys), cut)
+        store = DiskStore(tmp_path)
+        np.testing.assert_array_equal(cut_of(store, keys[::-1]), cut[::-1])
+        assert look(store, keys).all()
+        assert store.cache_info().n_vectors == len(keys)
+
+    def test_it_is_told_of_what_comes_later_and_of_merged_files(
+        self, tmp_path, keys, cut, monkeypatch
+    ):
+        monkeypatch.setattr(disk, "_MANY", 5)
+        store, other = DiskStore(tmp_path), DiskStore(tmp_path)
+        for start in range(0, 100, 10):
+            some = slice(start, start + 10)
+            store.put_many(keys[some], vectors_of(keys[some]), cut[some])
+            np.testing.assert_array_equal(cut_of(other, keys[some]), cut[some])
+        np.testing.assert_array_equal(cut_of(store, keys), cut)
+        assert len(files_of(store)) <= 12
+
+    def test_it_is_not_told_of_what_is_not_there(self, tmp_path, keys, cut):
+        store = DiskStore(tmp_path)
+        store.put_many(keys, vectors_of(keys), cut)
+        for path in files_of(store):
+            if not path.parent.name.endswith("-cut"):
+                path.unlink()
+        assert not cut_of(DiskStore(tmp_path), keys).any()
+
+    def test_a_damaged_file_of_it_costs_no_vector(self, tmp_path, keys, cut):
+        store = DiskStore(tmp_path)
+        store.put_many(keys, vectors_of(keys), cut)
+        (path,) = (p for p in files_of(store) if p.parent.name.endswith("-cut"))
+        path.write_bytes(b"x" * 99)
+        again = DiskStore(tmp_path)
+        with pytest.warns(CacheWarning, match="that its texts were cut is not told"):
+            assert look(again, keys).all()
+        assert not cut_of(again, keys).any()
+
+    def test_what_is_cleared_is_told_no_more(self, tmp_path, keys, cut):
+        store = DiskStore(tmp_path)
+        store.put_many(keys, vectors_of(keys), cut)
+        store.clear()
+        fill(store, keys)
+        assert not cut_of(store, keys).any()

@@ -94,3 +94,14 @@ def test_a_changed_result_leaves_the_memory_as_it_was(store, keys):
         assert store.get_many(keys[:60], out).all()
         np.testing.assert_array_equal(out, vectors_of(keys[:60]))
         out[:] = -1
+
+
+def test_which_texts_were_cut_is_told_from_memory_and_folder(tmp_path, keys):
+    told = np.arange(len(keys)) % 2 == 0
+    DiskStore(tmp_path).put_many(keys, vectors_of(keys), told)
+    store = RecentStore(DiskStore(tmp_path))
+    out = np.empty((len(keys), WIDTH), np.float32)
+    for some in (slice(0, 60), slice(0, 60), slice(None)):
+        cut = np.zeros(len(keys), dtype=bool)[some]
+        assert store.get_many(keys[some], out[some], cut=cut).all()
+        np.testing.assert_array_equal(cut, told[some])

@@ -55,3 +55,17 @@ def test_resizing_and_clearing_give_memory_back():
 def test_a_negative_bound_is_an_error():
     with pytest.raises(InvalidParameterError, match="max_bytes is -1"):
         MemoryStore(max_bytes=-1)
+
+
+def test_which_texts_were_cut_is_kept_as_long_as_their_vectors():
+    store = MemoryStore(max_bytes=3 * 475)
+    keys = [b"a", b"b", b"c"]
+    store.put_many(keys, rows(1, 2, 3), np.array([True, False, True]))
+    cut = np.zeros(3, dtype=bool)
+    store.get_many(keys, rows(0, 0, 0), cut=cut)
+    assert cut.tolist() == [True, False, True]
+    store.put_many([b"d"], rows(4))  # in place of the first
+    store.put_many([b"c"], rows(3))
+    cut = np.zeros(3, dtype=bool)
+    store.get_many(keys, rows(0, 0, 0), cut=cut)
+    assert not cut.any()
