@@ -91,7 +91,7 @@ def _is_named_for_all(encoder: Any) -> bool:
 
 
 def _put_classifier_together(fields: dict[str, Any]) -> TransferSentimentClassifier:
-    encoder = fields["parameters"]["encoder"]
+    encoder = fields["parameters"].get("encoder")
     if not _is_named_for_all(encoder):
         # A later fit would open what it names, and might fetch it.
         refuse("TransferSentimentClassifier", "encoder", encoder, "a packaged one")

@@ -7,6 +7,7 @@ parameter of the structure would have no effect any more, and nobody would notic
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Number
@@ -41,8 +42,9 @@ _HARMLESS = {
     "verbose",
 }
 _PATHS = (str, os.PathLike)
-# What equals itself alone, also after `clone`.
-_TOLD_APART = (bytes, type, FunctionType, BuiltinFunctionType)
+_BY_VALUE = (bytes, set, frozenset, re.Pattern)
+# What `clone` does not copy.
+_THEMSELVES_ALONE = (type, FunctionType, BuiltinFunctionType)
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def _same(then: Any, now: Any) -> bool:
 
     An object that says nothing of its own passes for its copy: `clone` makes one.
     """
+    then, now = (v.item() if isinstance(v, np.generic) else v for v in (then, now))
     if then is now:
         return True
     if isinstance(then, Number) and isinstance(now, Number):
@@ -147,8 +150,10 @@ def _same(then: Any, now: Any) -> bool:
     if isinstance(then, (list, tuple)) and isinstance(now, (list, tuple)):
         pairs = zip(then, now, strict=False)
         return len(then) == len(now) and all(_same(*pair) for pair in pairs)
-    if type(then) is not type(now) or isinstance(then, _TOLD_APART):
-        return isinstance(then, bytes) and then == now
+    if type(then) is not type(now) or isinstance(then, _THEMSELVES_ALONE):
+        return False
+    if isinstance(then, _BY_VALUE):
+        return bool(then == now)
     if isinstance(then, dict):
         return then.keys() == now.keys() and all(_same(then[k], now[k]) for k in then)
     if isinstance(then, np.ndarray):

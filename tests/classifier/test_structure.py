@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
@@ -89,6 +89,10 @@ class TestWhatCannotChange:
             (words(), {"encoder__pooling": ("mean", "max")}),
             (pipe, {"encoder__tfidfvectorizer__ngram_range": (1, 2)}),
             (TfidfVectorizer(), {"encoder__dtype": np.float32}),
+            (
+                CountVectorizer(vocabulary={"is", "good"}),
+                {"encoder__vocabulary": {"is"}},
+            ),
         ):
             model = make(encoder=encoder, warm_start=True, max_epochs=1)
             model.fit(texts, labels).set_params(**changed)
@@ -130,6 +134,7 @@ class TestWhatMayChange:
         texts, labels = sentiment_texts
         model = make(encoder=bert(), max_epochs=1).fit(texts, labels)
         again = {"pooling": ("mean",), "model": Path(tiny_bert), "cache": None}
+        again |= {"normalize": np.bool_(False), "verbose": np.int64(0)}
         model.set_params(encoder=bert(**again), hidden_layer_sizes="auto")
         stays(model, texts, labels)
 
