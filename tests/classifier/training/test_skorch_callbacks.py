@@ -4,6 +4,8 @@ import copy
 import functools
 import inspect
 import pickle
+import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -617,6 +619,18 @@ class TestLayersThatRest:
         del state["head.output.bias"]
         with pytest.raises(RuntimeError, match=r"head\.output\.bias"):
             network.load_state_dict(state)
+
+
+def test_the_example_of_the_guide_runs(make, sentiment_texts, tmp_path, monkeypatch):
+    guide = Path(__file__).parents[3].joinpath("docs", "transferring.rst")
+    section = guide.read_text("utf-8").partition("skorch's callbacks\n---")[2]
+    lines = section.partition("::\n")[2].partition("\nEach epoch")[0]
+    monkeypatch.chdir(tmp_path)
+    texts, labels = sentiment_texts
+    data = {"X": texts[:32], "X_val": texts[32:60]}
+    data |= {"y": labels[:32], "y_val": labels[32:60]}
+    exec(textwrap.dedent(lines), {"TransferSentimentClassifier": make, **data})
+    assert tmp_path.joinpath("best", "params.pt").is_file()
 
 
 def test_no_callback_of_skorch_was_forgotten():
