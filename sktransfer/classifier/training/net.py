@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -379,6 +380,8 @@ class TransferNet(PredictingNet):
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("optimizer_", "callbacks_", "callbacks", "module", "updates_")
         state = {k: v for k, v in self.__dict__.items() if k not in left_out}
+        if isinstance(self.train_split, partial):
+            state["train_split"] = None  # it holds the rows to validate on
         return state | {"callbacks_": [], "callbacks": None, "device": "cpu"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -105,6 +105,16 @@ def has_files(*names):
     return check
 
 
+def is_in_a_pickle(model, at):
+    has_files(*FILES, "net.pkl")(model, at)
+    net = pickle.loads(at.joinpath("net.pkl").read_bytes())
+    assert net.train_split is None
+    assert net.module_.layout == model.net_.module_.layout
+    assert (
+        net.history[:, "valid_acc"] == model.history_[: len(net.history), "valid_acc"]
+    )
+
+
 def is_share(name):
     def check(model, at):
         assert all(0 <= value <= 1 for value in model.history_[:, name])
@@ -212,7 +222,7 @@ CASES = {
     ),
     "Checkpoint of the whole net": (
         lambda at: [of_skorch.Checkpoint(dirname=str(at), f_pickle="net.pkl")],
-        has_files(*FILES, "net.pkl"),
+        is_in_a_pickle,
     ),
     "TrainEndCheckpoint": (
         lambda at: [of_skorch.TrainEndCheckpoint(dirname=str(at))],
