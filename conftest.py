@@ -17,8 +17,10 @@ _SIGNS += ("SnowNLPClassifier(", "glove-6b-50d", "WordVectorFeaturizer()", "Mini
 # is ignored). Seen in November 2026 with the releases of constraints-oldest.txt; a row
 # goes when pyproject.toml asks for that release.
 _WARNINGS_OF_OLD_RELEASES = [
-    # It reads its settings by names that pyparsing 3.3 gave up.
-    ("matplotlib", "3.10.8", "ignore::DeprecationWarning:matplotlib"),
+    # It calls pyparsing by names that pyparsing 3.3 is about to give up.
+    ("matplotlib", "3.10.8", "ignore:'.*' deprecated - use '.*':DeprecationWarning"),
+    # transformers has it read a vocabulary in a way that it is about to give up.
+    ("tokenizers", "0.23.3", "ignore:Deprecated in 0.9.0:DeprecationWarning"),
 ]
 
 

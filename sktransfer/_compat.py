@@ -12,7 +12,6 @@ Nothing is imported by a statement: word vectors come by here, and need no torch
 from __future__ import annotations
 
 import importlib
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,6 @@ __all__ = [
     "ATTRIBUTES",
     "BORROWED",
     "Attributes",
-    "chooses_attention",
     "cpu_multiplies_bfloat16",
 ]
 
@@ -123,8 +121,7 @@ def __getattr__(name: str) -> Any:
     if not hasattr(module, name):
         # It may be a module itself, that nothing has imported.
         importlib.import_module(f"{module.__name__}.{name}")
-    globals()[name] = found = getattr(module, name)
-    return found
+    return getattr(module, name)
 
 
 @dataclass(frozen=True)
@@ -319,12 +316,3 @@ def cpu_multiplies_bfloat16() -> bool:
     # Before torch 2.10 the flags were to be had one by one only.
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(cpu, name, bool)() for name in names)
-
-
-def chooses_attention(model: object) -> bool:
-    """Whether a model of transformers looks its attention up among the registered ones.
-
-    ModernBERT has had a table of its own before transformers 5.1.
-    """
-    module = sys.modules.get(type(model).__module__)
-    return not hasattr(module, "MODERNBERT_ATTENTION_FUNCTION")

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sklearn
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packaging.version import Version
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -385,7 +387,8 @@ class TestContract:
     def test_output_may_be_a_table_with_the_index_of_the_texts(self, make):
         texts = pd.Series(TEXTS, index=list("abcde"))
         table = make().set_output(transform="pandas").fit_transform(texts)
-        assert table.index.tolist() == list("abcde")
+        if Version(sklearn.__version__) >= Version("1.8"):  # before, of a table alone
+            assert table.index.tolist() == list("abcde")
         assert table.columns[-1] == "bertfeaturizer31"
         table = make().set_output(transform="polars").fit_transform(TEXTS)
         assert table.shape == (5, 32)

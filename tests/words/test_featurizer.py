@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -327,7 +329,8 @@ class TestContract:
         assert names == [f"wordvectorfeaturizer{number}" for number in range(4)]
         texts = pd.Series(TEXTS, index=list("abcde"))
         frame = fit().set_output(transform="pandas").transform(texts)
-        assert list(frame.index) == list("abcde")
+        if Version(sklearn.__version__) >= Version("1.8"):  # before, of a table alone
+            assert list(frame.index) == list("abcde")
         assert list(frame.columns) == names[:2]
 
     def test_tags_say_that_it_takes_texts(self):

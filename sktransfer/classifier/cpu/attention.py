@@ -20,7 +20,6 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from sktransfer._compat import chooses_attention
 from sktransfer.classifier.cpu.dropout import draw_kept
 from sktransfer.classifier.cpu.half_precision import multiply_each
 from sktransfer.classifier.cpu.switch import tricks_on
@@ -193,7 +192,7 @@ def use_quick_attention(model: PreTrainedModel) -> None:
     """
     if getattr(model.config, "_attn_implementation", None) != "sdpa":
         return
-    if not chooses_attention(model) or not hasattr(torch, "_softmax_backward_data"):
+    if not hasattr(torch, "_softmax_backward_data"):
         return
     try:
         # Only who trains a transformer waits for this import.

@@ -93,18 +93,9 @@ def has_hooks(module: nn.Module) -> bool:
     Those do not count by which transformers hands out the states of its layers.
     """
     return any(
-        _is_replaced(part) or any(map(_is_foreign, _hooks_of(part)))
+        "forward" in part.__dict__ or any(map(_is_foreign, _hooks_of(part)))
         for part in module.modules()
     )
-
-
-def _is_replaced(part: nn.Module) -> bool:
-    """Whether ``forward`` is another than the class's own.
-
-    transformers before 5.2 puts that one in its own place after it has replaced it.
-    """
-    own = part.__dict__.get("forward")
-    return own is not None and getattr(own, "__func__", None) is not type(part).forward
 
 
 def _hooks_of(part: nn.Module) -> list[object]:
