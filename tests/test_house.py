@@ -274,6 +274,7 @@ TESTED_IN = {
     ],
     "classifier/network/adapters": ["classifier/strategies/lora"],
     "classifier/training/skorch_callbacks": [
+        "classifier/training/given_callbacks",
         "classifier/training/predicting",
         "classifier/training/skorch_rows",
     ],

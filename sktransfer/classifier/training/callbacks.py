@@ -13,7 +13,7 @@ from skorch.history import History
 from tqdm.auto import tqdm
 
 from sktransfer.classifier.network.network import TransferNetwork
-from sktransfer.exceptions import InvalidParameterError, TrainingError
+from sktransfer.exceptions import TrainingError
 
 __all__ = [
     "BestEpoch",
@@ -22,7 +22,6 @@ __all__ = [
     "ProgressOfSteps",
     "StopTraining",
     "diverged",
-    "missing_score",
     "was_early_stopping",
 ]
 
@@ -44,30 +43,6 @@ def was_early_stopping(error: BaseException) -> bool:
     """Whether it is skorch's ``EarlyStopping`` that has raised a KeyboardInterrupt."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return frames[-1].f_code is EarlyStopping.on_epoch_end.__code__
-
-
-def missing_score(
-    error: Exception, net: Any, validates: bool
-) -> InvalidParameterError | None:
-    """Error of a callback that follows a score which no epoch has, or None."""
-    for name, callback in net.callbacks_:
-        monitor = getattr(callback, "monitor", None)
-        if not isinstance(monitor, str) or f"'{monitor}'" not in str(error):
-            continue
-        known = [key for key in net.history[-1] if key != "batches"]
-        if monitor in known:
-            continue
-        if monitor.startswith("valid") and not validates:
-            return InvalidParameterError(
-                f"the callback {name!r} follows {monitor!r}, but no rows are validated "
-                "on: pass early_stopping=True, or X_val and y_val to fit "
-                "(partial_fit validates on none)."
-            )
-        return InvalidParameterError(
-            f"the callback {name!r} follows {monitor!r}, but an epoch has only "
-            f"{known}: name one of them, or put what records it before."
-        )
-    return None
 
 
 def diverged(what: str) -> TrainingError:

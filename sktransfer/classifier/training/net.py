@@ -30,9 +30,9 @@ from sktransfer.classifier.training.callbacks import (
     Net,
     StopTraining,
     diverged,
-    missing_score,
     was_early_stopping,
 )
+from sktransfer.classifier.training.given_callbacks import missing_score
 from sktransfer.classifier.training.predicting import (
     SMALL_WIDTH,
     PredictingNet,

@@ -13,19 +13,10 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
-from skorch.callbacks import (
-    Callback,
-    GradientNormClipping,
-    InputShapeSetter,
-    LoadInitState,
-    LRScheduler,
-    ParamMapper,
-    TrainEndCheckpoint,
-)
-from skorch.utils import freeze_parameter, unfreeze_parameter
+from skorch.callbacks import GradientNormClipping, LRScheduler
 from torch.optim.lr_scheduler import LambdaLR
 
 from sktransfer.classifier.data.rows import LabelledRows
@@ -36,6 +27,12 @@ from sktransfer.classifier.training.callbacks import (
     BestEpoch,
     DecayTowards,
     ProgressOfSteps,
+)
+from sktransfer.classifier.training.given_callbacks import (
+    NamedCallback,
+    names_set,
+    usable,
+    waits,
 )
 from sktransfer.classifier.training.net import TransferNet
 from sktransfer.classifier.training.predicting import Reader
@@ -52,7 +49,6 @@ __all__ = [
     "TUNED_BY_PLENTY",
     "WORDS",
     "Defaults",
-    "NamedCallback",
     "RatesByStep",
     "Settings",
     "WarmupDecay",
@@ -62,9 +58,6 @@ __all__ = [
     "make_updates",
     "resolve_settings",
 ]
-
-#: As skorch takes them: alone, or with a name.
-NamedCallback: TypeAlias = Callback | tuple[str, Callback]
 
 
 @dataclass(frozen=True)
@@ -289,8 +282,8 @@ def make_schedule(
     `more` are those of a strategy. Unless `is_last`, another training of this fit
     follows, in which rows are validated on.
     """
-    theirs = [_made(one) for one in options.callbacks or []]
-    theirs = [one for one in theirs if is_last or not _waits(one)]
+    theirs = usable(options.callbacks)
+    theirs = [one for one in theirs if is_last or not waits(one)]
     if built.network.is_linear():
         return theirs  # There are no steps, as the head is solved for.
     steps_an_epoch = math.ceil(n_rows / settings.batch_size)
@@ -326,31 +319,7 @@ def make_updates(options: FitOptions, built: Built) -> list[NamedCallback]:
         held = {n: t.clone() for n, t in tensors.items() if n in built.carried}
         pull = DecayTowards(built.carried, options.l2_sp, held | built.references)
         callbacks.append(("l2_sp", pull))
-    return callbacks + [_made(one) for one in options.callbacks or []]
-
-
-def _made(callback: Any) -> NamedCallback:
-    """Return an instance where skorch is given a class, perhaps with a name."""
-    name, given = callback if isinstance(callback, tuple) else (None, callback)
-    made = given() if isinstance(given, type) else given
-    if isinstance(made, InputShapeSetter):
-        raise InvalidParameterError(
-            "callbacks holds an InputShapeSetter, which makes networks of another "
-            "shape: leave it out, as the classifier takes the shape from X."
-        )
-    return made if name is None else (name, made)
-
-
-def _waits(callback: NamedCallback) -> bool:
-    """Whether a callback of skorch is one of the last training alone.
-
-    It follows a score of validation rows, or what is saved of a whole training.
-    """
-    if isinstance(callback, tuple):
-        callback = callback[1]
-    if isinstance(callback, (LoadInitState, TrainEndCheckpoint)):
-        return True
-    return str(getattr(callback, "monitor", "")).startswith("valid")
+    return callbacks + usable(options.callbacks)
 
 
 def make_net(
@@ -403,20 +372,7 @@ def initialize_net(net: TransferNet, options: FitOptions) -> None:
         net.initialize()
     body = net.module_.body
     if body is not None:
-        body.may_change(_names_mapped(net))
-
-
-def _names_mapped(net: TransferNet) -> Iterator[str]:
-    """Names of the body's parameters that callbacks set, also of such that rest."""
-    for _, callback in net.callbacks_:
-        if not isinstance(callback, ParamMapper):
-            continue
-        if callback.fn in (freeze_parameter, unfreeze_parameter):
-            continue
-        named = list(net.get_all_learnable_params())
-        for name, _ in callback.filter_parameters(callback.patterns, named):
-            if name.startswith("body."):
-                yield name.removeprefix("body.")
+        body.may_change(names_set(net))
 
 
 @contextlib.contextmanager
