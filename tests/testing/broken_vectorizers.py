@@ -350,6 +350,17 @@ class KeepsFitInProcess(Counts):
         return table * FITS[self.place_]
 
 
+# The process that has imported this; another is its fork.
+HERE = os.getpid()
+
+
+class DiesElsewhere(Counts):
+    def __setstate__(self, state):
+        if os.getpid() != HERE:
+            os._exit(3)
+        super().__setstate__(state)
+
+
 class CopiesAreItself(Counts):
     def __deepcopy__(self, memo):
         return self
@@ -469,6 +480,7 @@ CAUGHT = {
     ForgetsInPickles: "pickle pickle_in_new_process cloudpickle_in_new_process joblib "
     "deep_copy",
     KeepsFitInProcess: "pickle_in_new_process cloudpickle_in_new_process",
+    DiesElsewhere: "pickle_in_new_process cloudpickle_in_new_process",
     CopiesAreItself: "deep_copy",
     SharesWords: "clone_learns_by_itself",
     KeepsTexts: "threads_answer_alike",

@@ -1,6 +1,7 @@
 """The two public functions, and the estimators of this package under all checks."""
 
 import contextlib
+from unittest import SkipTest
 
 import numpy as np
 import pytest
@@ -21,7 +22,11 @@ from sktransfer.testing import (
 )
 from sktransfer.words.featurizer import WordVectorFeaturizer
 from sktransfer.words.vectors import WordVectors
-from tests.testing.broken_vectorizers import ReturnsNothing, TaggedAsNumbers
+from tests.testing.broken_vectorizers import (
+    DiesElsewhere,
+    ReturnsNothing,
+    TaggedAsNumbers,
+)
 from tests.testing.toys import Counts, Votes
 
 # Rows weigh the same in any batch only where all are in one batch.
@@ -85,7 +90,7 @@ class TestOurs:
     def test_the_chinese_lexicon(self):
         for estimator, check in text_checks_generator(SnowNLPClassifier()):
             if "process" not in check.__name__:
-                with contextlib.suppress(pytest.skip.Exception):
+                with contextlib.suppress(SkipTest):
                     check(estimator)
 
 
@@ -171,6 +176,29 @@ class Drifting(Counts):
         return super().count(texts) * (1 + 1e-3 / len(texts))
 
 
+class TestNewProcesses:
+    @pytest.mark.parametrize(
+        ("module", "reason"),
+        [("__main__", "defined in __main__"), ("no_such_module", "cannot import")],
+    )
+    def test_a_class_that_they_cannot_import_is_not_sent_there(self, module, reason):
+        elsewhere = type("Elsewhere", (Counts,), {"__module__": module})
+        check = named_check(elsewhere(), "check_grid_search_in_processes")
+        with pytest.raises(SkipTest, match=reason):
+            check(check.subject.estimator)
+
+    def test_what_dies_there_is_told_and_the_next_is_asked(self):
+        check = named_check(DiesElsewhere(), "check_pickle_in_new_process")
+        for _ in range(2):
+            with pytest.raises(AssertionError, match="the process died with status"):
+                check(check.subject.estimator)
+
+
+def named_check(estimator, name):
+    pairs = text_checks_generator(estimator)
+    return next(check for _, check in pairs if check.__name__ == name)
+
+
 class TestParametrize:
     def test_names_tell_estimator_and_check(self):
         mark = parametrize_with_text_checks([Counts(scale=2.0), Votes()])
@@ -216,10 +244,5 @@ class TestWhatApplies:
 
     def test_numbers_are_compared_in_their_own_size(self):
         large = Counts(scale=1e9)
-        (check,) = [
-            check
-            for _, check in text_checks_generator(large)
-            if check.__name__ == "check_order"
-        ]
-        check(large)
+        named_check(large, "check_order")(large)
         assert np.max(large.fit(["a a"]).transform(["a a"])) > 1e8
