@@ -190,9 +190,12 @@ ATTRIBUTES: tuple[Attributes, ...] = (
     _fitted("_remainder _seeds _transformer_to_input_indices"),
     _fitted("_ConstantPredictor _SigmoidCalibration"),
     _fitted("_sample_weight _TemperatureScaling", ">=1.8"),
+    _fitted("_training_dim"),
+    _fitted("_transformers_feature_names_out _skl_callbacks", ">=1.9"),
     Attributes(
         "sklearn",
-        "_get_param_names _parameter_constraints _metadata_request",
+        "_get_param_names _parameter_constraints _metadata_request "
+        "_get_metadata_request",
         "bundles",
         "parameters from a folder are checked against the class, before one is made",
         "no model is saved or loaded; tests/bundles fails",
@@ -207,7 +210,7 @@ ATTRIBUTES: tuple[Attributes, ...] = (
     Attributes(
         "sklearn.metrics",
         "_score_func _sign _kwargs _response_method _thresholds",
-        "bundles/kinds.py comparison",
+        "bundles/held.py comparison",
         "a scorer says nothing of itself: what it calls, and what it asks a model for",
         "no scorer is saved, and scores given as predictions cannot be computed",
     ),

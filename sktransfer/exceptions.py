@@ -32,7 +32,7 @@ Lowest layer of the package: it imports nothing of it.
 
 from __future__ import annotations
 
-import sys
+import inspect
 import warnings
 from types import FrameType
 
@@ -159,12 +159,12 @@ def warn(message: str, category: type[Warning] = SktransferWarning) -> None:
     That is the innermost one outside of `_BETWEEN`, so that it is found from within a
     pipeline or a search, too.
     """
-    caller = sys._getframe(1)
-    frame: FrameType | None = caller
+    frame = inspect.currentframe()
     while frame is not None and _root(frame) in _BETWEEN:
         frame = frame.f_back
-    # A thread that another has started knows nothing of the user's code.
-    frame = frame or caller
+    if frame is None:  # a thread that another has started knows no line of the user's
+        warnings.warn(message, category, stacklevel=2)
+        return
     warnings.warn_explicit(
         message,
         category,

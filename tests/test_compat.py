@@ -47,7 +47,12 @@ def names() -> dict[str, Names]:
 
 def read_names(path: Path) -> Names:
     found = Names()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    # The end of a text that is put together is no name.
+    parts = {id(v) for n in nodes if isinstance(n, ast.JoinedStr) for v in n.values}
+    for node in nodes:
+        if id(node) in parts:
+            continue
         match node:
             case ast.Import():
                 found.imported |= {alias.name for alias in node.names}

@@ -155,7 +155,7 @@ class TestInSearches:
         model = make(encoder=None, init_from=FrozenEstimator(LogisticRegression()))
         with pytest.raises(InvalidParameterError, match="or FrozenEstimator"):
             model.fit(*numbers)
-        with pytest.raises(InvalidParameterError, match="init_from is 7"):
+        with pytest.raises(InvalidParameterError, match="init_from=7, but None"):
             model.set_params(init_from=7).fit(*numbers)
 
 

@@ -186,8 +186,9 @@ class TestElsewhere:
         )
 
     def test_numbers_have_no_layers_to_wait_for(self, first, numbers):
+        alone = {"encoder": None, "strategy": "feature_extraction"}
         one, other = (
-            first(encoder=None, head_first=way).fit(*numbers) for way in (False, True)
+            first(**alone, head_first=way).fit(*numbers) for way in (False, True)
         )
         assert (one.predict_proba(numbers[0]) == other.predict_proba(numbers[0])).all()
 

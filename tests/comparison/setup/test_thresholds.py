@@ -139,7 +139,7 @@ class TestComparison:
             self.compare({"weak": weak()}, folder=tmp_path, threshold="balanced")
 
     def test_other_names_are_refused(self, strategies):
-        with pytest.raises(InvalidParameterError, match="threshold='best', but None"):
+        with pytest.raises(InvalidParameterError, match="threshold='best', but one of"):
             self.compare(strategies, threshold="best")
 
     @pytest.mark.slow
