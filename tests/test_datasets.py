@@ -302,13 +302,13 @@ class TestParameters:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"language": "fr"}, "language is 'fr', but one of 'en', 'zh'"),
-            ({"labels": "five"}, "labels is 'five', but one of 'binary', 'three'"),
+            ({"language": "fr"}, r"language='fr', but one of \['en', 'zh'\]"),
+            ({"labels": "five"}, r"labels='five', but one of \['binary', 'three'"),
             (
                 {"domain": "books"},
-                "domain is 'books', but for language='en' one of",
+                "domain='books', but for language='en' one of",
             ),
-            ({"domain": 3}, "domain is 3"),
+            ({"domain": 3}, "domain=3"),
             (
                 {"language": "zh", "labels": "rating"},
                 "labels='rating' does not exist for language='zh'.*labels='binary'",

@@ -1,15 +1,18 @@
 import inspect
 import math
+import operator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import sktransfer
+import sktransfer.statistics
 from sktransfer.baselines.majority import BASELINE as MAJORITY
 from sktransfer.baselines.nbsvm import NBSVMClassifier
 from sktransfer.baselines.tfidf import TunedLogisticRegression
@@ -252,6 +255,79 @@ def fault_of(model, name, value):
     except Exception as error:
         return f"{name}={show(value)}: {type(error).__name__}({error})"
     return f"{name}={show(value)} is taken"
+
+
+# A call of each public function that is answered at once, and what is wrong for it.
+TEXTS, LABELS = ["good", "bad"] * 6, [1, 0] * 6
+VECTORS = WordVectors(["good", "bad"], [[1.0, 0.0], [-1.0, 0.0]])
+SCORES = np.random.default_rng(0).normal(size=(12, 3))
+FLAGS, WHOLE, SHARES = ["False", 2], [True, 1.5, 0], [True, math.nan, 1.0, "0.5"]
+FUNCTIONS = {
+    "align_word_vectors": (
+        (VECTORS, VECTORS, [("good", "good")]),
+        {"center": FLAGS, "scale": FLAGS, "n_frequent": WHOLE, "n_refinements": [1.5]},
+    ),
+    "compare_strategies": (
+        (TEXTS, LABELS),
+        {"race": FLAGS, "n_jobs": [0, True], "threshold": ["fair", np.zeros(2)]}
+        | {"n_repeats": WHOLE, "time_budget": [-1, True], "random_state": [True, -1]},
+    ),
+    "fetch_reviews": (
+        (),
+        {"download_if_missing": FLAGS, "return_X_y": FLAGS, "as_frame": FLAGS}
+        | {"language": ["fr", np.zeros(2)], "labels": ["stars", ["binary"]]},
+    ),
+    "load_mini_reviews": ((), {"return_X_y": FLAGS, "as_frame": FLAGS}),
+    "pool_domains": (
+        ((TEXTS, LABELS), (TEXTS, LABELS)),
+        {"target_weight": [*SHARES, 0]},
+    ),
+    "suggest": ((MAJORITY.make([]), TEXTS), {"n": WHOLE, "random_state": [True]}),
+    "WordVectors.distill": (
+        (CountVectorizer(), ["good"]),
+        {"center": FLAGS, "n_components": WHOLE},
+    ),
+    "WordVectors.load": (
+        ("nowhere.txt",),
+        {"limit": WHOLE, "dtype": ["int8", []], "format": ["pickle", np.zeros(2)]},
+    ),
+    "statistics.best_after_choice": (
+        (SCORES,),
+        {"is_share": FLAGS, "confidence_level": SHARES, "n_bootstraps": WHOLE},
+    ),
+    "statistics.calibration_error": (
+        ([0, 1], [0.5, 0.5]),
+        {"n_bins": WHOLE, "debiased": FLAGS},
+    ),
+    "statistics.corrected_resampled_ttest": (
+        ([0.1, 0.2, 0.1], 80, 20),
+        {"alternative": ["both", ["less"]], "confidence_level": SHARES}
+        | {"least_df": [0, True, "1"], "least_error": [-1.0, math.nan, "0"]},
+    ),
+    "statistics.could_be_best": ((SCORES,), {"level": SHARES, "widening": [0, True]}),
+    "statistics.family_test": ((SCORES,), {"alpha": SHARES, "n_flips": WHOLE}),
+    "statistics.label_sets": (
+        ([0, 1], [[0.5, 0.5], [0.5, 0.5]]),
+        {"coverage": SHARES, "by_class": FLAGS},
+    ),
+    "statistics.verdict": (("a", "b", 0.1, 0.1), {"alpha": SHARES, "margin": [0, "1"]}),
+}
+
+
+class TestEveryFunction:
+    """The same form of message for what a function is given by name."""
+
+    @pytest.mark.parametrize("name", FUNCTIONS)
+    def test_a_wrong_value_is_named(self, name):
+        call = operator.attrgetter(name)(sktransfer)
+        given, table = FUNCTIONS[name]
+        for parameter, wrong in table.items():
+            for value in [Strange(), *wrong]:
+                with pytest.raises(InvalidParameterError) as caught:
+                    call(*given, **{parameter: value})
+                told = str(caught.value)
+                assert told.startswith(f"{parameter}={show(value)}, but ")
+                assert " is expected." in told
 
 
 class TestEveryEstimator:

@@ -89,6 +89,7 @@ from sktransfer.validation import (
     exactly,
     instance,
     on_disk,
+    one_of,
     whole,
 )
 
@@ -106,6 +107,7 @@ _RULES = {
         ),
         "a positive number of seconds",
     ),
+    "threshold": one_of(None, "balanced"),
     "race": FLAG,
     "folder": exactly(None) | PATH,
     "n_jobs": Rule(
@@ -315,6 +317,7 @@ def compare_strategies(
             "param_grids": param_grids,
             "max_source": max_source,
             "time_budget": time_budget,
+            "threshold": threshold,
             "race": race,
             "folder": folder,
             "n_jobs": n_jobs,

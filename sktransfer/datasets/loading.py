@@ -251,7 +251,7 @@ def _choose_domains(
         return tuple(domains)
     if not one_of(*domains).accepts(domain):
         raise InvalidParameterError(
-            f"domain is {show(domain)}, but for language={language!r} one of "
+            f"domain={show(domain)}, but for language={language!r} one of "
             f"{', '.join(map(repr, domains))} is expected, or None for all of it."
         )
     return (domain,)

@@ -129,8 +129,8 @@ class TestCorrectedResampledTTest:
             ({"alternative": "both"}, "alternative='both', but one of"),
             ({"confidence_level": 95}, "confidence_level=95, but a number between"),
             ({"n_test": 0}, "n_test=0, but positive numbers"),
-            ({"least_error": -1}, "least_error=-1 and"),
-            ({"least_error": np.nan}, "least_error=nan and"),
+            ({"least_error": -1}, "least_error=-1, but"),
+            ({"least_error": np.nan}, "least_error=nan, but"),
             ({"least_df": 0}, "least_df=0, but"),
         ],
     )

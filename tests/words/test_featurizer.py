@@ -247,8 +247,8 @@ class TestContract:
             ({"weighting": "tfidf"}, r"weighting='tfidf', but one of \[None, 'idf'"),
             ({"weighting": np.ones(2)}, "weighting=array"),
             ({"oov": "drop"}, "oov='drop', but one of"),
-            ({"lowercase": "yes"}, "lowercase='yes', but one of"),
-            ({"normalize": 2}, "normalize=2, but one of"),
+            ({"lowercase": "yes"}, "lowercase='yes', but True or"),
+            ({"normalize": 2}, "normalize=2, but True or"),
             ({"n_components_removed": -1}, "n_components_removed=-1, but a whole"),
             ({"n_components_removed": 1.0}, r"n_components_removed=1\.0, but"),
             (

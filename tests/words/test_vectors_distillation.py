@@ -72,8 +72,8 @@ def test_distilled_vectors_are_ordinary_ones(tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_components": 0}, "n_components=0, but None or a whole number, at least 1"),
-        ({"n_components": 5}, "n_components=5, but 1 to 4"),
+        ({"n_components": 0}, "n_components=0, but None or a whole number, at least"),
+        ({"n_components": 5}, "n_components=5, but 1 to 4 are possible with 4 words"),
         ({"counts": [1, 2]}, r"counts has shape \(2,\), but one number"),
         ({"counts": [1, 2, 3, -1]}, "at least 0, for each of the 4 words"),
     ],
