@@ -565,7 +565,9 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
-        tags.input_tags.sparse = True
-        tags.input_tags.two_d_array = True
+        # Numbers have no layers that could learn.
+        numbers = self.strategy == "feature_extraction"
+        tags.input_tags.sparse = numbers
+        tags.input_tags.two_d_array = numbers
         tags.input_tags.one_d_array = False
         return tags

@@ -27,6 +27,7 @@ __all__ = [
     "separate",
 ]
 
+_OTHER = object()
 _NESTED = ("encoder", "callbacks", "net_params")
 
 
@@ -107,6 +108,10 @@ def change_inside(owner: str, value: Any, changes: Mapping[str, Any]) -> Any:
             "transformer with parameters: set encoder to one as well."
         )
     opened = open_encoder(value)
+    if names_encoder(value):
+        inside = opened.get_params()
+        if all(inside.get(name, _OTHER) is new for name, new in changes.items()):
+            return value  # What it stands for has all that already.
     opened.set_params(**changes)
     return opened
 

@@ -96,7 +96,7 @@ CONSTRAINTS: dict[str, Rule] = {
     "hidden_layer_sizes": _AUTO
     | Rule(
         lambda value: isinstance(value, (tuple, list, np.ndarray)) or _is_count(value),
-        "a number of units, or a tuple of one for each hidden layer,",
+        "a number of units, at least 1, or a tuple of one for each hidden layer,",
     ),
     "dropout": _PART,
     "scale_features": _AUTO | FLAG,

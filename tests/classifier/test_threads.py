@@ -345,7 +345,7 @@ class TestFilters:
             model.fit(X, others)
         # The second fit has nothing to tell, and no filter to set.
         with monkeypatch.context() as patch:
-            patch.setattr(source_module, "warnings", None)
+            patch.setattr(source_module, "warn", None)
             model.fit(X, others)
 
 
