@@ -125,6 +125,7 @@ class TestDamage:
         def panic(path):
             raise PanicException("index out of bounds")
 
+        monkeypatch.setattr(loaded_models, "_tokenizers", OrderedDict())
         monkeypatch.setattr(loaded_models.Tokenizer, "from_file", panic)
         with pytest.raises(CheckpointError, match="index out of bounds"):
             load_tokenizer(find_checkpoint(own_bert))
