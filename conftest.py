@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.metadata import version
 
 import pytest
@@ -12,23 +13,32 @@ from packaging.version import Version
 _SIGNS = ("BertFeaturizer(", "TransferSentimentClassifier(", "compare_strategies(")
 _SIGNS += ("SnowNLPClassifier(", "glove-6b-50d", "WordVectorFeaturizer()", "MiniLM")
 
-# What an old release of a package says about itself or about another one that is newer,
-# and so no business of this package's: (package, the first release that is silent, what
-# is ignored). Seen in November 2026 with the releases of constraints-oldest.txt; a row
-# goes when pyproject.toml asks for that release.
+# Deprecations that an old release of a package warns of, in itself or another one that
+# is newer: (package, the first release that is silent, the warning). Seen in November
+# 2026 with the releases of constraints-oldest.txt; a row goes when pyproject.toml asks
+# for the release that is silent.
 _WARNINGS_OF_OLD_RELEASES = [
     # It calls pyparsing by names that pyparsing 3.3 is about to give up.
-    ("matplotlib", "3.10.8", "ignore:'.*' deprecated - use '.*':DeprecationWarning"),
+    ("matplotlib", "3.10.8", "'.*' deprecated - use '.*'"),
     # transformers has it read a vocabulary in a way that it is about to give up.
-    ("tokenizers", "0.23.3", "ignore:Deprecated in 0.9.0:DeprecationWarning"),
+    ("tokenizers", "0.23.3", "Deprecated in 0.9.0"),
 ]
+_IGNORED = [
+    warning
+    for package, silent, warning in _WARNINGS_OF_OLD_RELEASES
+    if Version(version(package)) < Version(silent)
+]
+# For the imports of other conftest.py, which may come before `pytest_configure`.
+for _warning in _IGNORED:
+    warnings.filterwarnings("ignore", _warning, DeprecationWarning)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Ignore the warnings of old releases, where one of these is installed."""
-    for package, silent, ignored in _WARNINGS_OF_OLD_RELEASES:
-        if Version(version(package)) < Version(silent):
-            config.addinivalue_line("filterwarnings", ignored)
+    for warning in _IGNORED:
+        config.addinivalue_line(
+            "filterwarnings", f"ignore:{warning}:DeprecationWarning"
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
