@@ -91,8 +91,9 @@ def save(
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     ModelFolderError
-        If a part of it could only be pickled, such as a function or a tree, or if the
-        folder holds something else or is the current one.
+        If a part of it could only be pickled, such as a function or a tree, or would
+        not come back as it is, or if the folder holds something else or is the current
+        one.
 
     See Also
     --------
@@ -100,8 +101,8 @@ def save(
 
     Notes
     -----
-    What can be made again is left out: a classifier's callbacks, the model that it was
-    started from, and the `memory` of a pipeline. Word vectors that are no package's are
+    What can be made again is left out: callbacks, the model that a classifier was started
+    from, and the `memory` of a pipeline. Word vectors that are no package's are
     copied with all their numbers.
 
     Examples

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ _HARMLESS: dict[str, set[str]] = {
     "model": {"passthrough", "drop", *PACKAGED},
 }
 
+# Defaults of scikit-learn's parameters that are about to go, or to change.
+_UNSET = ("deprecated", "warn")
+# Parameters that only told how names of columns are kept.
+_GONE = ("force_int_remainder_cols",)
 # Kept apart from what was fitted: requests of metadata, which are packed beside it,
 # and callbacks, which are code.
 _BESIDE = (REQUESTS, "_skl_callbacks")
@@ -215,9 +220,31 @@ def _put_estimator_together(cls: type[Any], fields: dict[str, Any]) -> Any:
         raise ModelFolderError(
             f"its parameter {hidden[0]!r} stands among what was fitted."
         )
-    estimator = cls(**parameters)
+    estimator = cls(**_given(cls, parameters))
     vars(estimator).update(fitted)
     return estimator
+
+
+def _given(cls: type[Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters but for those that say, in the words of another version, nothing.
+
+    scikit-learn gives a parameter such a default for some versions before it goes.
+    """
+    unset = {
+        name
+        for name, value in parameters.items()
+        if name in _GONE or (isinstance(value, str) and value in _UNSET)
+    }
+    if not unset:
+        return parameters
+    own = inspect.signature(cls).parameters
+    left = {
+        name
+        for name in unset
+        if name not in own
+        or (name not in _GONE and own[name].default != parameters[name])
+    }
+    return {name: one for name, one in parameters.items() if name not in left}
 
 
 @functools.cache

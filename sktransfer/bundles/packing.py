@@ -107,6 +107,8 @@ class Packer:
         if isinstance(value, float):
             finite = math.isfinite(value)
             return float(value) if finite else {"is": "float", "value": repr(value)}
+        if type(value).__name__ == "_RemainderColsList":  # a list that warns, of 1.6
+            value = list(value.data)
         if isinstance(value, list):
             return [self.pack(item, f"{where}.{i}") for i, item in enumerate(value)]
         if id(value) not in self._packed:

@@ -181,9 +181,9 @@ def _parameter(name: str, make: Callable[[Path], Any]) -> Callable[[Any, Path], 
     def change(content: Any, outside: Path) -> None:
         for one in content["objects"]:
             if one["type"] == "words.WordVectorFeaturizer":
-                items = dict(map(tuple, one["fields"]["parameters"]["items"]))
-                items[name] = make(outside)
-                one["fields"]["parameters"]["items"] = list(map(list, items.items()))
+                parameters = one["fields"]["parameters"]
+                place = parameters["keys"].index(name)
+                parameters["values"][place] = make(outside)
 
     return change
 

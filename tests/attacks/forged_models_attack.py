@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from forged_code import CODE, forge_code
-from forging import MODELS, TEXTS, forge_randomly, make_models, targets_of
+from forging import (
+    MODELS,
+    TEXTS,
+    forge_randomly,
+    make_models,
+    targets_of,
+    write_as_skops,
+)
 from ledger import _PRELOADED, REFUSED, RIGHT, Ledger, in_child, parse
 
 # What loading a model imports, so that each child has it when it is forked.
@@ -96,6 +103,7 @@ def code(root: Path, share: float) -> None:
     kept = outside / "secret.txt"
     kept.write_text("secret")
     folders = make_models(root, ("tfidf", "words"))
+    write_as_skops(folders["tfidf"])
     for number, name in enumerate(CODE):
         if number * share % 1 >= share:
             continue

@@ -131,6 +131,21 @@ def sign(folder: Path) -> None:
     path.write_text(json.dumps(manifest))
 
 
+def write_as_skops(folder: Path) -> None:
+    """Have a folder hold its model as one file of skops, as older ones do."""
+    from sktransfer.bundles.sklearn_parts import write_part
+    from sktransfer.persistence import load
+
+    (folder / "part-0.skops").write_bytes(write_part(load(folder)))
+    model = {"model": {"is": "skops", "file": "part-0.skops"}, "objects": []}
+    (folder / "model.json").write_text(json.dumps(model))
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"]["part-0.skops"] = ""
+    path.write_text(json.dumps(manifest))
+    sign(folder)
+
+
 def places_in(content: Any) -> list[list[Any]]:
     """Ways to every leaf and every dict of JSON."""
     found: list[list[Any]] = []

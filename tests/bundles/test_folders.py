@@ -401,6 +401,22 @@ class TestReading:
         with pytest.raises(ModelFolderError, match=r"format 99.* install a later one"):
             read_bundle(folder)
 
+    def test_an_error_tells_of_another_scikit_learn(self, folder):
+        forge(folder, "model.json", b'{"model": {"is": "no such"}, "objects": []}')
+        manifest = json.loads((folder / "manifest.json").read_text())
+        with pytest.raises(ModelFolderError, match=r"unknown: .*no such'}\.$"):
+            read_bundle(folder)
+        for versions in ({"scikit-learn": "1.0"}, {"scikit-learn": ["1.0"]}):
+            content = json.dumps(manifest | {"versions": versions})
+            (folder / "manifest.json").write_text(content)
+            with pytest.raises(
+                ModelFolderError, match=r"saved with scikit-learn .*1\.0"
+            ):
+                read_bundle(folder)
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"versions": 1}))
+        with pytest.raises(ModelFolderError, match=r"unknown: .*no such'}\.$"):
+            read_bundle(folder)
+
     @pytest.mark.parametrize("name", ["model.json", "tensors.safetensors"])
     def test_one_changed_byte_is_noticed(self, folder, name):
         content = bytearray((folder / name).read_bytes())

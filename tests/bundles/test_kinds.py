@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import UserList
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_union
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sktransfer.baselines.vader import VaderClassifier
-from sktransfer.bundles.kinds import kind_named, kind_of, take_estimator_apart
+from sktransfer.bundles.kinds import (
+    estimator_kind,
+    kind_named,
+    kind_of,
+    take_estimator_apart,
+)
 from sktransfer.bundles.packing import Packer
 from sktransfer.exceptions import ModelFolderError
 
@@ -59,6 +67,32 @@ def test_names_of_frames_become_arrays():
     ]
     assert type(names) is np.ndarray
     assert names.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("cls", "parameters"),
+    [
+        (LogisticRegression, {"C": 2.0, "multi_class": "deprecated"}),
+        (StandardScaler, {"with_mean": "warn"}),
+        (ColumnTransformer, {"transformers": [], "force_int_remainder_cols": True}),
+    ],
+)
+def test_what_another_version_leaves_open_is_left_open(cls, parameters):
+    fields = {"parameters": parameters, "fitted": {}}
+    made = estimator_kind(cls).put_together(fields)
+    known = {"C", "transformers"}.intersection(parameters)
+    assert repr(made) == repr(cls(**{name: parameters[name] for name in known}))
+
+
+def test_a_parameter_that_says_something_to_another_version_is_refused():
+    fields = {"parameters": {"multi_class": "ovr"}, "fitted": {}}
+    with pytest.raises(TypeError, match="multi_class"):
+        estimator_kind(LogisticRegression).put_together(fields)
+
+
+def test_a_list_that_warns_becomes_a_list():
+    columns = type("_RemainderColsList", (UserList,), {"__iter__": None})([1, 2])
+    assert Packer().pack(columns) == [1, 2]
 
 
 class Forgetful:

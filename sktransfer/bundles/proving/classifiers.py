@@ -36,6 +36,8 @@ _FLAT: Field = AnyOf(
 # What solvers note of their work.
 _NOTES: dict[str, Field] = dict.fromkeys(
     (
+        "_alphas",  # of 1.7 and 1.8
+        "_store_cv_results",  # of 1.6
         "n_iter_",
         "solver_",
         "t_",

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import RidgeCV
 
 from sktransfer.bundles.packing import Packer, Unpacker
 from sktransfer.bundles.proving.proof import SUPPORTED, prove, prove_alone
@@ -162,6 +163,16 @@ def test_an_attribute_that_is_missing_is_refused(fitted):
                     del vars(again)[attribute]
                     with pytest.raises(ModelFolderError, match=attribute):
                         prove_alone(again)
+
+
+@pytest.mark.parametrize("name", ["_alphas", "_store_cv_results"])
+def test_what_other_versions_note_in_a_regression_is_taken(name):
+    model = RidgeCV().fit(np.eye(3), [0.0, 1.0, 2.0])
+    setattr(model, name, False)
+    assert vars(there_and_back(model))[name] is False
+    setattr(model, name, print)
+    with pytest.raises(ModelFolderError, match=name):
+        prove(model)
 
 
 def test_the_guide_lists_what_may_be_saved():
