@@ -101,8 +101,8 @@ def save(
 
     Notes
     -----
-    What can be made again is left out: callbacks, the model that a classifier was started
-    from, and the `memory` of a pipeline. Word vectors that are no package's are
+    What can be made again is left out: callbacks, the model that a classifier was
+    started from, and the `memory` of a pipeline. Word vectors that are no package's are
     copied with all their numbers.
 
     Examples

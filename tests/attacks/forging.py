@@ -39,11 +39,18 @@ _TARGETS = (0, -1, 1, 2**30, 2**40, "forged", None, [], {"is": "object", "number
 
 
 def _models() -> dict[str, Callable[[Path], Any]]:
+    from scipy.stats import loguniform
+    from sklearn import config_context
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.ensemble import StackingClassifier
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
     from sklearn.linear_model import LogisticRegression, SGDClassifier
-    from sklearn.model_selection import GridSearchCV
+    from sklearn.model_selection import (
+        GridSearchCV,
+        RandomizedSearchCV,
+        StratifiedKFold,
+        TunedThresholdClassifierCV,
+    )
     from sklearn.naive_bayes import MultinomialNB
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import SVC
@@ -69,6 +76,13 @@ def _models() -> dict[str, Callable[[Path], Any]]:
         small = {"hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
         return TransferSentimentClassifier(encoder, device="cpu", **small | parameters)
 
+    def asking(root: Path) -> Any:
+        with config_context(enable_metadata_routing=True):
+            inner = LogisticRegression().set_fit_request(sample_weight=True)
+        drawn = RandomizedSearchCV(inner, {"C": loguniform(0.1, 9)}, n_iter=1, cv=2)
+        folds = StratifiedKFold(2, shuffle=True, random_state=0)
+        return make_pipeline(tfidf(), TunedThresholdClassifierCV(drawn, cv=folds))
+
     tfidf, linear = TfidfVectorizer, LogisticRegression
     return {
         "tfidf": lambda root: make_pipeline(tfidf(), linear()),
@@ -84,6 +98,7 @@ def _models() -> dict[str, Callable[[Path], Any]]:
         "search": lambda root: make_pipeline(
             tfidf(), GridSearchCV(linear(), {"C": [1.0, 2.0]}, cv=2)
         ),
+        "asking": asking,
         "nbsvm": lambda root: nbsvm_baseline(_ROWS),
         "lexicon": lambda root: VaderClassifier(),
         "words": lambda root: words(weighting="idf", n_components_removed=1),
@@ -98,8 +113,9 @@ def _models() -> dict[str, Callable[[Path], Any]]:
 
 
 MODELS = (
-    "tfidf", "svc", "bayes", "sparse", "calibrated", "stacking", "search", "nbsvm",
-    "lexicon", "words", "words below", "network", "table", "encoder", "transformer",
+    "tfidf", "svc", "bayes", "sparse", "calibrated", "stacking", "search", "asking",
+    "nbsvm", "lexicon", "words", "words below", "network", "table", "encoder",
+    "transformer",
 )  # fmt: skip
 
 
