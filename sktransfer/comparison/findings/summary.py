@@ -45,9 +45,10 @@ def comparable_rows(results: pd.DataFrame) -> pd.DataFrame:
     """
     done = results[results["status"] == "done"]
     sizes = done["train_size"]
-    # Of given predictions none is known. pandas 2.2 finds no NaN beside another number.
-    unknown = sizes.isna() if sizes.isna().all() else False
-    return done[sizes.isin([0, sizes.max()]) | unknown]
+    # None is known of given predictions, and pandas 2.2 finds NaN beside no number.
+    if sizes.isna().all():
+        return done
+    return done[sizes.isin([0, sizes.max()])]
 
 
 def best_row(rows: pd.DataFrame) -> pd.Series:
