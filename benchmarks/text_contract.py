@@ -325,7 +325,8 @@ def write(found: dict[str, dict[str, Any]]) -> None:
         "",
         "skrub's encoders read columns of data frames only, so that a list of texts is "
         "refused by most checks; the rows with a step that makes a column show the "
-        "encoder itself, while what is asked of X or of the tags falls on that step.",
+        "encoder itself, while what is asked of X, of tags, of the names of features "
+        "and of data frames falls on that step.",
         "",
         "## Failed of those that were run, by group",
         "",

@@ -61,7 +61,9 @@ class TextChecks(SphinxDirective):
         for group in GROUPS:
             lines += ["", f".. rubric:: {group}", ""]
             for check in checks_of(group):
-                lines += [f"``{check.__name__}``", f"    {check.__doc__}"]
+                # A name such as classes_ would be read as a link.
+                held = re.sub(r"(?<=\w)_(?!\w)", r"\_", check.__doc__)
+                lines += [f"``{check.__name__}``", f"    {held}"]
         return self.parse_text_to_nodes("\n".join(lines))
 
 
