@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -416,7 +417,7 @@ class TestTheCard:
             "| classes | 2: neg, pos |",
             r"| accuracy \| test | 0.8750 |",
             "| `strategy` | `'fine_tune'` |",
-            f"| torch | {torch.__version__} |",
+            f"| torch | {version('torch')} |",
         ):
             assert expected in card
 

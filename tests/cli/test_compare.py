@@ -204,7 +204,7 @@ class TestSuspects:
     def test_bad_places_are_refused(self, compare, tmp_path, name, message):
         result = compare(*CHEAP, "--suspects", tmp_path / name)
         assert result.exit_code == 2
-        assert any(words in flat(result.stderr) for words in message.split("|"))
+        assert message in flat(result.stderr)
 
 
 class TestReading:
@@ -349,7 +349,7 @@ class TestUsage:
         monkeypatch.setenv("COLUMNS", "500")
         result = compare(*CHEAP, option, value)
         assert result.exit_code == 2
-        assert re.search(message, flat(result.stderr))
+        assert any(words in flat(result.stderr) for words in message.split("|"))
 
     @pytest.mark.parametrize(
         ("options", "message"),
