@@ -101,8 +101,8 @@ def explain(
     >>> texts, labels = load_mini_reviews("en", return_X_y=True)
     >>> model = tfidf_baseline(texts).fit(texts, labels)
     >>> explanation = explain(model, "I love it, a great film")
-    >>> explanation.label, explanation.method
-    (np.int64(1), 'exact')
+    >>> int(explanation.label), explanation.method
+    (1, 'exact')
     >>> frame = explanation.to_frame()
     >>> frame.loc[frame.contribution.idxmax(), "word"]
     'great'
