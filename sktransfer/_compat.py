@@ -191,6 +191,7 @@ ATTRIBUTES: tuple[Attributes, ...] = (
     _fitted("_ConstantPredictor _SigmoidCalibration"),
     _fitted("_sample_weight _TemperatureScaling", ">=1.8"),
     _fitted("_training_dim"),
+    _fitted("_RemainderColsList", "<1.7"),
     _fitted("_transformers_feature_names_out _skl_callbacks", ">=1.9"),
     Attributes(
         "sklearn",

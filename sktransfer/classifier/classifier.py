@@ -566,7 +566,8 @@ class TransferSentimentClassifier(DocumentedMixin, ClassifierMixin, BaseEstimato
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         # Numbers have no layers that could learn.
-        numbers = self.strategy == "feature_extraction"
+        known = isinstance(self.strategy, str) and self.strategy in STRATEGIES
+        numbers = not (known and STRATEGIES[self.strategy].tunes_encoder)
         tags.input_tags.sparse = numbers
         tags.input_tags.two_d_array = numbers
         tags.input_tags.one_d_array = False

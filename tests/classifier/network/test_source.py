@@ -372,11 +372,14 @@ class TestDecayTowardsTheSource:
         after = np.abs(target.decision_function(texts) - wanted).mean()
         assert after < 0.2 * before
 
-    def test_without_a_source_it_is_refused(self, make, numbers):
-        with pytest.raises(
-            InvalidParameterError, match=r"l2_sp=0\.5 pulls towards the"
-        ):
-            make(encoder=None, l2_sp=0.5).fit(*numbers)
+    @pytest.mark.parametrize("sizes", [(), (4,)])
+    def test_without_a_source_it_has_no_effect(self, make, numbers, sizes):
+        X, y = numbers
+        model = make(encoder=None, hidden_layer_sizes=sizes)
+        free = model.fit(X, y).decision_function(X)
+        pulled = model.set_params(l2_sp=0.5).fit(X, y).decision_function(X)
+        np.testing.assert_array_equal(pulled, free)
+        model.partial_fit(X, y)
 
 
 def test_the_same_classes_are_no_warning(make, numbers):
