@@ -22,6 +22,7 @@ __all__ = [
     "PackagedResource",
     "existing_path",
     "explain_bare_name",
+    "explain_other_kind",
     "find_packaged",
     "looks_like_path",
     "require_extra",
@@ -169,6 +170,26 @@ def explain_bare_name(name: str) -> str:
         f" {name!r} lies in {Path.cwd()}, but a path has a separator or a suffix: "
         f"write {spell(Path(name))!r} to mean it."
     )
+
+
+def explain_other_kind(name: str, *kinds: str) -> str:
+    """What reads a packaged name that is of none of these kinds; empty for others.
+
+    A sentence with a space before it.
+
+    Examples
+    --------
+    >>> from sktransfer.packages import explain_other_kind
+    >>> explain_other_kind("glove-6b-50d", "transformer")
+    " 'glove-6b-50d' is word vectors, which WordVectorFeaturizer('glove-6b-50d') reads."
+    """
+    known = PACKAGED.get(name)
+    if known is None or known.kind in kinds or known.kind == "dictionary":
+        return ""
+    what, reader = "a transformer", "BertFeaturizer"
+    if known.kind == "vectors":
+        what, reader = "word vectors", "WordVectorFeaturizer"
+    return f" {name!r} is {what}, which {reader}({name!r}) reads."
 
 
 def find_packaged(name: str, *kinds: str) -> Path | None:

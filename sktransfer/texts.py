@@ -116,7 +116,8 @@ def _as_list(X: Any, name: str) -> list[Any]:
         )
     shape = getattr(X, "shape", None)
     if shape is not None and len(shape) != 1:
-        columns = getattr(X, "columns", None)
+        # A table of pyarrow has its columns themselves under that name.
+        columns = getattr(X, "column_names", getattr(X, "columns", None))
         which = (
             f"its columns are {list(columns)[:8]}; pass one of them, as in "
             f"{name}[{columns[0]!r}]"

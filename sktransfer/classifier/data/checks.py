@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
@@ -18,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from sktransfer._compat import _check_sample_weight
-from sktransfer.exceptions import InvalidInputError, InvalidParameterError
+from sktransfer.exceptions import InvalidInputError, InvalidParameterError, warn
 from sktransfer.texts import check_texts, holds_numbers
 from sktransfer.validation import explained, show
 
@@ -38,11 +39,14 @@ __all__ = [
 ]
 
 
-def check_labels(y: object, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]:
+def check_labels(
+    y: object, n_rows: int, *, name: str = "y", rows: str = "X"
+) -> npt.NDArray[Any]:
     """Return the labels as a 1-D array, one a row.
 
     They are of any type that scikit-learn's classifiers take. Error messages call them
-    `name`: where some are missing, or are not as many as the rows.
+    `name`, and what they are the labels of `rows`: where some are missing, or are not
+    as many.
     """
     if y is None:
         raise InvalidInputError(
@@ -52,8 +56,8 @@ def check_labels(y: object, n_rows: int, *, name: str = "y") -> npt.NDArray[Any]
     labels = _as_labels(y, name)
     if len(labels) != n_rows:
         raise InvalidInputError(
-            f"X has {n_rows} rows but {name} has {len(labels)} labels: pass one label "
-            "per row."
+            f"{rows} has {n_rows} rows but {name} has {len(labels)} labels: pass one "
+            "label per row."
         )
     if labels.dtype.kind == "f":
         missing = np.flatnonzero(~np.isfinite(labels))
@@ -112,7 +116,13 @@ def _as_labels(y: Any, name: str) -> npt.NDArray[Any]:
         y = y.to_numpy()
     remedy = "pass one label per row, in a list or a 1-D array"
     with explained(f"{name}, of type {kind}, cannot be read as labels", remedy):
-        labels: npt.NDArray[Any] = column_or_1d(y, warn=True)
+        labels: npt.NDArray[Any] = column_or_1d(y)
+        if np.asarray(y).ndim > 1:
+            warn(
+                f"A column-vector y was passed when a 1d array was expected: pass "
+                f"{name}.ravel(), or one column of a table.",
+                DataConversionWarning,
+            )
     return labels
 
 
@@ -376,12 +386,27 @@ def _is_one_number(X: object) -> bool:
 
 def _check_matrix(model: Any, X: object, name: str, *, reset: bool) -> Matrix:
     """A float32 matrix of any numbers that scikit-learn lets pass; `reset` as there."""
+    shape = getattr(X, "shape", None)
+    if shape is not None and len(shape) != 2:
+        raise InvalidInputError(
+            f"{name} is an array of numbers of shape {tuple(shape)}, but a matrix with "
+            "a row for each text or case is expected. Reshape your data: "
+            f"{name}.reshape(-1, 1) for one column, {name}.reshape(1, -1) for one row."
+        )
+    if isinstance(X, np.ndarray) and X.dtype.kind == "f" and not np.isfinite(X).all():
+        row, column = (int(place[0]) for place in np.nonzero(~np.isfinite(X)))
+        raise InvalidInputError(
+            f"{name} contains NaN or infinity: {name}[{row}, {column}] is "
+            f"{X[row, column]}, but a finite number is expected: drop such rows, or "
+            "fill them in, for example by SimpleImputer."
+        )
+    what = f"{name} cannot be read as numbers"
     remedy = "pass texts, or a matrix with the model's columns"
+    if not reset and hasattr(model, "feature_names_in_") and hasattr(X, "columns"):
+        what = f"the columns of {name} are not those that the model was fitted on"
+        remedy = f"pass them in their order, as in {name}[model.feature_names_in_]"
     # What float32 cannot hold becomes infinity, which is refused in words.
-    with (
-        np.errstate(over="ignore"),
-        explained(f"{name} cannot be read as numbers", remedy),
-    ):
+    with np.errstate(over="ignore"), explained(what, remedy):
         rows: Matrix = validate_data(
             model, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
         )
@@ -481,9 +506,17 @@ def check_validation(
         raise InvalidInputError(
             f"{given} was given without {missing}: pass both, or neither."
         )
+    if data.texts is None and not _holds_numbers(X_val):
+        raise InvalidInputError(
+            "X_val holds texts, but X is numbers: where a featurizer in front has made "
+            "X, it does not see X_val. Let it pass, by Pipeline(steps, "
+            "transform_input=['X_val']) with sklearn.set_config(enable_metadata_routing"
+            "=True) and classifier.set_fit_request(X_val=True, y_val=True); or set "
+            "early_stopping=True, or give the featurizer to the classifier as encoder."
+        )
     model = _with_columns(model, data.columns)
     rows = check_rows(model, X_val, texts=data.texts is not None, name="X_val")
-    labels = check_labels(y_val, _count(rows), name="y_val")
+    labels = check_labels(y_val, _count(rows), name="y_val", rows="X_val")
     numbers = number_labels(labels, data.classes, name="y_val")
     stand_in, name = np.empty((len(labels), 1)), "sample_weight_val"
     weight = check_weights(

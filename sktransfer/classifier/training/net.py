@@ -273,7 +273,13 @@ class TransferNet(PredictingNet):
     def partial_fit(
         self, X: Any, y: object = None, classes: object = None, **fit_params: Any
     ) -> Self:
-        """Train on, as skorch does; callbacks are given a data set and its labels."""
+        """Train on, as skorch does; callbacks are given a data set and its labels.
+
+        What a pickle leaves out is made anew.
+        """
+        if self.initialized_ and self.rates and not hasattr(self, "optimizer_"):
+            self.initialize_callbacks()
+            self.initialize_optimizer()
         data = self.get_dataset(X, y)
         super().partial_fit(data, data.y, classes, **fit_params)
         return self

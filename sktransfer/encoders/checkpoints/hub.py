@@ -10,7 +10,13 @@ from typing import Any
 
 from sktransfer.encoders.checkpoints.downloads import call_watched
 from sktransfer.exceptions import CheckpointError, CheckpointNotFoundError
-from sktransfer.packages import PACKAGED, explain_bare_name, looks_like_path
+from sktransfer.packages import (
+    PACKAGED,
+    explain_bare_name,
+    explain_other_kind,
+    looks_like_path,
+)
+from sktransfer.validation import did_you_mean
 
 __all__ = ["find_on_hub", "list_packaged"]
 
@@ -116,10 +122,14 @@ def _explain_absence(name: str, hub: str) -> CheckpointNotFoundError:
         if resource is not None and resource.kind in _KINDS
         else f"it is not among the packaged weights ({list_packaged()})"
     )
+    others = [one.name for one in PACKAGED.values() if one.kind in _KINDS]
+    # An id of the hub may end in the name of a package.
+    nearest = "" if name in others else did_you_mean(name.rpartition("/")[2], others)
     return CheckpointNotFoundError(
         f"No weights named {name!r:.200} were found: {_explain_folder(name)}{package}, "
         f"the local hub cache {constants.HF_HUB_CACHE} lacks it, and {hub}. Pass an "
         f"existing folder or another name.{explain_bare_name(name)}"
+        f"{explain_other_kind(name, *_KINDS) or nearest}"
     )
 
 

@@ -27,6 +27,7 @@ from sktransfer.packages import (
     PACKAGED,
     existing_path,
     explain_bare_name,
+    explain_other_kind,
     find_packaged,
     looks_like_path,
 )
@@ -42,6 +43,7 @@ from sktransfer.storage import (
 from sktransfer.validation import (
     Rule,
     check_parameters,
+    did_you_mean,
     exactly,
     instance,
     one_of,
@@ -109,6 +111,7 @@ def locate(source: str | os.PathLike[str]) -> Path:
     raise WordVectorsError(
         f"There are no packaged vectors {name!r}: give one of {names}, or a path such "
         f"as './vectors' or 'vectors.txt'.{explain_bare_name(name)}"
+        f"{explain_other_kind(name, 'vectors') or did_you_mean(name, names)}"
     )
 
 

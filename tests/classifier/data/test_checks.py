@@ -8,7 +8,9 @@ import pytest
 import sklearn
 from packaging.version import Version
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 
+from sktransfer.classifier.classifier import TransferSentimentClassifier
 from sktransfer.classifier.data.checks import (
     check_labels,
     check_weights,
@@ -225,3 +227,51 @@ class TestSplit:
     def test_without_a_row_of_each_class_there_is_no_split(self, numbers):
         with pytest.raises(InvalidParameterError, match="needs a row of each class"):
             split(numbers)
+
+
+class TestNumbers:
+    """What is amiss with a table is told in the words of who made it."""
+
+    @pytest.fixture
+    def fitted(self):
+        table = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 0.0]})
+        model = TransferSentimentClassifier(hidden_layer_sizes=(), random_state=0)
+        return model.fit(table, [0, 1, 0, 1])
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_a_number_that_is_none_is_named_by_its_place(self, fitted, value):
+        rows = pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, value]}).to_numpy()
+        message = rf"X\[1, 1\] is {value}, but a finite number is expected: drop"
+        with pytest.raises(InvalidInputError, match=message):
+            TransferSentimentClassifier().fit(rows, [0, 1])
+
+    def test_one_row_or_column_is_no_table(self):
+        with pytest.raises(
+            InvalidInputError, match=r"shape \(4,\).*X.reshape\(-1, 1\)"
+        ):
+            TransferSentimentClassifier().fit(np.arange(4.0), [0, 1, 0, 1])
+
+    def test_columns_in_another_order(self, fitted):
+        rows = pd.DataFrame({"b": [1.0], "a": [0.0]})
+        message = (
+            r"not those that the model was fitted on .*X\[model.feature_names_in_\]"
+        )
+        with pytest.raises(InvalidInputError, match=message):
+            fitted.predict(rows)
+        fitted.predict(rows[fitted.feature_names_in_])
+
+    def test_texts_to_validate_on_beside_numbers(self):
+        given = {"X_val": ["a", "b"], "y_val": [0, 1]}
+        with pytest.raises(InvalidInputError, match=r"transform_input=\['X_val'\]"):
+            TransferSentimentClassifier().fit(np.eye(2), [0, 1], **given)
+
+    def test_the_rows_that_lack_labels_are_named(self):
+        given = {"X_val": np.eye(2), "y_val": [0, 1, 1]}
+        with pytest.raises(InvalidInputError, match="X_val has 2 rows but y_val has 3"):
+            TransferSentimentClassifier().fit(np.eye(2), [0, 1], **given)
+
+    def test_a_column_of_labels_is_told_of_at_the_users_line(self):
+        model = TransferSentimentClassifier(hidden_layer_sizes=())
+        with pytest.warns(DataConversionWarning, match="column-vector") as caught:
+            model.fit(np.eye(4), np.array([[0], [1], [0], [1]]))
+        assert caught[0].filename == __file__

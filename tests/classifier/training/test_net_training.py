@@ -227,7 +227,7 @@ class TestEarlyStopping:
             (None, [0], "y_val was given without X_val"),
             ([[1.0] * 5], [7], r"y_val holds the labels \[7\]"),
             ([[1.0] * 5], [0, 1], "y_val has 2 labels"),
-            (["good"], [0], "X_val holds texts, but this model was fitted on numbers"),
+            (["good"], [0], "X_val holds texts, but X is numbers"),
             ([[1.0] * 4], [0], "4 features"),
         ],
     )

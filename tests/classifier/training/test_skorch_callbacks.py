@@ -664,3 +664,12 @@ def test_data_sets_of_skorch_are_read(make, numbers):
     np.testing.assert_array_equal(model.net_.predict(data), model.predict(X))
     model.net_.partial_fit(data)
     assert model.n_iter_ == 4
+
+
+def test_a_net_from_a_pickle_trains_on(make, numbers):
+    X, y = numbers
+    model = make(encoder=None, hidden_layer_sizes=(4,), max_epochs=2).fit(X, y)
+    net = pickle.loads(pickle.dumps(model.net_))
+    before = net.predict_proba(X)
+    assert len(net.partial_fit(X, y).history_) == 4
+    assert np.abs(net.predict_proba(X) - before).max() > 1e-4

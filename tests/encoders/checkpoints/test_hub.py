@@ -3,6 +3,7 @@ import shutil
 import pytest
 
 from sktransfer.encoders.featurizer import BertFeaturizer
+from sktransfer.exceptions import CheckpointNotFoundError
 
 
 @pytest.fixture
@@ -37,3 +38,17 @@ def test_of_a_folder_nothing_is_known(tiny_bert):
     featurizer = BertFeaturizer(tiny_bert).fit(["good"])
     assert featurizer.prefix_ == ""
     assert featurizer.layers_ == (-1,)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("sentence-transformers/all-minilm-l6-v2", "Did you mean 'all-MiniLM-L6-v2'?"),
+        ("All-MiniLM-L6-v2", "Did you mean 'all-MiniLM-L6-v2'?"),
+        ("glove-6b-50d", r"WordVectorFeaturizer\('glove-6b-50d'\) reads"),
+    ],
+)
+def test_the_name_that_was_meant_is_guessed(name, hint, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(CheckpointNotFoundError, match=hint):
+        BertFeaturizer(name, local_files_only=True).fit(["good"])
