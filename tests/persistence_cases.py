@@ -783,3 +783,6 @@ _REQUESTING: dict[str, Case] = {
 }
 
 CASES: dict[str, Case] = _PLAIN | _BERT | _REQUESTING
+
+if not hasattr(MLPClassifier, "set_fit_request"):  # scikit-learn 1.6: without weights
+    del CASES["asking a network"]
