@@ -1,7 +1,8 @@
-"""Which examples in docstrings need the weights that installed packages carry."""
+"""Marks of examples in docstrings; warnings and processes that tests leave."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from importlib.metadata import version
 
@@ -9,7 +10,8 @@ import pytest
 from _pytest.doctest import DoctestItem
 from packaging.version import Version
 
-# Their first line says so: it names a packaged model, or leaves it to the default.
+# Which examples need the weights that packages carry: they name a packaged model, or
+# leave it to the default.
 _SIGNS = ("BertFeaturizer(", "TransferSentimentClassifier(", "compare_strategies(")
 _SIGNS += ("SnowNLPClassifier(", "glove-6b-50d", "WordVectorFeaturizer()", "MiniLM")
 
@@ -39,6 +41,34 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line(
             "filterwarnings", f"ignore:{warning}:DeprecationWarning"
         )
+
+
+# Whose checks start processes of joblib for estimators of many sizes.
+_CONTRACT = ("tests/testing/", "sktransfer/testing/")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start the checks of the contract without processes that others have left."""
+    if item.nodeid.startswith(_CONTRACT):
+        _end_processes()
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Leave none behind."""
+    if item.nodeid.startswith(_CONTRACT):
+        _end_processes()
+
+
+def _end_processes() -> None:
+    """End joblib's processes, which the next search would use again.
+
+    One that loads torch after its first task has grown so much that joblib ends it, and
+    at times the two wait for each other from then on.
+    """
+    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
+    executor = getattr(loky, "_executor", None)
+    if executor is not None:
+        executor.shutdown(wait=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
