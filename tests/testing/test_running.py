@@ -85,8 +85,14 @@ def encoders(tiny_bert, toy_words, toy_matrix):
 
 class TestOurs:
     @pytest.mark.parametrize("name", OURS)
-    def test_nothing_is_amiss(self, name, encoders):
+    def test_nothing_is_amiss(self, name, encoders, request):
+        if name.startswith("classifier"):  # processes have its encoder to open above
+            request.getfixturevalue("in_this_process")
         assert failures(OURS[name](*encoders)) == {}
+
+    def test_processes_train_a_classifier(self, encoders):
+        check = named_check(classifier(encoders[1]), "check_grid_search_in_processes")
+        check(check.subject.estimator)
 
     @pytest.mark.usefixtures("in_this_process")
     def test_a_pipeline_fails_what_its_vectorizer_fails(self):
