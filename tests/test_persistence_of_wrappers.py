@@ -183,7 +183,8 @@ def test_each_wrapper_of_scikit_learn_is_among_the_cases():
         with warnings.catch_warnings(), settings(case):
             model = case.build("weights")
         seen |= {type(one).__name__ for one in find_objects(model)}
-    assert there - seen == WITHOUT_CASE
+    # Chains have had another name for what they wrap before scikit-learn 1.7.
+    assert there - seen == WITHOUT_CASE & there
 
 
 @pytest.mark.slow
